@@ -1,0 +1,1 @@
+"""What an architecture costs, and whether that is allowed."""

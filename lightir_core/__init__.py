@@ -1,0 +1,1 @@
+"""What a network is: architecture, blocks, data, training, metrics and checkpoints."""

@@ -1,0 +1,496 @@
+"""The architecture of a network as one plain value: frozen, validated, JSON both ways, no torch.
+
+    Architecture = stem, stages, body, tail
+    Stage        = blocks (applied in order, `recursions` times), anchor, closing, skip, cross-layer slot
+    Block        = x + mixer(x), then x + feed_forward(x), with a norm before or after each branch
+
+Equal architectures build equal modules and have equal ids. Every published system that LightIR
+knows (`lightir_core/presets.py`) is one value of this type, and so is every pruned network: inner
+widths are numbers of each block. Rules that tie several fields together (divisibility and the
+like) live in this file and nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import fields, replace
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from lightir_core.errors import ArchitectureError, nearest
+
+FORMAT = "lightir-architecture"
+VERSION = 1
+
+Count = Annotated[int, Field(ge=1)]
+Side = tuple[Annotated[int, Field(ge=2, le=256)], Annotated[int, Field(ge=2, le=256)]]
+Shift = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+
+_STRICT = ConfigDict(extra="forbid", strict=True)
+_settings = dataclass(frozen=True, kw_only=True, config=_STRICT)
+
+
+@_settings
+class Projection:
+    """A linear map of channels in `groups` diagonal blocks, plus identity if `residual`.
+
+    `groups=2, residual=True` is the grouped residual layer (GRL) of GRFormer, section 3.2.
+    """
+
+    groups: Count = 1
+    residual: bool = False
+    bias: bool = True
+
+
+@_settings
+class TablePosition:
+    """A learned table of relative positions, one column per head (Swin Transformer)."""
+
+    kind: Literal["table"] = "table"
+
+
+@_settings
+class ExponentialPosition:
+    """ES-RPB: an MLP over exponentially mapped offsets (GRFormer); `hidden` is its width M."""
+
+    kind: Literal["exponential"] = "exponential"
+    hidden: Count = 128
+
+
+Position = TablePosition | ExponentialPosition
+
+
+@_settings
+class ChannelBranch:
+    """Channel-wise attention over the same q, k, v (Compacter's CASA).
+
+    `interaction` lets the sigmoid of each branch gate the other one.
+    """
+
+    num_heads: Count = 1
+    interaction: bool = True
+
+
+@_settings
+class WindowAttention:
+    """Attention inside (shifted) windows; the switches cover SwinIR, GRFormer, DRT and Compacter.
+
+    `key_dim` and `value_dim` are widths per head; None means width // num_heads.
+    """
+
+    kind: Literal["window_attention"] = "window_attention"
+    num_heads: Count
+    window_size: Side
+    shift_size: Shift = (0, 0)
+    key_dim: Count | None = None
+    value_dim: Count | None = None
+    projection: Projection = Projection()
+    output: Projection = Projection()
+    logits: Literal["dot", "cosine"] = "dot"
+    position: Annotated[Position, Field(discriminator="kind")] | None = TablePosition()
+    channel: ChannelBranch | None = None
+    depthwise_value: bool = False
+
+
+@_settings
+class CascadeAttention:
+    """GSWA (AgileIR): one head per channel group, each fed with the output of the one before it.
+
+    `key_dim` is the free width of queries and keys per head; values keep width // num_heads.
+    """
+
+    kind: Literal["cascade_attention"] = "cascade_attention"
+    num_heads: Count
+    key_dim: Count
+    window_size: Side
+    shift_size: Shift = (0, 0)
+    masked: bool = True
+    cascade: bool = True
+
+
+@_settings
+class ResidualConvolution:
+    """EDSR's residual block: convolution, ReLU, convolution. `hidden_dim=None` means the width."""
+
+    kind: Literal["residual_convolution"] = "residual_convolution"
+    hidden_dim: Count | None = None
+    kernel_size: Literal[3, 5] = 3
+
+
+Mixer = WindowAttention | CascadeAttention | ResidualConvolution
+
+
+@_settings
+class Mlp:
+    """Linear, GELU, Linear."""
+
+    kind: Literal["mlp"] = "mlp"
+    hidden_dim: Count
+
+
+@_settings
+class DepthwiseMlp:
+    """GRFormer's feed-forward: an MLP with two depth-wise convolutions as a residual inside."""
+
+    kind: Literal["depthwise_mlp"] = "depthwise_mlp"
+    hidden_dim: Count
+
+
+@_settings
+class Dsgm:
+    """Compacter's dual selective gating module; `reading` settles what its figure leaves open."""
+
+    kind: Literal["dsgm"] = "dsgm"
+    hidden_dim: Count
+    reading: Literal["cross", "literal", "single"] = "cross"
+
+
+FeedForward = Mlp | DepthwiseMlp | Dsgm
+
+
+@_settings
+class Block:
+    """One residual mixer and one residual feed-forward; `norm` is where LayerNorm stands."""
+
+    mixer: Annotated[Mixer, Field(discriminator="kind")]
+    feed_forward: Annotated[FeedForward, Field(discriminator="kind")] | None = None
+    norm: Literal["pre", "post", "none"] = "pre"
+
+
+@_settings
+class CrossLayer:
+    """Cross-layer attention after a stage (ACLA): `keys` K per reference, `references` L.
+
+    References are the outputs, before attention, of the last L slots, the stem's included.
+    `selection` none is CLA; soft and hard are ACLA with a soft or a binary gate per key.
+    """
+
+    keys: Count
+    references: Count
+    selection: Literal["none", "soft", "hard"] = "none"
+    depthwise_tail: bool = False
+
+
+@_settings
+class Stage:
+    """Blocks applied in order, `recursions` times, then a closing convolution and a skip.
+
+    Attributes:
+        tied: all passes share one set of weights (DRT); otherwise each pass has its own.
+        anchor: when the stage's input is added again: after every pass (DRT), the last, never.
+        closing: the 3x3 convolution after the last pass.
+        skip: "input" adds the stage's input (SwinIR), "output" bypasses only the closing
+            convolution (GRFormer's released code).
+        cross_layer: attention to earlier stages, applied to this stage's output.
+    """
+
+    blocks: tuple[Block, ...]
+    recursions: Annotated[int, Field(ge=1, le=16)] = 1
+    tied: bool = True
+    anchor: Literal["every", "last", "none"] = "none"
+    closing: Literal["convolution", "depthwise", "none"] = "convolution"
+    skip: Literal["input", "output", "none"] = "input"
+    cross_layer: CrossLayer | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse empty stages and settle what has two spellings."""
+        if not self.blocks:
+            raise ArchitectureError("a stage has no blocks; give it at least one")
+        if self.skip == "output" and self.closing == "none":
+            raise ArchitectureError(
+                "skip='output' bypasses the closing convolution, but closing='none'; "
+                "choose a closing convolution or skip='input'"
+            )
+        if self.recursions == 1:  # one pass: "last" is "every", and there is nothing to tie
+            object.__setattr__(self, "tied", True)
+            if self.anchor == "last":
+                object.__setattr__(self, "anchor", "every")
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(getattr(self, f.name) for f in fields(self)))
+
+    def __hash__(self) -> int:
+        """Hash of all fields, computed once: pricing looks stages up by value."""
+        return self._hash
+
+
+@_settings
+class Stem:
+    """First layer: a 3x3 convolution, or with `kernel_size == patch_size` a patch embedding (DRT).
+
+    `norm` puts a LayerNorm on the trunk's input, not on the global skip (SwinIR).
+    """
+
+    kernel_size: Literal[1, 2, 3, 4] = 3
+    patch_size: Literal[1, 2, 4] = 1
+    norm: bool = False
+
+
+@_settings
+class Body:
+    """What closes the trunk: LayerNorm, 3x3 convolution, the stem's output added."""
+
+    norm: bool = True
+    closing: Literal["convolution", "none"] = "convolution"
+    skip: bool = True
+
+
+@_settings
+class Tail:
+    """From features to the image.
+
+    Attributes:
+        upsampler: "direct" is one convolution and a pixel shuffle (light networks); "staged"
+            widens and shuffles per factor before a last convolution (EDSR).
+        skip: "interpolated" adds the bicubically enlarged input (the input itself at scale 1),
+            with the last convolution starting at zero: an untrained network is the interpolation.
+    """
+
+    upsampler: Literal["direct", "staged"] = "direct"
+    skip: Literal["none", "interpolated"] = "none"
+
+
+@_settings
+class Architecture:
+    """A network, described. Equal architectures build equal modules.
+
+    `stage_sharing=g` lets g consecutive stages, equal but for their cross-layer slots, use one
+    set of weights (DRT's sharing scope beyond a stage).
+    """
+
+    width: Annotated[int, Field(ge=1, le=4096)]
+    stages: tuple[Stage, ...]
+    in_channels: Count = 3
+    out_channels: Count = 3
+    scale: Annotated[int, Field(ge=1, le=8)] = 1
+    normalisation: Literal["none", "div2k", "imagenet"] = "none"
+    stem: Stem = Stem()
+    body: Body = Body()
+    tail: Tail = Tail()
+    stage_sharing: Count = 1
+
+    def __post_init__(self) -> None:
+        """Check the rules that tie fields together and settle what has two spellings."""
+        if not self.stages:
+            raise ArchitectureError("the architecture has no stages; give it at least one")
+        object.__setattr__(
+            self, "stages", tuple(_settled_stage(stage, self.width) for stage in self.stages)
+        )
+        for number, stage in enumerate(self.stages):
+            _check_stage(stage, number, self)
+        _check_skeleton(self)
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hexadecimal digits of the SHA-256 of the canonical JSON."""
+        canonical = json.dumps(self.to_plain(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @cached_property
+    def window_multiple(self) -> int:
+        """Sides of the padded input are multiples of this: all windows times the patch size."""
+        sides = {
+            side
+            for stage in self.stages
+            for block in stage.blocks
+            if not isinstance(block.mixer, ResidualConvolution)
+            for side in block.mixer.window_size
+        }
+        return math.lcm(*sides) * self.stem.patch_size if sides else self.stem.patch_size
+
+    def to_plain(self) -> dict[str, Any]:
+        """Nested dicts and lists, ready for `json.dumps`; `from_plain` is its inverse."""
+        return {"format": FORMAT, "version": VERSION, **_ADAPTER.dump_python(self, mode="json")}
+
+    def to_json(self) -> str:
+        """The architecture as indented JSON text."""
+        return json.dumps(self.to_plain(), indent=2) + "\n"
+
+
+_ADAPTER: TypeAdapter[Architecture] = TypeAdapter(Architecture)
+
+
+def from_plain(data: object) -> Architecture:
+    """Read what `Architecture.to_plain` wrote.
+
+    Raises:
+        ArchitectureError: not such a value, another version, or an impossible network; the
+            message names the place and, for an unknown key, the nearest known one.
+    """
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ArchitectureError(f"not an architecture: expected an object with format={FORMAT!r}")
+    version = data.get("version")
+    if version != VERSION:
+        raise ArchitectureError(
+            f"architecture version {version!r} is not known; this LightIR reads version {VERSION}"
+            + ("; update LightIR" if isinstance(version, int) and version > VERSION else "")
+        )
+    body = {key: value for key, value in data.items() if key not in ("format", "version")}
+    try:
+        return _ADAPTER.validate_json(json.dumps(body))
+    except ValidationError as error:
+        raise ArchitectureError(_explain(error)) from None
+
+
+def from_json(text: str) -> Architecture:
+    """Read the text that `Architecture.to_json` wrote; errors as `from_plain`."""
+    try:
+        data = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ArchitectureError(f"not JSON: {error}") from None
+    return from_plain(data)
+
+
+def _explain(error: ValidationError) -> str:
+    """The first problem, as one sentence with its place."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"]) or "architecture"
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        key = str(first["loc"][-1])
+        return f"{place}: unknown key {key!r}{nearest(key, _KNOWN_KEYS)}"
+    if "ctx" in first and isinstance(first["ctx"].get("error"), Exception):
+        return f"{place}: {first['ctx']['error']}"
+    return f"{place}: {first['msg']} (got {first['input']!r:.80})"
+
+
+_KNOWN_KEYS = tuple(
+    f.name
+    for part in (
+        Architecture, Stage, Block, WindowAttention, CascadeAttention, ResidualConvolution, Mlp,
+        Dsgm, CrossLayer, Stem, Body, Tail, Projection, ChannelBranch, ExponentialPosition,
+    )
+    for f in fields(part)
+)  # fmt: skip
+
+
+def divisors(number: int) -> list[int]:
+    """Divisors of `number` in rising order."""
+    return [d for d in range(1, number + 1) if number % d == 0]
+
+
+def inner_dims(mixer: WindowAttention, width: int) -> tuple[int, int]:
+    """Widths of one head's keys and values, with None read as width // num_heads."""
+    default = width // mixer.num_heads
+    return mixer.key_dim or default, mixer.value_dim or default
+
+
+def _settled_stage(stage: Stage, width: int) -> Stage:
+    """The stage with explicit inner widths that equal the default written as None."""
+    blocks = tuple(_settled_block(block, width) for block in stage.blocks)
+    return stage if blocks == stage.blocks else replace(stage, blocks=blocks)
+
+
+def _settled_block(block: Block, width: int) -> Block:
+    mixer = block.mixer
+    if isinstance(mixer, ResidualConvolution) and mixer.hidden_dim == width:
+        return replace(block, mixer=replace(mixer, hidden_dim=None))
+    if isinstance(mixer, WindowAttention) and width % mixer.num_heads == 0:
+        default = width // mixer.num_heads
+        key_dim = None if mixer.key_dim == default else mixer.key_dim
+        value_dim = None if mixer.value_dim == default else mixer.value_dim
+        if (key_dim, value_dim) != (mixer.key_dim, mixer.value_dim):
+            return replace(block, mixer=replace(mixer, key_dim=key_dim, value_dim=value_dim))
+    return block
+
+
+def _check_stage(stage: Stage, number: int, architecture: Architecture) -> None:
+    place = f"stages.{number}"
+    for index, block in enumerate(stage.blocks):
+        _check_mixer(block.mixer, architecture.width, f"{place}.blocks.{index}.mixer")
+    cross = stage.cross_layer
+    if cross is not None and cross.references > number + 1:
+        raise ArchitectureError(
+            f"{place}.cross_layer: references={cross.references}, but only {number + 1} earlier "
+            f"outputs exist there; use at most {number + 1}"
+        )
+
+
+def _check_mixer(mixer: Mixer, width: int, place: str) -> None:
+    if isinstance(mixer, WindowAttention):
+        _check_window_attention(mixer, width, place)
+    elif isinstance(mixer, CascadeAttention) and width % mixer.num_heads:
+        raise ArchitectureError(_indivisible(place, "num_heads", mixer.num_heads, "width", width))
+
+
+def _check_window_attention(mixer: WindowAttention, width: int, place: str) -> None:
+    if (mixer.key_dim is None or mixer.value_dim is None) and width % mixer.num_heads:
+        raise ArchitectureError(_indivisible(place, "num_heads", mixer.num_heads, "width", width))
+    key_dim, value_dim = inner_dims(mixer, width)
+    inner = {"keys": mixer.num_heads * key_dim, "values": mixer.num_heads * value_dim}
+    for name, size in inner.items():
+        if mixer.projection.residual and size != width:
+            raise ArchitectureError(
+                f"{place}: a residual projection needs {name} as wide as the network "
+                f"({width}), got {size}; use residual=False or width {size}"
+            )
+        _check_groups(mixer.projection, width, size, f"{place}.projection ({name})")
+    if mixer.output.residual and inner["values"] != width:
+        raise ArchitectureError(f"{place}.output: a residual needs values {width} wide")
+    _check_groups(mixer.output, inner["values"], width, f"{place}.output")
+    if mixer.channel is not None:
+        if key_dim != value_dim:
+            raise ArchitectureError(
+                f"{place}: the channel branch needs key_dim == value_dim, "
+                f"got {key_dim} and {value_dim}"
+            )
+        if inner["keys"] % mixer.channel.num_heads:
+            heads = mixer.channel.num_heads
+            raise ArchitectureError(
+                _indivisible(place, "channel.num_heads", heads, "inner width", inner["keys"])
+            )
+
+
+def _check_groups(projection: Projection, inputs: int, outputs: int, place: str) -> None:
+    for name, size in (("inputs", inputs), ("outputs", outputs)):
+        if size % projection.groups:
+            raise ArchitectureError(_indivisible(place, "groups", projection.groups, name, size))
+
+
+def _indivisible(place: str, name: str, value: int, whole_name: str, whole: int) -> str:
+    return (
+        f"{place}: {name}={value} does not divide {whole_name}={whole}; use one of "
+        f"{divisors(whole)}"
+    )
+
+
+def _check_skeleton(architecture: Architecture) -> None:
+    stem, tail = architecture.stem, architecture.tail
+    if stem.patch_size > 1 and stem.kernel_size != stem.patch_size:
+        raise ArchitectureError(
+            f"stem: patch_size={stem.patch_size} needs kernel_size={stem.patch_size}, "
+            f"got {stem.kernel_size}"
+        )
+    if stem.patch_size == 1 and stem.kernel_size not in (1, 3):
+        raise ArchitectureError(f"stem: kernel_size={stem.kernel_size} needs an equal patch_size")
+    if tail.upsampler == "staged" and architecture.scale not in (1, 2, 3, 4, 8):
+        raise ArchitectureError(
+            f"tail: a staged upsampler knows scales 1, 2, 3, 4, 8, not {architecture.scale}"
+        )
+    if tail.skip == "interpolated" and architecture.in_channels != architecture.out_channels:
+        raise ArchitectureError(
+            f"tail: an interpolated skip needs as many input as output channels, got "
+            f"{architecture.in_channels} and {architecture.out_channels}"
+        )
+    if architecture.normalisation != "none" and architecture.in_channels != 3:
+        raise ArchitectureError(
+            f"normalisation={architecture.normalisation!r} is for 3 channels, "
+            f"got {architecture.in_channels}"
+        )
+    _check_sharing(architecture)
+
+
+def _check_sharing(architecture: Architecture) -> None:
+    group = architecture.stage_sharing
+    for number, stage in enumerate(architecture.stages):
+        leader = architecture.stages[number - number % group]
+        if replace(stage, cross_layer=None) != replace(leader, cross_layer=None):
+            raise ArchitectureError(
+                f"stage_sharing={group}: stage {number} differs from stage "
+                f"{number - number % group}, whose weights it should use; make them equal"
+            )

@@ -1,0 +1,56 @@
+"""The errors that a user can cause, one family per package.
+
+Every message says what was wrong, what was expected and how to put it right; the command line
+prints it as it stands and exits with status 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LightIRError(Exception):
+    """Base of every error that LightIR raises on purpose."""
+
+
+class ArchitectureError(LightIRError, ValueError):
+    """An architecture that cannot exist, or a file that does not describe one."""
+
+
+class ShapeError(LightIRError, ValueError):
+    """A tensor whose shape does not fit the operation."""
+
+
+class DataError(LightIRError, ValueError):
+    """An image, a folder or a data set that cannot be used."""
+
+
+class CheckpointError(LightIRError, ValueError):
+    """A weights file that is missing, broken or made for another network."""
+
+
+class TrainingError(LightIRError, RuntimeError):
+    """A training that diverged or could not run."""
+
+
+class SpaceError(LightIRError, ValueError):
+    """A search space, or a choice in one, that makes no sense."""
+
+
+class BudgetError(LightIRError, ValueError):
+    """A budget that cannot be read, or that nothing can meet."""
+
+
+class ResultsError(LightIRError, ValueError):
+    """A run folder that is missing, damaged or in use."""
+
+
+class SearchError(LightIRError, RuntimeError):
+    """A search that cannot be started or continued."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint such as ``; did you mean 'width'?``, or an empty string when nothing is close."""
+    matches = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else ""

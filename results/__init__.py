@@ -1,0 +1,1 @@
+"""What was found: the record of a run, Pareto fronts, reports; needs no search engine."""

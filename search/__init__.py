@@ -1,0 +1,1 @@
+"""How networks are looked for: the command line, strategies, engines, compression, pipeline."""
