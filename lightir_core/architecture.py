@@ -1,7 +1,7 @@
 """The architecture of a network as one plain value: frozen, validated, JSON both ways, no torch.
 
     Architecture = stem, stages, body, tail
-    Stage        = blocks (applied in order, `recursions` times), anchor, closing, skip, cross-layer slot
+    Stage        = blocks (in order, `recursions` times), anchor, closing, skip, cross-layer slot
     Block        = x + mixer(x), then x + feed_forward(x), with a norm before or after each branch
 
 Equal architectures build equal modules and have equal ids. Every published system that LightIR
@@ -32,10 +32,9 @@ Side = tuple[Annotated[int, Field(ge=2, le=256)], Annotated[int, Field(ge=2, le=
 Shift = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
-_settings = dataclass(frozen=True, kw_only=True, config=_STRICT)
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Projection:
     """A linear map of channels in `groups` diagonal blocks, plus identity if `residual`.
 
@@ -47,14 +46,14 @@ class Projection:
     bias: bool = True
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class TablePosition:
     """A learned table of relative positions, one column per head (Swin Transformer)."""
 
     kind: Literal["table"] = "table"
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class ExponentialPosition:
     """ES-RPB: an MLP over exponentially mapped offsets (GRFormer); `hidden` is its width M."""
 
@@ -65,7 +64,7 @@ class ExponentialPosition:
 Position = TablePosition | ExponentialPosition
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class ChannelBranch:
     """Channel-wise attention over the same q, k, v (Compacter's CASA).
 
@@ -76,7 +75,7 @@ class ChannelBranch:
     interaction: bool = True
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class WindowAttention:
     """Attention inside (shifted) windows; the switches cover SwinIR, GRFormer, DRT and Compacter.
 
@@ -97,7 +96,7 @@ class WindowAttention:
     depthwise_value: bool = False
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class CascadeAttention:
     """GSWA (AgileIR): one head per channel group, each fed with the output of the one before it.
 
@@ -113,7 +112,7 @@ class CascadeAttention:
     cascade: bool = True
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class ResidualConvolution:
     """EDSR's residual block: convolution, ReLU, convolution. `hidden_dim=None` means the width."""
 
@@ -125,7 +124,7 @@ class ResidualConvolution:
 Mixer = WindowAttention | CascadeAttention | ResidualConvolution
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Mlp:
     """Linear, GELU, Linear."""
 
@@ -133,7 +132,7 @@ class Mlp:
     hidden_dim: Count
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class DepthwiseMlp:
     """GRFormer's feed-forward: an MLP with two depth-wise convolutions as a residual inside."""
 
@@ -141,7 +140,7 @@ class DepthwiseMlp:
     hidden_dim: Count
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Dsgm:
     """Compacter's dual selective gating module; `reading` settles what its figure leaves open."""
 
@@ -153,7 +152,7 @@ class Dsgm:
 FeedForward = Mlp | DepthwiseMlp | Dsgm
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Block:
     """One residual mixer and one residual feed-forward; `norm` is where LayerNorm stands."""
 
@@ -162,7 +161,7 @@ class Block:
     norm: Literal["pre", "post", "none"] = "pre"
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class CrossLayer:
     """Cross-layer attention after a stage (ACLA): `keys` K per reference, `references` L.
 
@@ -176,7 +175,7 @@ class CrossLayer:
     depthwise_tail: bool = False
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Stage:
     """Blocks applied in order, `recursions` times, then a closing convolution and a skip.
 
@@ -220,7 +219,7 @@ class Stage:
         return self._hash
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Stem:
     """First layer: a 3x3 convolution, or with `kernel_size == patch_size` a patch embedding (DRT).
 
@@ -232,7 +231,7 @@ class Stem:
     norm: bool = False
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Body:
     """What closes the trunk: LayerNorm, 3x3 convolution, the stem's output added."""
 
@@ -241,7 +240,7 @@ class Body:
     skip: bool = True
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Tail:
     """From features to the image.
 
@@ -256,7 +255,7 @@ class Tail:
     skip: Literal["none", "interpolated"] = "none"
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Architecture:
     """A network, described. Equal architectures build equal modules.
 

@@ -1,0 +1,73 @@
+"""Which values fit beside earlier choices: divisibility and the like, one rule per dimension.
+
+The architecture itself refuses what these rules forbid (`lightir_core/architecture.py`); they are
+here so that a space never proposes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from spaces.decode import Value
+
+
+class Rule(Protocol):
+    """Says whether a value is allowed; `reads` names the choices it looks at."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of the choices that the answer depends on."""
+        ...
+
+    def __call__(self, value: Value, known: Mapping[str, Value]) -> bool:
+        """Whether `value` is allowed beside the `known` choices."""
+        ...
+
+
+@dataclass(frozen=True)
+class Divides:
+    """The value divides another choice, for instance heads the width."""
+
+    whole: str
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The choice that is divided."""
+        return (self.whole,)
+
+    def __call__(self, value: Value, known: Mapping[str, Value]) -> bool:
+        """Whether the whole is a multiple of `value`."""
+        return int(known[self.whole]) % int(value) == 0
+
+
+@dataclass(frozen=True)
+class AtMostStage:
+    """The value is at most the stage's number: only so many earlier outputs exist."""
+
+    reads: tuple[str, ...] = ("stage",)
+
+    def __call__(self, value: Value, known: Mapping[str, Value]) -> bool:
+        """Whether that many references exist at this stage."""
+        return int(value) <= int(known["stage"])
+
+
+@dataclass(frozen=True)
+class NeedsClosing:
+    """skip="output" bypasses the closing convolution, so there must be one."""
+
+    reads: tuple[str, ...] = ("closing",)
+
+    def __call__(self, value: Value, known: Mapping[str, Value]) -> bool:
+        """Whether this skip makes sense with the chosen closing."""
+        return value != "output" or known.get("closing", "convolution") != "none"
+
+
+RULES: dict[str, Rule] = {
+    "heads": Divides("width"),
+    "groups": Divides("width"),
+    "channel_heads": Divides("width"),
+    "cross_references": AtMostStage(),
+    "skip": NeedsClosing(),
+}

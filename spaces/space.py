@@ -1,0 +1,298 @@
+"""A search space as data: dimensions with conditions and rules; sample, mutate, cross, count.
+
+A point of a space is a plain dict of choices, `{"width": 48, "stages": 2, "stage1.blocks": 2, …}`,
+holding exactly the dimensions that are active. `complete` is the one function that makes points:
+it walks the dimensions in order, keeps what it is given where that is allowed, and draws the rest.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+from lightir_core.architecture import Architecture
+from lightir_core.errors import SpaceError, nearest
+from spaces.decode import NETWORK_DEFAULTS, STAGE_DEFAULTS, Frame, Value, decode_network
+from spaces.rules import RULES
+
+Choices = dict[str, Value]
+
+
+@dataclass(frozen=True)
+class When:
+    """Active only if the dimension called `name` has one of `values`."""
+
+    name: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One question and its possible answers, in the order they are shown."""
+
+    name: str
+    values: tuple[Value, ...]
+    when: tuple[When, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse empty and repeated answers."""
+        if not self.values:
+            raise SpaceError(f"dimension {self.name!r} has no values; give it at least one")
+        if len(set(map(repr, self.values))) < len(self.values):
+            raise SpaceError(f"dimension {self.name!r} repeats a value: {list(self.values)}")
+
+    def is_active(self, known: Mapping[str, Value]) -> bool:
+        """Whether all conditions hold among the choices made so far."""
+        return all(known.get(c.name) in c.values for c in self.when)
+
+
+@dataclass(frozen=True)
+class Space:
+    """Dimensions of the network and of each stage.
+
+    Attributes:
+        name: shown to people and stored in the run.
+        network: decided once; must hold `width` and `stages`.
+        stage: decided for each stage, after `network`.
+        summary: one line for `python -m search spaces`.
+    """
+
+    name: str
+    network: tuple[Dimension, ...]
+    stage: tuple[Dimension, ...]
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        """Check names, order of conditions, and that every rule leaves an answer."""
+        _check_names(self.network, NETWORK_DEFAULTS, "network")
+        _check_names(self.stage, STAGE_DEFAULTS, "stage")
+        names = [d.name for d in self.network]
+        for needed in ("width", "stages"):
+            if needed not in names:
+                raise SpaceError(f"space {self.name!r} has no dimension {needed!r}")
+        _check_order(self.network + self.stage)
+        for _ in self._skeletons():  # raises where a rule leaves no answer
+            pass
+
+    def dimension(self, name: str) -> Dimension:
+        """The dimension called `name` ("width", "stage2.heads" or plain "heads")."""
+        plain = name.rpartition(".")[2]
+        for dimension in self.network + self.stage:
+            if dimension.name == plain:
+                return dimension
+        known = [d.name for d in self.network + self.stage]
+        raise SpaceError(f"no dimension {name!r} in space {self.name!r}{nearest(plain, known)}")
+
+    def complete(self, given: Mapping[str, Value], rng: random.Random) -> Choices:
+        """A point that keeps what `given` allows and draws all other choices."""
+        choices = _walk(self.network, given, {}, "", rng)
+        for number in range(1, int(choices["stages"]) + 1):
+            if _is_leader(number, choices):
+                known = {**choices, "stage": number}
+                choices.update(_walk(self.stage, given, known, f"stage{number}.", rng))
+        return choices
+
+    def sample(self, rng: random.Random) -> Choices:
+        """A random point: each choice uniform among the values allowed there."""
+        return self.complete({}, rng)
+
+    def mutate(self, parent: Mapping[str, Value], rng: random.Random, changes: int = 1) -> Choices:
+        """The parent with `changes` of its choices redrawn to other allowed values."""
+        child = dict(parent)
+        for _ in range(changes):
+            free = [n for n in child if len(self.options(n, child)) > 1]
+            if not free:
+                break
+            name = rng.choice(free)
+            others = [v for v in self.options(name, child) if v != child[name]]
+            child[name] = rng.choice(others)
+            child = self.complete(child, rng)
+        return child
+
+    def cross(
+        self, mother: Mapping[str, Value], father: Mapping[str, Value], rng: random.Random
+    ) -> Choices:
+        """A child of two points: each choice from either parent, stages mostly kept whole."""
+        given: Choices = {}
+        sides = {d.name: rng.random() < 0.5 for d in self.network}
+        for name in sorted({*mother, *father}):
+            group, _, _ = name.rpartition(".")
+            side = sides.setdefault(group or name, rng.random() < 0.5)
+            first, second = (mother, father) if side else (father, mother)
+            given[name] = first[name] if name in first else second[name]
+        return self.complete(given, rng)
+
+    def options(self, name: str, choices: Mapping[str, Value]) -> tuple[Value, ...]:
+        """Values that the named choice may take, all earlier choices as they are."""
+        group, _, plain = name.rpartition(".")
+        dimension = self.dimension(plain)
+        known = dict(choices)
+        if group:
+            prefix = group + "."
+            known |= {k[len(prefix) :]: v for k, v in choices.items() if k.startswith(prefix)}
+            known["stage"] = int(group.removeprefix("stage"))
+        return _allowed(dimension, known)
+
+    def decode(self, choices: Mapping[str, Value], frame: Frame) -> Architecture:
+        """The architecture that a point stands for."""
+        return decode_network(choices, frame)
+
+    def distributions(self) -> dict[str, tuple[Value, ...]]:
+        """Every choice that can occur, with all its values, active or not."""
+        most = max(int(v) for v in self.dimension("stages").values)
+        out = {d.name: d.values for d in self.network}
+        for number in range(1, most + 1):
+            out.update({f"stage{number}.{d.name}": d.values for d in self.stage})
+        return out
+
+    @cached_property
+    def size(self) -> int:
+        """How many points the space holds, exactly."""
+        total = 0
+        for skeleton in self._skeletons():
+            product = 1
+            for number in range(1, int(skeleton["stages"]) + 1):
+                if _is_leader(number, skeleton):
+                    product *= _count(self.stage, tuple(sorted(skeleton.items())), number)
+            total += product
+        return total
+
+    def restrict(self, only: Mapping[str, Sequence[Value]]) -> Space:
+        """The same space with the named dimensions cut down to some of their values.
+
+        Raises:
+            SpaceError: an unknown dimension, or a value that it does not have.
+        """
+        for name, values in only.items():
+            known = self.dimension(name).values
+            for value in values:
+                if value not in known:
+                    raise SpaceError(f"{name} has no value {value!r}; it has {list(known)}")
+        return Space(
+            name=self.name,
+            network=tuple(_restricted(d, only) for d in self.network),
+            stage=tuple(_restricted(d, only) for d in self.stage),
+            summary=self.summary,
+        )
+
+    def _skeletons(self) -> Iterator[Choices]:
+        """All combinations of the network's own dimensions."""
+        yield from _combinations(self.network, {})
+
+
+def _walk(
+    dimensions: Sequence[Dimension],
+    given: Mapping[str, Value],
+    known: Mapping[str, Value],
+    prefix: str,
+    rng: random.Random,
+) -> Choices:
+    """Choices for `dimensions`, named with `prefix`; `known` is what they may depend on."""
+    made: Choices = {}
+    seen = dict(known)
+    for dimension in dimensions:
+        if not dimension.is_active(seen):
+            continue
+        values = _allowed(dimension, seen)
+        wish = given.get(prefix + dimension.name)
+        value = wish if wish is not None and wish in values else rng.choice(values)
+        made[prefix + dimension.name] = seen[dimension.name] = value
+    return made
+
+
+def _allowed(dimension: Dimension, known: Mapping[str, Value]) -> tuple[Value, ...]:
+    """Values that the rules permit beside the choices made so far; never empty."""
+    rule = RULES.get(dimension.name)
+    values = (
+        dimension.values
+        if rule is None
+        else tuple(filter(lambda v: rule(v, known), dimension.values))
+    )
+    if not values:
+        raise SpaceError(
+            f"none of {dimension.name}={list(dimension.values)} fits width={known.get('width')}; "
+            f"add a value that does or leave that width out"
+        )
+    return values
+
+
+def _is_leader(number: int, choices: Mapping[str, Value]) -> bool:
+    """Whether stage `number` makes its own choices, rather than sharing an earlier one's."""
+    return (number - 1) % int(choices.get("stage_sharing", 1)) == 0
+
+
+def _combinations(dimensions: Sequence[Dimension], known: Choices) -> Iterator[Choices]:
+    if not dimensions:
+        yield dict(known)
+        return
+    first, rest = dimensions[0], dimensions[1:]
+    if not first.is_active(known):
+        yield from _combinations(rest, known)
+        return
+    for value in _allowed(first, known):
+        yield from _combinations(rest, {**known, first.name: value})
+
+
+def _count(
+    stage: tuple[Dimension, ...], skeleton: tuple[tuple[str, Value], ...], number: int
+) -> int:
+    """Points of one stage; counted over what later dimensions can see, not one by one."""
+    needed = [frozenset(_depends(d) for d in stage[i:]) for i in range(len(stage))]
+    sees = [frozenset[str]().union(*names) for names in needed]
+
+    @cache
+    def count(position: int, context: frozenset[tuple[str, Value]]) -> int:
+        if position == len(stage):
+            return 1
+        known = dict(context)
+        dimension = stage[position]
+        if not dimension.is_active(known):
+            return count(position + 1, context)
+        later = sees[position + 1] if position + 1 < len(stage) else frozenset[str]()
+        total = 0
+        for value in _allowed(dimension, known):
+            then = {**known, dimension.name: value}
+            total += count(position + 1, frozenset((k, v) for k, v in then.items() if k in later))
+        return total
+
+    return count(0, frozenset({*skeleton, ("stage", number)}))
+
+
+def _depends(dimension: Dimension) -> frozenset[str]:
+    rule = RULES.get(dimension.name)
+    return frozenset(c.name for c in dimension.when) | frozenset(rule.reads if rule else ())
+
+
+def _restricted(dimension: Dimension, only: Mapping[str, Sequence[Value]]) -> Dimension:
+    if dimension.name not in only:
+        return dimension
+    kept = tuple(v for v in dimension.values if v in only[dimension.name])
+    return Dimension(dimension.name, kept, dimension.when)
+
+
+def _check_names(dimensions: Sequence[Dimension], known: Mapping[str, Value], place: str) -> None:
+    seen: set[str] = set()
+    for dimension in dimensions:
+        if dimension.name not in known:
+            raise SpaceError(
+                f"{dimension.name!r} is not a {place} dimension{nearest(dimension.name, known)}; "
+                f"known: {', '.join(known)}"
+            )
+        if dimension.name in seen:
+            raise SpaceError(f"dimension {dimension.name!r} appears twice")
+        seen.add(dimension.name)
+
+
+def _check_order(dimensions: Sequence[Dimension]) -> None:
+    """A condition may only look at dimensions decided before."""
+    before: set[str] = set()
+    for dimension in dimensions:
+        for condition in dimension.when:
+            if condition.name not in before:
+                raise SpaceError(
+                    f"{dimension.name!r} depends on {condition.name!r}, which is not decided "
+                    f"before it; move it or drop the condition"
+                )
+        before.add(dimension.name)
