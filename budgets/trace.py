@@ -1,0 +1,149 @@
+"""MACs of any function on tensors, by watching the operations that it dispatches.
+
+On meta tensors nothing is computed and nothing is stored, and fused attention arrives as the two
+matrix products that it is. An operation is known either by a formula (`MACS`) or as free (`FREE`);
+one that is neither is taken apart into its own steps, or refused: a silent zero is a wrong budget.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lightir_core.errors import BudgetError
+
+Arguments = tuple[Any, ...]
+Formula = Callable[[Arguments, Any], int]
+
+
+def _product(left: int, right: int) -> Formula:
+    """(.., n, k) @ (.., k, m): the positions of both factors among the arguments."""
+    return lambda args, out: args[left].numel() * args[right].shape[-1]
+
+
+def _vector_product(left: int) -> Formula:
+    """(n, k) @ (k): one multiply-add per element of the left factor."""
+    return lambda args, out: args[left].numel()
+
+
+def _convolution(args: Arguments, out: Tensor) -> int:
+    """Each output (or, transposed, each input) element meets one filter of the kernel."""
+    image, weight, transposed = args[0], args[1], args[6]
+    return (image if transposed else out).numel() * math.prod(weight.shape[1:])
+
+
+def _attention(args: Arguments, out: Any) -> int:  # noqa: ANN401  kernels return several tensors
+    """QKᵀ and AV: (.., N, d) with (.., M, d) keys and (.., M, dv) values."""
+    query, key, value = args[:3]
+    return query.numel() // query.shape[-1] * key.shape[-2] * (key.shape[-1] + value.shape[-1])
+
+
+MACS: dict[str, Formula] = {
+    "mm": _product(0, 1),
+    "bmm": _product(0, 1),
+    "addmm": _product(1, 2),
+    "baddbmm": _product(1, 2),
+    "addbmm": _product(1, 2),
+    "mv": _vector_product(0),
+    "addmv": _vector_product(1),
+    "dot": _vector_product(0),
+    "vdot": _vector_product(0),
+    "convolution": _convolution,
+    "_scaled_dot_product_flash_attention_for_cpu": _attention,
+    "_scaled_dot_product_flash_attention": _attention,
+    "_scaled_dot_product_efficient_attention": _attention,
+    "_scaled_dot_product_cudnn_attention": _attention,
+    "_scaled_dot_product_fused_attention_overrideable": _attention,
+}
+"""Multiply-adds by operation, from its arguments and its result."""
+
+_MEMORY = """
+    _conj _copy_from _neg_view _reshape_alias _to_copy _unsafe_view alias arange as_strided
+    as_strided_scatter cat clone constant_pad_nd contiguous copy copy_ detach detach_ diagonal
+    diagonal_copy empty empty_like empty_strided expand eye fill fill_ flip full full_like gather
+    im2col col2im index index_add index_copy index_put index_put_ index_select lift lift_fresh
+    linspace masked_fill masked_fill_ masked_scatter new_empty new_empty_strided new_full new_ones
+    new_zeros ones ones_like pad permute pixel_shuffle pixel_unshuffle reflection_pad1d
+    reflection_pad2d repeat repeat_interleave replication_pad1d replication_pad2d resize_ roll
+    scalar_tensor scatter scatter_ scatter_add select select_scatter slice slice_scatter split
+    split_with_sizes squeeze squeeze_ stack t t_ take transpose transpose_ tril triu unbind unfold
+    unsqueeze unsqueeze_ view view_as_complex view_as_real where zero_ zeros zeros_like unfold_copy
+    _local_scalar_dense is_same_size set_ sort topk argsort bucketize searchsorted nonzero
+"""
+_ELEMENTWISE = """
+    abs add add_ addcdiv addcmul all amax amin aminmax any argmax argmin atan2 bernoulli bernoulli_
+    bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp clamp_ clamp_max clamp_max_ clamp_min
+    clamp_min_ copysign cos cumsum div div_ elu eq erf exp exp_ exp2 expm1 exponential_ floor
+    floor_divide fmod frac ge gelu gelu_ glu gt hardsigmoid hardswish hardtanh isfinite isinf isnan le leaky_relu
+    leaky_relu_ lerp lerp_ log log10 log1p log2 log_sigmoid_forward logical_and logical_not
+    logical_or logical_xor lt max maximum mean min minimum mish mul mul_ native_dropout ne neg
+    neg_ normal_ pow pow_ prod rand randn rand_like randn_like reciprocal remainder relu relu_
+    relu6 round rsqrt rsub sgn sigmoid sigmoid_ sign silu silu_ sin softplus sqrt square std sub
+    sub_ sum tan tanh tanh_ threshold trunc uniform_ var var_mean xlogy
+"""
+_NORMS_AND_SAMPLING = """
+    _softmax _log_softmax _safe_softmax native_layer_norm native_group_norm native_batch_norm
+    _native_batch_norm_legit _native_batch_norm_legit_no_training _batch_norm_with_update
+    _fused_rms_norm linalg_vector_norm norm
+    _adaptive_avg_pool2d adaptive_max_pool2d avg_pool2d max_pool2d_with_indices
+    grid_sampler_2d upsample_nearest2d upsample_bilinear2d upsample_bicubic2d
+    _upsample_bilinear2d_aa _upsample_bicubic2d_aa _upsample_nearest_exact2d
+"""
+FREE = frozenset((_MEMORY + _ELEMENTWISE + _NORMS_AND_SAMPLING).split())
+"""Operations that count as nothing: views, copies, elementwise, norms, softmax, interpolation."""
+
+
+class MacCounter(TorchDispatchMode):
+    """Counts the multiply-adds of everything that runs inside its `with` block.
+
+    Attributes:
+        macs: the count so far.
+
+    Raises:
+        BudgetError: an operation is neither known to cost something nor known to be free.
+    """
+
+    def __init__(self) -> None:
+        """Start from zero."""
+        super().__init__()  # pyright: ignore[reportUnknownMemberType]  torch's is partly untyped
+        self.macs = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Any,  # noqa: ANN401  torch's operation type is private
+        types: object,
+        args: Arguments = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> object:
+        """Run one operation and add what it costs."""
+        name = func.name().removeprefix("aten::").partition(".")[0]
+        formula = MACS.get(name)
+        if formula is None and name not in FREE:
+            with self:
+                out = func.decompose(*args, **(kwargs or {}))
+            if out is NotImplemented:
+                raise BudgetError(_unknown(name))
+            return out
+        out = func(*args, **(kwargs or {}))
+        if formula is not None:
+            self.macs += formula(args, out)
+        return out
+
+
+def count_macs(function: Callable[[], object]) -> int:
+    """Multiply-adds that `function` performs; see `MacCounter`."""
+    with torch.no_grad(), MacCounter() as counter:
+        function()
+    return counter.macs
+
+
+def _unknown(name: str) -> str:
+    return (
+        f"the cost of the operation {name!r} is not known; give it a formula in "
+        "budgets.trace.MACS, or list it in budgets.trace.FREE if it multiplies nothing"
+    )
