@@ -1,0 +1,89 @@
+"""A trial as a plain value: what was tried, what it cost, how it went."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from optuna.trial import FrozenTrial, TrialState
+
+from lightir_core.architecture import Architecture
+
+Choice = None | bool | int | float | str
+State = Literal["running", "finished", "failed"]
+
+_STATES: dict[TrialState, State] = {
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "running",
+    TrialState.COMPLETE: "finished",
+    TrialState.FAIL: "failed",
+    TrialState.PRUNED: "failed",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One candidate and what became of it.
+
+    Attributes:
+        number: place in the study, counted from 0.
+        state: "running", "finished" or "failed".
+        architecture: what was trained.
+        choices: how the space made it, one value per dimension that was in play.
+        cost: params, macs and whatever else was counted.
+        scores: what was measured, such as psnr_y in dB; empty unless finished.
+        curve: (step, score) pairs while training.
+        seconds: time spent on it.
+        reason: why it failed.
+        started: when it began; aware.
+        finished: when it ended; None while it runs.
+        notes: anything else that was known when it began, such as its parents.
+    """
+
+    number: int
+    state: State
+    architecture: Architecture
+    choices: Mapping[str, Choice]
+    cost: Mapping[str, int | float]
+    scores: Mapping[str, float] = field(default_factory=dict[str, float])
+    curve: tuple[tuple[int, float], ...] = ()
+    seconds: float | None = None
+    reason: str | None = None
+    started: datetime | None = None
+    finished: datetime | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def trial_from(frozen: FrozenTrial, architecture: Architecture) -> Trial:
+    """The trial that Optuna stored, with its architecture already read."""
+    story = frozen.user_attrs
+    return Trial(
+        number=frozen.number,
+        state=_STATES[frozen.state],
+        architecture=architecture,
+        choices={**frozen.params, **story.get("choices", {})},
+        cost=story.get("cost", {}),
+        scores=story.get("scores", {}),
+        curve=tuple((step, _number(value)) for step, value in story.get("curve", [])),
+        seconds=story.get("seconds"),
+        reason=story.get("reason"),
+        started=_aware(frozen.datetime_start),
+        finished=_aware(frozen.datetime_complete),
+        notes=story.get("notes", {}),
+    )
+
+
+def plain_curve(curve: Sequence[tuple[int, float]]) -> list[list[float | None]]:
+    """A learning curve as JSON has it: NaN, which JSON lacks, becomes null."""
+    return [[int(step), float(value) if math.isfinite(value) else None] for step, value in curve]
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.astimezone()
