@@ -1,6 +1,12 @@
 """What may be chosen: search spaces as plain data, no tensor."""
 
 from spaces.decode import Frame, Value
+from spaces.default import DEFAULT, SMALL
+from spaces.papers import ACLA, AGILEIR, COMPACTER, DRT, GRFORMER
 from spaces.space import Choices, Dimension, Space, When
 
-__all__ = ["Choices", "Dimension", "Frame", "Space", "Value", "When"]
+__all__ = ["SPACES", "Choices", "Dimension", "Frame", "Space", "Value", "When"]
+
+SPACES: dict[str, Space] = {
+    space.name: space for space in (DEFAULT, SMALL, ACLA, AGILEIR, GRFORMER, DRT, COMPACTER)
+}
