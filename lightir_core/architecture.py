@@ -95,6 +95,10 @@ class WindowAttention:
     channel: ChannelBranch | None = None
     depthwise_value: bool = False
 
+    def __post_init__(self) -> None:
+        """Settle the shift: whole windows only renumber the windows."""
+        object.__setattr__(self, "shift_size", _settled_shift(self.shift_size, self.window_size))
+
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class CascadeAttention:
@@ -110,6 +114,10 @@ class CascadeAttention:
     shift_size: Shift = (0, 0)
     masked: bool = True
     cascade: bool = True
+
+    def __post_init__(self) -> None:
+        """Settle the shift: whole windows only renumber the windows."""
+        object.__setattr__(self, "shift_size", _settled_shift(self.shift_size, self.window_size))
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -362,7 +370,8 @@ _KNOWN_KEYS = tuple(
     f.name
     for part in (
         Architecture, Stage, Block, WindowAttention, CascadeAttention, ResidualConvolution, Mlp,
-        Dsgm, CrossLayer, Stem, Body, Tail, Projection, ChannelBranch, ExponentialPosition,
+        DepthwiseMlp, Dsgm, CrossLayer, Stem, Body, Tail, Projection, ChannelBranch,
+        ExponentialPosition,
     )
     for f in fields(part)
 )  # fmt: skip
@@ -377,6 +386,10 @@ def inner_dims(mixer: WindowAttention, width: int) -> tuple[int, int]:
     """Widths of one head's keys and values, with None read as width // num_heads."""
     default = width // mixer.num_heads
     return mixer.key_dim or default, mixer.value_dim or default
+
+
+def _settled_shift(shift: Shift, window: Side) -> Shift:
+    return shift[0] % window[0], shift[1] % window[1]
 
 
 def _settled_stage(stage: Stage, width: int) -> Stage:
@@ -476,10 +489,11 @@ def _check_skeleton(architecture: Architecture) -> None:
             f"tail: an interpolated skip needs as many input as output channels, got "
             f"{architecture.in_channels} and {architecture.out_channels}"
         )
-    if architecture.normalisation != "none" and architecture.in_channels != 3:
+    channels = (architecture.in_channels, architecture.out_channels)
+    if architecture.normalisation != "none" and channels != (3, 3):
         raise ArchitectureError(
-            f"normalisation={architecture.normalisation!r} is for 3 channels, "
-            f"got {architecture.in_channels}"
+            f"normalisation={architecture.normalisation!r} is for 3 channels in and out, got "
+            f"{channels[0]} and {channels[1]}; use normalisation='none'"
         )
     _check_sharing(architecture)
 

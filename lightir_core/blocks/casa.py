@@ -1,0 +1,41 @@
+"""The channel-wise half of CASA (Compacter, ACM MM 2024): attention between channels.
+
+Notation: Q, K, V (B, h, C/h, HW) are those of the window attention; t is learned per head.
+    T = softmax(Q̂ K̂ᵀ · t) V,  Q̂ and K̂ of unit length along HW
+    interaction: S ⊙ σ(T) + T ⊙ σ(S), with S the window attention's output
+Our choice, which the paper's figure leaves open: unit length and t. Without them the logits are
+sums over all pixels and the softmax saturates.
+"""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lightir_core import architecture as arch
+
+
+class ChannelBranch(nn.Module):
+    """Channel attention over q, k, v, joined with the window attention's output."""
+
+    def __init__(self, settings: arch.ChannelBranch) -> None:
+        """Build what `settings` describes; it has a temperature per head and nothing else."""
+        super().__init__()
+        self.num_heads = settings.num_heads
+        self.interaction = settings.interaction
+        self.temperature = nn.Parameter(torch.ones(settings.num_heads, 1, 1))
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, spatial: Tensor) -> Tensor:
+        """All (B, H, W, C); returns the two branches' sum, each gated by the other."""
+        height = q.shape[1]
+        q, k, v = (
+            rearrange(map_, "b y x (h c) -> b h c (y x)", h=self.num_heads) for map_ in (q, k, v)
+        )
+        q = F.normalize(q, dim=-1) * self.temperature
+        weights = (q @ F.normalize(k, dim=-1).transpose(-2, -1)).softmax(dim=-1)
+        channel = rearrange(weights.to(v.dtype) @ v, "b h c (y x) -> b y x (h c)", y=height)
+        if not self.interaction:
+            return spatial + channel
+        return spatial * torch.sigmoid(channel) + channel * torch.sigmoid(spatial)

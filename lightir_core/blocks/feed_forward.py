@@ -1,0 +1,48 @@
+"""Feed-forwards per pixel: the plain MLP and GRFormer's with depth-wise convolutions inside.
+
+Notation: C width, E hidden width.
+    Mlp:           W₂ GELU(W₁ x)                               params = 2CE + E + C
+    DepthwiseMlp:  y = GELU(W₁ x);  W₂ (y + DW(GELU(DW(y))))   params = 2CE + 21E + C
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lightir_core import architecture as arch
+from lightir_core.blocks.layout import channels_first, channels_last
+from lightir_core.blocks.projection import build_linear
+
+
+class Mlp(nn.Module):
+    """Linear, GELU, Linear."""
+
+    def __init__(self, settings: arch.Mlp, width: int) -> None:
+        """Build what `settings` describes for maps of `width` channels."""
+        super().__init__()
+        self.inward = build_linear(width, settings.hidden_dim)
+        self.outward = build_linear(settings.hidden_dim, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, H, W)."""
+        return channels_first(self.outward(F.gelu(self.inward(channels_last(x)))))
+
+
+class DepthwiseMlp(nn.Module):
+    """The MLP of GRFormer's released code, with a 3x3 depth-wise residual between its layers."""
+
+    def __init__(self, settings: arch.DepthwiseMlp, width: int) -> None:
+        """Build what `settings` describes for maps of `width` channels."""
+        super().__init__()
+        hidden = settings.hidden_dim
+        self.inward = build_linear(width, hidden)
+        self.depthwise1 = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
+        self.depthwise2 = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
+        self.outward = build_linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, H, W)."""
+        y = channels_first(F.gelu(self.inward(channels_last(x))))
+        y = y + self.depthwise2(F.gelu(self.depthwise1(y)))
+        return channels_first(self.outward(channels_last(y)))
