@@ -11,7 +11,12 @@ from collections.abc import Iterable
 
 
 class LightIRError(Exception):
-    """Base of every error that LightIR raises on purpose."""
+    """Base of every error that LightIR raises on purpose.
+
+    `exit_status` is what the command line ends with: 2 for wrong usage, 1 for work that failed.
+    """
+
+    exit_status = 2
 
 
 class ArchitectureError(LightIRError, ValueError):
@@ -48,6 +53,12 @@ class ResultsError(LightIRError, ValueError):
 
 class SearchError(LightIRError, RuntimeError):
     """A search that cannot be started or continued."""
+
+
+class RunFailedError(SearchError):
+    """A search that was started rightly and came to nothing."""
+
+    exit_status = 1
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

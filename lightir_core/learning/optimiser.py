@@ -1,0 +1,101 @@
+"""Muon for matrices and convolution kernels, Adam for everything else.
+
+Muon (Jordan et al., 2024) replaces a matrix's momentum by its nearest orthogonal matrix, so that
+all its directions move at the same rate; short trainings of restoration networks leave their
+interpolation plateau much sooner with it. torch's `Muon` takes two-dimensional parameters only: a
+convolution kernel (out, in, h, w) is handed over as the view (out, in*h*w), a grouped projection
+(groups, out, in) as one view per group. The views share memory with the parameters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lightir_core.learning.recipe import Recipe
+
+SMALLEST = 8
+"""Fewest channels of a matrix for Muon; a depth-wise kernel is no matrix."""
+
+EDGES = ("stem.", "tail.")
+"""First and last layers go to Adam, as in Muon's published recipe: they face the image."""
+
+
+class Optimiser:
+    """One `step` over both optimisers, with warm-up and a cosine schedule."""
+
+    def __init__(self, network: nn.Module, recipe: Recipe) -> None:
+        """Split the parameters of `network` as `recipe` says."""
+        self._recipe = recipe
+        self._parameters = [p for p in network.parameters() if p.requires_grad]
+        self._matrices: list[tuple[nn.Parameter, Sequence[Tensor]]] = []
+        others: list[nn.Parameter] = []
+        for name, parameter in network.named_parameters():
+            if recipe.optimiser == "muon" and _is_matrix(name, parameter):
+                self._matrices.append((parameter, _shared(parameter)))
+            else:
+                others.append(parameter)
+        self._optimisers: list[torch.optim.Optimizer] = []
+        if others:
+            adam = torch.optim.Adam(others, lr=recipe.lr, betas=(0.9, 0.99))
+            self._optimisers.append(adam)
+        if self._matrices:
+            self._optimisers.append(
+                torch.optim.Muon(
+                    [view for _, views in self._matrices for view in views],
+                    lr=recipe.matrix_lr,
+                    weight_decay=recipe.weight_decay,
+                    adjust_lr_fn="match_rms_adamw",
+                )
+            )
+        self._peaks = [optimiser.param_groups[0]["lr"] for optimiser in self._optimisers]
+
+    def step(self, number: int) -> None:
+        """Clip the gradients, apply update `number` (from 0) and clear the gradients."""
+        nn.utils.clip_grad_norm_(self._parameters, self._recipe.clip_norm)
+        for parameter, views in self._matrices:
+            if parameter.grad is not None:
+                for view, grad in zip(views, _matrices(parameter.grad), strict=True):
+                    view.grad = grad.reshape(view.shape)
+        factor = schedule(number, self._recipe)
+        for optimiser, peak in zip(self._optimisers, self._peaks, strict=True):
+            optimiser.param_groups[0]["lr"] = peak * factor
+            optimiser.step()
+        for parameter in self._parameters:
+            parameter.grad = None
+
+
+def schedule(number: int, recipe: Recipe) -> float:
+    """Share of the peak rate at step `number`: a linear rise, then half a cosine."""
+    rise = max(1, round(recipe.warmup * recipe.steps))
+    if number < rise:
+        return (number + 1) / rise
+    progress = (number - rise) / max(1, recipe.steps - rise)
+    return recipe.final_lr + (1 - recipe.final_lr) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _is_matrix(name: str, parameter: Tensor) -> bool:
+    """Whether a parameter maps channels to channels inside the trunk."""
+    if name.startswith(EDGES) or "position" in name or parameter.ndim < 2:
+        return False
+    inputs, outputs = (-1, -2) if parameter.ndim == 3 else (1, 0)
+    return min(parameter.shape[inputs], parameter.shape[outputs]) >= SMALLEST
+
+
+def _matrices(tensor: Tensor) -> Sequence[Tensor]:
+    """The two-dimensional matrices in a parameter or its gradient, as views where it can be."""
+    if tensor.ndim == 3:
+        return tensor.unbind()
+    if tensor.ndim == 4:  # kernels are kept channels-last: the view must follow that order
+        return (tensor.permute(0, 2, 3, 1).flatten(1),)
+    return (tensor,)
+
+
+def _shared(parameter: nn.Parameter) -> Sequence[Tensor]:
+    """Matrices that share memory with the parameter, whose kernels are made channels-last."""
+    if parameter.ndim == 4:
+        parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return _matrices(parameter.detach())

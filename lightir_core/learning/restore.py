@@ -1,0 +1,83 @@
+"""Apply a network to an image of any size, in overlapping tiles where it is large."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from lightir_core.learning.training import precision
+
+TILE_PX = 256
+OVERLAP_PX = 16
+
+
+@torch.inference_mode()
+def restore(
+    network: nn.Module,
+    image: Tensor,
+    *,
+    scale: int,
+    tile_px: int = TILE_PX,
+    overlap_px: int = OVERLAP_PX,
+    fast: bool = False,
+) -> Tensor:
+    """The restored image, clamped to [0, 1].
+
+    Tiles of `tile_px` meet in the middle of an overlap of `2 * overlap_px`, so that no output
+    pixel is nearer than `overlap_px` to a cut. Networks with a channel branch (CASA) pool over
+    their whole input: for them the tile size is part of the result.
+
+    Args:
+        network: in eval mode; (B, C, H, W) -> (B, C', H*scale, W*scale).
+        image: (B, C, H, W) in [0, 1].
+        scale: of the network.
+        tile_px: side of a tile at low resolution; larger images are cut.
+        overlap_px: context kept on each inner side of a tile.
+        fast: bfloat16 where the device has it; scores are taken without.
+    """
+    height, width = image.shape[-2:]
+    if height <= tile_px and width <= tile_px:
+        return _apply(network, image, fast)
+    rows, columns = (
+        tuple(_spans(height, tile_px, overlap_px)),
+        tuple(_spans(width, tile_px, overlap_px)),
+    )
+    strips = [
+        torch.cat([_tile(network, image, row, column, scale, fast) for column in columns], dim=-1)
+        for row in rows
+    ]
+    return torch.cat(strips, dim=-2)
+
+
+Span = tuple[int, int, int, int]
+"""(start, stop) of the pixels that are read and (start, stop) of those that are kept."""
+
+
+def _spans(length: int, tile: int, overlap: int) -> Iterator[Span]:
+    step = max(1, tile - 2 * overlap)
+    kept = 0
+    while kept < length:
+        start = max(0, kept - overlap)
+        stop = min(length, start + tile)
+        end = length if stop == length else min(stop - overlap, kept + step)
+        yield start, stop, kept, end
+        kept = end
+
+
+def _tile(
+    network: nn.Module, image: Tensor, row: Span, column: Span, scale: int, fast: bool
+) -> Tensor:
+    out = _apply(network, image[..., row[0] : row[1], column[0] : column[1]], fast)
+    top, bottom = ((edge - row[0]) * scale for edge in row[2:])
+    left, right = ((edge - column[0]) * scale for edge in column[2:])
+    return out[..., top:bottom, left:right]
+
+
+def _apply(network: nn.Module, image: Tensor, fast: bool) -> Tensor:
+    image = image.contiguous(memory_format=torch.channels_last)
+    if not fast:
+        return network(image).clamp(0, 1)
+    with precision(image.device):
+        return network(image).float().clamp(0, 1)
