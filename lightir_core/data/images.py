@@ -1,0 +1,235 @@
+"""Reading and writing photographs: whatever the file holds, 8-bit RGB comes out.
+
+Every image of the program is a ``(H, W, 3)`` uint8 array. What had to be changed to get there
+(alpha dropped, grey repeated, 16 bits scaled to 8, a rotation applied) is said in a note, and a
+file that cannot be read is named and left out instead of ending a long run.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import tempfile
+import warnings
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+
+from lightir_core.errors import DataError
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+# Decoded images are held in memory; beyond this a packed file is read through a memory map.
+MAX_DECODED_BYTES = 8 * 2**30
+
+# What Pillow's decoders raise on a damaged file; anything else would be a fault of ours.
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True)
+class Image:
+    """A named picture: `pixels` is (H, W, 3) uint8."""
+
+    name: str
+    pixels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What a folder held: its images in sorted order, and a note per skipped or converted file."""
+
+    images: tuple[Image, ...]
+    notes: tuple[str, ...]
+
+
+def read_image(path: Path) -> np.ndarray:
+    """The picture in `path` as (H, W, 3) uint8, turned upright.
+
+    Raises:
+        DataError: the file is missing, is no PNG, JPEG, WebP, TIFF or BMP, is damaged, or is
+            larger than Pillow's safety limit.
+    """
+    return decode(path)[0]
+
+
+def decode(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """As `read_image`, with what had to be changed: ``("alpha dropped",)``.
+
+    Raises:
+        DataError: as `read_image`.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a damaged EXIF block does not concern us
+            warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
+            with PIL.Image.open(path, formats=FORMATS) as image:
+                return _to_rgb(image)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: there is no such file") from error
+    except (PIL.Image.DecompressionBombWarning, PIL.Image.DecompressionBombError) as error:
+        raise DataError(
+            f"{path}: more than {PIL.Image.MAX_IMAGE_PIXELS:,} pixels; cut it into smaller images"
+        ) from error
+    except PIL.UnidentifiedImageError as error:
+        raise DataError(f"{path}: not a PNG, JPEG, WebP, TIFF or BMP image") from error
+    except _DECODER_ERRORS as error:
+        raise DataError(f"{path}: the image is damaged or not supported ({error})") from error
+
+
+def write_image(path: Path, pixels: np.ndarray) -> None:
+    """Write (H, W, 3) uint8 `pixels`; the ending names the format; never a half-written file.
+
+    Raises:
+        DataError: the array is no 8-bit RGB image, or the ending is not one of `ENDINGS`.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise DataError(f"an image is (H, W, 3) uint8; got {pixels.shape} {pixels.dtype}")
+    if path.suffix.lower() not in ENDINGS:
+        raise DataError(f"{path}: cannot write {path.suffix!r}; use one of {', '.join(ENDINGS)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+    os.close(handle)
+    try:
+        PIL.Image.fromarray(pixels).save(temporary)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_gallery(folder: Path) -> Gallery:
+    """Every readable image under `folder`, at any depth, in sorted order.
+
+    Raises:
+        DataError: there is no such folder, it holds no usable image, or the images would take
+            more than `MAX_DECODED_BYTES` of memory.
+    """
+    images: list[Image] = []
+    notes: list[str] = []
+    size_bytes = 0
+    for name, pixels, file_notes in walk_images(folder):
+        notes += [f"{name}: {note}" for note in file_notes]
+        if pixels is None:
+            continue
+        images.append(Image(name, pixels))
+        size_bytes += pixels.nbytes
+        if size_bytes > MAX_DECODED_BYTES:
+            raise DataError(
+                f"{folder}: its images take more than {MAX_DECODED_BYTES / 2**30:.0f} GiB of "
+                f"memory; pack them first: python -m search data pack {folder}"
+            )
+    if not images:
+        reasons = f": {'; '.join(notes[:3])}" if notes else ""
+        raise DataError(f"{folder}: no usable image in this folder{reasons}")
+    return Gallery(tuple(images), tuple(notes))
+
+
+def walk_images(folder: Path) -> Iterator[tuple[str, np.ndarray | None, tuple[str, ...]]]:
+    """Each image file under `folder`: name, pixels (None when unreadable) and notes on it.
+
+    One image is in memory at a time. A name is the path inside `folder`, with ``/``.
+
+    Raises:
+        DataError: there is no such folder, or it cannot be listed.
+    """
+    for path in image_paths(folder):
+        name = path.relative_to(folder).as_posix()
+        try:
+            pixels, notes = decode(path)
+        except DataError as error:
+            yield name, None, (f"skipped, {str(error).removeprefix(f'{path}: ')}",)
+        else:
+            yield name, pixels, notes
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """The files under `folder` whose ending is an image's, sorted; hidden ones left out.
+
+    Symbolic links are followed, each folder once.
+
+    Raises:
+        DataError: there is no such folder, or it is a file.
+    """
+    if not folder.exists():
+        raise DataError(f"{folder}: there is no such folder")
+    if not folder.is_dir():
+        raise DataError(f"{folder}: this is a file; a folder of images was expected")
+    found: list[Path] = []
+    seen: set[str] = set()
+    for root, folders, files in os.walk(folder, followlinks=True):
+        here = os.path.realpath(root)
+        if here in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(here)
+        # sorted here, so that of two links to one folder the same one is always taken
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(root, name) for name in files if _is_image_name(name)]
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _is_image_name(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in ENDINGS
+
+
+def _to_rgb(image: PIL.Image.Image) -> tuple[np.ndarray, tuple[str, ...]]:
+    notes: list[str] = []
+    if getattr(image, "n_frames", 1) > 1 and image.format in ("TIFF", "WEBP", "PNG"):
+        notes.append("several frames, the first taken")
+    if _is_deep(image):
+        notes.append("16 bits scaled to 8")
+    upright = PIL.ImageOps.exif_transpose(image)
+    if image.getexif().get(0x0112, 1) != 1:
+        notes.append("turned upright as its EXIF data say")
+    grey_or_colour = _without_alpha(upright, notes)
+    rgb = _eight_bits(grey_or_colour, notes)
+    return np.array(rgb, dtype=np.uint8), tuple(notes)
+
+
+def _is_deep(image: PIL.Image.Image) -> bool:
+    """True when a sample has more than 8 bits; Pillow itself reduces 16-bit colour to 8."""
+    if image.mode.startswith("I"):
+        return True
+    tiles = getattr(image, "tile", None)  # only images opened from a file have it
+    return bool(tiles) and ";16" in str(tiles[0][3])
+
+
+def _without_alpha(image: PIL.Image.Image, notes: list[str]) -> PIL.Image.Image:
+    if image.mode == "P":
+        notes.append("palette converted to RGB")
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La", "RGBX"):
+        notes.append("alpha dropped")
+        return image.convert("L" if image.mode.startswith("L") else "RGB")
+    return image
+
+
+def _eight_bits(image: PIL.Image.Image, notes: list[str]) -> PIL.Image.Image:
+    if image.mode == "F":
+        raise ValueError("floating-point pixels; save it with 8 or 16 bits")
+    if image.mode.startswith("I"):
+        samples = np.asarray(image).astype(np.int64)
+        if samples.min() < 0 or samples.max() > 65_535:
+            raise ValueError("samples outside 0..65535; save it with 8 or 16 bits")
+        image = PIL.Image.fromarray(((samples * 255 + 32_767) // 65_535).astype(np.uint8))
+    if image.mode in ("L", "1"):
+        notes.append("grey repeated in three channels")
+    elif image.mode != "RGB":
+        notes.append(f"{image.mode} converted to RGB")
+    return image.convert("RGB")

@@ -1,0 +1,137 @@
+"""PSNR and SSIM as the field's papers report them.
+
+Images are ``(B, 3, H, W)``: floating point in [0, 1], or uint8. Floating-point images are clamped
+and rounded to 8 bits first, because papers score saved images; so a network's output and the same
+output written to a PNG and read back have the same score. A batch's score is the mean of its
+images' scores.
+
+Y is the luma of ITU-R BT.601 in its 16..235 range, in floating point and not rounded:
+    Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255,   R, G, B in 0..255
+SSIM (Wang et al., IEEE TIP 2004) in the MATLAB form: 11x11 Gaussian window of sigma 1.5, only
+windows that lie inside the image, K1 = 0.01, K2 = 0.03, peak 255; of RGB the mean over channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lightir_core.errors import ShapeError
+
+_WINDOW = 11
+_SIGMA = 1.5
+_C1 = (0.01 * 255) ** 2
+_C2 = (0.03 * 255) ** 2
+
+
+def psnr_y(pred: Tensor, gt: Tensor, *, border_px: int = 0) -> float:
+    """PSNR in dB on the BT.601 luma channel, the super-resolution convention.
+
+    Args:
+        pred: (B, 3, H, W) in [0, 1], or uint8.
+        gt: as `pred`.
+        border_px: pixels left out on each side; `scale` by convention.
+
+    Returns:
+        The mean over the batch; infinity when the images are equal.
+
+    Raises:
+        ShapeError: the shapes differ, or the border leaves no pixel.
+    """
+    return _psnr(*_prepare(pred, gt, border_px, y_only=True))
+
+
+def psnr_rgb(pred: Tensor, gt: Tensor, *, border_px: int = 0) -> float:
+    """PSNR in dB over the three colour channels; arguments and errors as `psnr_y`."""
+    return _psnr(*_prepare(pred, gt, border_px, y_only=False))
+
+
+def ssim_y(pred: Tensor, gt: Tensor, *, border_px: int = 0) -> float:
+    """SSIM on the BT.601 luma channel; arguments and errors as `psnr_y`.
+
+    Raises:
+        ShapeError: also when less than 11 x 11 pixels are left.
+    """
+    return _ssim(*_prepare(pred, gt, border_px, y_only=True))
+
+
+def ssim_rgb(pred: Tensor, gt: Tensor, *, border_px: int = 0) -> float:
+    """SSIM, the mean over the colour channels; arguments and errors as `ssim_y`."""
+    return _ssim(*_prepare(pred, gt, border_px, y_only=False))
+
+
+METRICS: dict[str, Callable[..., float]] = {
+    "psnr_y": psnr_y,
+    "ssim_y": ssim_y,
+    "psnr_rgb": psnr_rgb,
+    "ssim_rgb": ssim_rgb,
+}
+"""Every score that a task may report; larger is better in all of them."""
+
+
+def luma(image: Tensor) -> Tensor:
+    """BT.601 luma, (B, 1, H, W) in 16..235 and not rounded, of (B, 3, H, W) in 0..255."""
+    weights = image.new_tensor([65.481, 128.553, 24.966]) / 255
+    return 16 + (image * weights.view(3, 1, 1)).sum(dim=1, keepdim=True)
+
+
+def to_eight_bits(image: Tensor) -> Tensor:
+    """The image as it would be saved: uint8 in 0..255, of [0, 1] values clamped and rounded."""
+    if image.dtype == torch.uint8:
+        return image
+    return image.detach().clamp(0, 1).mul(255).round().to(torch.uint8)
+
+
+def _prepare(pred: Tensor, gt: Tensor, border_px: int, *, y_only: bool) -> tuple[Tensor, Tensor]:
+    _check(pred, gt, border_px)
+    return _values(pred, border_px, y_only=y_only), _values(gt, border_px, y_only=y_only)
+
+
+def _check(pred: Tensor, gt: Tensor, border_px: int) -> None:
+    if pred.shape != gt.shape:
+        raise ShapeError(f"images to compare differ: {tuple(pred.shape)} and {tuple(gt.shape)}")
+    if pred.ndim != 4 or pred.shape[1] != 3 or not pred.shape[0]:
+        raise ShapeError(f"images to compare are (B, 3, H, W); got {tuple(pred.shape)}")
+    if border_px < 0 or min(pred.shape[-2:]) <= 2 * border_px:
+        raise ShapeError(
+            f"a border of {border_px} px leaves nothing of {pred.shape[-1]}x{pred.shape[-2]} px"
+        )
+
+
+def _values(image: Tensor, border_px: int, *, y_only: bool) -> Tensor:
+    height, width = image.shape[-2:]
+    inner = image[..., border_px : height - border_px, border_px : width - border_px]
+    values = to_eight_bits(inner).double()
+    return luma(values) if y_only else values
+
+
+def _psnr(pred: Tensor, gt: Tensor) -> float:
+    mse = (pred - gt).square().mean(dim=(1, 2, 3))
+    return (10 * torch.log10(255**2 / mse)).mean().item()
+
+
+def _ssim(pred: Tensor, gt: Tensor) -> float:
+    if min(pred.shape[-2:]) < _WINDOW:
+        raise ShapeError(
+            f"SSIM needs {_WINDOW}x{_WINDOW} pixels inside the border; "
+            f"got {pred.shape[-1]}x{pred.shape[-2]}"
+        )
+    mean_p, mean_g = _blur(pred), _blur(gt)
+    variance_p = _blur(pred * pred) - mean_p**2
+    variance_g = _blur(gt * gt) - mean_g**2
+    covariance = _blur(pred * gt) - mean_p * mean_g
+    contrast = (2 * covariance + _C2) / (variance_p + variance_g + _C2)
+    likeness = (2 * mean_p * mean_g + _C1) / (mean_p**2 + mean_g**2 + _C1)
+    return (contrast * likeness).mean().item()
+
+
+def _blur(image: Tensor) -> Tensor:
+    offset = torch.arange(_WINDOW, dtype=image.dtype, device=image.device) - _WINDOW // 2
+    kernel = torch.exp(-(offset**2) / (2 * _SIGMA**2))
+    kernel = kernel / kernel.sum()
+    channels = image.shape[1]
+    rows = F.conv2d(image, kernel.view(1, 1, -1, 1).repeat(channels, 1, 1, 1), groups=channels)
+    return F.conv2d(rows, kernel.view(1, 1, 1, -1).repeat(channels, 1, 1, 1), groups=channels)

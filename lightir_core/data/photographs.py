@@ -1,0 +1,150 @@
+"""Freely licensed photographs that come inside the installed dependencies.
+
+With them a first run needs no data set and no network. They are read where the packages put them;
+nothing is copied or downloaded. The licences are quoted from the packages' own documentation:
+the docstrings of ``skimage.data``, the README beside scikit-learn's images, and the pull request
+that brought the matplotlib photograph (matplotlib #1599, "public domain images").
+
+The set is small: enough to try the program, to test it and to rank networks roughly; a real
+training wants a folder of hundreds of photographs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightir_core.data.images import Gallery, Image, read_image
+from lightir_core.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photograph:
+    """Where a photograph lies, who made it and on which terms it may be used."""
+
+    name: str
+    package: str
+    """The distribution to install, as pip calls it."""
+    module: str
+    file: str
+    """The path inside the package."""
+    author: str
+    licence: str
+
+
+TRAINING = (
+    Photograph(
+        name="astronaut",
+        package="scikit-image",
+        module="skimage",
+        file="data/astronaut.png",
+        author="NASA",
+        licence="public domain",
+    ),
+    Photograph(
+        name="immunohistochemistry",
+        package="scikit-image",
+        module="skimage",
+        file="data/ihc.png",
+        author="Center for Microscopy And Molecular Imaging (CMMI)",
+        licence="no known copyright restrictions",
+    ),
+    Photograph(
+        name="china",
+        package="scikit-learn",
+        module="sklearn",
+        file="datasets/images/china.jpg",
+        author="danielbuechele (Flickr)",
+        licence="CC BY 2.0",
+    ),
+    Photograph(
+        name="flower",
+        package="scikit-learn",
+        module="sklearn",
+        file="datasets/images/flower.jpg",
+        author="vultilion (Flickr)",
+        licence="CC BY 2.0",
+    ),
+    Photograph(
+        name="grace_hopper",
+        package="matplotlib",
+        module="matplotlib",
+        file="mpl-data/sample_data/grace_hopper.jpg",
+        author="not named by the package",
+        licence="public domain",
+    ),
+)
+"""Faces, fabric, architecture, foliage, a petal's fine edges and a dense texture."""
+
+VALIDATION = (
+    Photograph(
+        name="chelsea",
+        package="scikit-image",
+        module="skimage",
+        file="data/chelsea.png",
+        author="Stefan van der Walt",
+        licence="CC0",
+    ),
+    Photograph(
+        name="coffee",
+        package="scikit-image",
+        module="skimage",
+        file="data/coffee.png",
+        author="Rachel Michetti",
+        licence="CC0",
+    ),
+    Photograph(
+        name="rocket",
+        package="scikit-image",
+        module="skimage",
+        file="data/rocket.jpg",
+        author="SpaceX",
+        licence="public domain",
+    ),
+)
+"""Fur, wood grain and smooth glaze, thin lattice on an even sky: none of them is trained on."""
+
+
+def training() -> Gallery:
+    """The embedded photographs to train on.
+
+    Raises:
+        DataError: a package was installed without its sample data.
+    """
+    return _load(TRAINING)
+
+
+def validation() -> Gallery:
+    """The embedded photographs to validate on; none is in `training`.
+
+    Raises:
+        DataError: a package was installed without its sample data.
+    """
+    return _load(VALIDATION)
+
+
+def _load(photographs: tuple[Photograph, ...]) -> Gallery:
+    return Gallery(
+        tuple(Image(photograph.name, read_image(locate(photograph))) for photograph in photographs),
+        notes=(),
+    )
+
+
+def locate(photograph: Photograph) -> Path:
+    """The photograph's file inside the installed package, which is not imported for it.
+
+    Raises:
+        DataError: the package, or the file in it, is missing.
+    """
+    specification = importlib.util.find_spec(photograph.module)
+    folders = (specification and specification.submodule_search_locations) or ()
+    for folder in folders:
+        path = Path(folder, photograph.file)
+        if path.is_file():
+            return path
+    raise DataError(
+        f"the photograph {photograph.name!r} should lie in the package {photograph.package} at "
+        f"{photograph.file}; run pip install --force-reinstall {photograph.package}, "
+        "or give your own images with --data"
+    )

@@ -1,0 +1,145 @@
+"""The restoration tasks: what is degraded and how a result is scored.
+
+`TASKS` is the table; a parameter follows a colon: ``denoise:50``, ``jpeg:10-40``.
+Degradations are synthetic and seeded; a folder of real pairs needs only the scoring half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from lightir_core.data import degrade
+from lightir_core.errors import DataError, nearest
+
+LUMA = ("psnr_y", "ssim_y")
+COLOUR = ("psnr_rgb", "ssim_rgb")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A degradation with the field's protocol for scoring its restoration."""
+
+    kind: str
+    """The name in `TASKS`; `name` adds the parameters."""
+    scale: int = 1
+    border_px: int = 0
+    """Pixels that scores leave out on each side."""
+    metrics: tuple[str, ...]
+    """What is reported, names of `lightir_core.data.metrics.METRICS`; the first one decides."""
+    in_channels: ClassVar[int] = 3
+    out_channels: ClassVar[int] = 3
+    baseline_name: ClassVar[str] = "degraded input"
+    is_seeded: ClassVar[bool] = True
+    """Whether `degrade` draws random numbers; if not, an image is degraded once and for all."""
+
+    @property
+    def name(self) -> str:
+        """The text that `parse_task` reads back."""
+        return self.kind
+
+    @property
+    def metric(self) -> str:
+        """The deciding score: ``psnr_y`` or ``psnr_rgb``."""
+        return self.metrics[0]
+
+    def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The low-quality image of a clean one, (H, W, 3) uint8 both."""
+        raise NotImplementedError
+
+    def baseline(self, lq: np.ndarray) -> np.ndarray:
+        """The restoration that a network has to beat: the low-quality image as it is."""
+        return lq
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuperResolution(Task):
+    """Bicubic shrinking, MATLAB's; PSNR and SSIM on Y without `scale` pixels of border."""
+
+    baseline_name: ClassVar[str] = "bicubic"
+    is_seeded: ClassVar[bool] = False
+
+    def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The image, cut to a multiple of the scale, shrunk by it."""
+        return degrade.imresize(degrade.mod_crop(gt, self.scale), 1 / self.scale)
+
+    def baseline(self, lq: np.ndarray) -> np.ndarray:
+        """Bicubic enlargement."""
+        return degrade.imresize(lq, self.scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Denoise(Task):
+    """White Gaussian noise on RGB, its sigma (in 0..255) drawn evenly from a range per image."""
+
+    sigma: tuple[float, float] = (25.0, 25.0)
+
+    @property
+    def name(self) -> str:
+        """``denoise:25`` or ``denoise:15-50``."""
+        return f"{self.kind}:{_range_text(self.sigma)}"
+
+    def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The image with noise, rounded and clipped to 8 bits."""
+        return degrade.add_noise(gt, rng.uniform(*self.sigma), rng)
+
+
+TASKS: dict[str, Task] = {
+    "sr-x2": SuperResolution(kind="sr-x2", scale=2, border_px=2, metrics=LUMA),
+    "sr-x3": SuperResolution(kind="sr-x3", scale=3, border_px=3, metrics=LUMA),
+    "sr-x4": SuperResolution(kind="sr-x4", scale=4, border_px=4, metrics=LUMA),
+    "denoise": Denoise(kind="denoise", metrics=COLOUR),
+}
+"""Every task by its name, with the parameters that hold when none are given."""
+
+
+def parse_task(text: str) -> Task:
+    """The task that `text` names: ``sr-x2``, ``denoise``, ``denoise:15-50``, ``jpeg:10``.
+
+    Raises:
+        DataError: no such task, or a parameter that it does not take or that is out of range.
+    """
+    kind, colon, parameter = text.strip().partition(":")
+    if kind not in TASKS:
+        raise DataError(
+            f"there is no task {kind!r}{nearest(kind, TASKS)}; use one of {', '.join(TASKS)}"
+        )
+    task = TASKS[kind]
+    if not colon:
+        return task
+    if kind not in _PARAMETERS:
+        raise DataError(f"task {text!r}: {kind} takes no parameter; write {kind!r}")
+    return _PARAMETERS[kind](task, parameter)
+
+
+def _with_sigma(task: Task, text: str) -> Task:
+    return replace(task, sigma=_parse_range(text, (0.0, 255.0), "sigma", "denoise:25"))
+
+
+_PARAMETERS: dict[str, Callable[[Task, str], Task]] = {"denoise": _with_sigma}
+
+
+def _parse_range(
+    text: str, bounds: tuple[float, float], what: str, example: str
+) -> tuple[float, float]:
+    """``"25"`` as (25, 25), ``"15-50"`` as (15, 50)."""
+    low_text, dash, high_text = text.partition("-")
+    try:
+        low = float(low_text)
+        high = float(high_text) if dash else low
+    except ValueError:
+        raise DataError(f"{what} {text!r} is no number or range; write {example}") from None
+    if not bounds[0] <= low <= high <= bounds[1]:
+        raise DataError(
+            f"{what} {text!r} is not a rising range within {bounds[0]:g}..{bounds[1]:g}; "
+            f"write {example}"
+        )
+    return low, high
+
+
+def _range_text(values: tuple[float, float]) -> str:
+    low, high = values
+    return f"{low:g}" if low == high else f"{low:g}-{high:g}"
