@@ -1,0 +1,379 @@
+"""The published systems as architectures, at their published size or shrunk to a budget.
+
+Each builder writes down one paper's design choices and leaves sizes open; `PRESETS` holds the
+published sizes. Same-size tasks add the input image to the output, as SwinIR's and Compacter's
+own heads for them do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lightir_core.architecture import (
+    Architecture,
+    Block,
+    Body,
+    CascadeAttention,
+    ChannelBranch,
+    CrossLayer,
+    DepthwiseMlp,
+    Dsgm,
+    ExponentialPosition,
+    Mlp,
+    Projection,
+    ResidualConvolution,
+    Stage,
+    Stem,
+    Tail,
+    WindowAttention,
+)
+from lightir_core.errors import ArchitectureError, nearest
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A published system: its design, and the size at which it was published.
+
+    Attributes:
+        design: (width, depth, scale) to an architecture.
+        width: published channels.
+        depth: published number of blocks, or of recursive stages for DRT.
+        width_step: widths are multiples of this, so that heads and groups divide them.
+    """
+
+    design: Callable[[int, int, int], Architecture]
+    width: int
+    depth: int
+    width_step: int
+
+
+def swinir(
+    width: int, depths: Sequence[int], num_heads: int, window: int, hidden_dim: int, scale: int
+) -> Architecture:
+    """SwinIR (ICCVW 2021) with its light upsampler; `depths` are blocks per stage."""
+    feed_forward = Mlp(hidden_dim=hidden_dim)
+
+    def block(index: int) -> Block:
+        shift = window // 2 * (index % 2)
+        mixer = WindowAttention(
+            num_heads=num_heads, window_size=(window, window), shift_size=(shift, shift)
+        )
+        return Block(mixer=mixer, feed_forward=feed_forward)
+
+    return _swin_skeleton(width, depths, block, scale)
+
+
+def agileir(
+    width: int,
+    depths: Sequence[int],
+    num_heads: int,
+    key_dims: Sequence[int],
+    window: int,
+    hidden_dim: int,
+    scale: int,
+) -> Architecture:
+    """AgileIR (ICANN 2025): SwinIR's skeleton with GSWA; `key_dims` is one width per head.
+
+    Raises:
+        ArchitectureError: the key widths of the stages differ in number from the stages.
+    """
+    if len(key_dims) != len(depths):
+        raise ArchitectureError(
+            f"agileir: {len(key_dims)} key widths for {len(depths)} stages; give one per stage"
+        )
+
+    def block(key_dim: int, index: int) -> Block:
+        shift = window // 2 * (index % 2)
+        mixer = CascadeAttention(
+            num_heads=num_heads,
+            key_dim=key_dim,
+            window_size=(window, window),
+            shift_size=(shift, shift),
+        )
+        return Block(mixer=mixer, feed_forward=Mlp(hidden_dim=hidden_dim))
+
+    stages = tuple(
+        Stage(blocks=tuple(block(key_dim, index) for index in range(depth)))
+        for depth, key_dim in zip(depths, key_dims, strict=True)
+    )
+    return _swin_frame(width, stages, scale)
+
+
+def grformer(
+    width: int,
+    depths: Sequence[int],
+    num_heads: int,
+    window: tuple[int, int],
+    hidden_dim: int,
+    scale: int,
+) -> Architecture:
+    """GRFormer (ACM MM 2024) as released: windows turn every second pair of blocks.
+
+    The released code does not turn the shift with the window; its weights expect that.
+    """
+
+    def block(index: int) -> Block:
+        turned = index // 2 % 2 == 1
+        mixer = WindowAttention(
+            num_heads=num_heads,
+            window_size=(window[1], window[0]) if turned else window,
+            shift_size=(window[0] // 2, window[1] // 2) if index % 2 else (0, 0),
+            projection=Projection(groups=2, residual=True),
+            output=Projection(groups=2),
+            logits="cosine",
+            position=ExponentialPosition(),
+        )
+        return Block(mixer=mixer, feed_forward=DepthwiseMlp(hidden_dim=hidden_dim), norm="post")
+
+    stages = tuple(
+        Stage(blocks=tuple(block(index) for index in range(depth)), skip="output")
+        for depth in depths
+    )
+    return Architecture(
+        width=width, stages=stages, scale=scale, normalisation="div2k", tail=_light_tail(scale)
+    )
+
+
+def drt(
+    width: int,
+    stages: int,
+    recursions: int,
+    num_heads: int,
+    window: int,
+    hidden_dim: int,
+    patch_size: Literal[1, 2, 4] = 1,
+    scale: int = 1,
+) -> Architecture:
+    """DRT (CVPRW 2022): `stages` recursive transformer blocks of two blocks, never shifted."""
+    block = Block(
+        mixer=WindowAttention(num_heads=num_heads, window_size=(window, window)),
+        feed_forward=Mlp(hidden_dim=hidden_dim),
+    )
+    stage = Stage(blocks=(block, block), recursions=recursions, anchor="every", skip="none")
+    return Architecture(
+        width=width,
+        stages=(stage,) * stages,
+        scale=scale,
+        normalisation="imagenet",
+        stem=Stem(kernel_size=patch_size, patch_size=patch_size),
+        body=Body(norm=False, closing="none"),
+        tail=_light_tail(scale),
+    )
+
+
+def compacter(
+    width: int,
+    depth: int,
+    num_heads: int,
+    window: int,
+    hidden_dim: int,
+    scale: int,
+    *,
+    num_channel_heads: int = 1,
+) -> Architecture:
+    """Compacter (ACM MM 2024); sizes and biases are a reconstruction from its parameter counts."""
+    mixer = WindowAttention(
+        num_heads=num_heads,
+        window_size=(window, window),
+        projection=Projection(bias=False),
+        channel=ChannelBranch(num_heads=num_channel_heads),
+        depthwise_value=True,
+    )
+    block = Block(mixer=mixer, feed_forward=Dsgm(hidden_dim=hidden_dim))
+    return Architecture(
+        width=width,
+        stages=(Stage(blocks=(block,) * depth, closing="none", skip="none"),),
+        scale=scale,
+        body=Body(norm=False),
+        tail=_light_tail(scale),
+    )
+
+
+def edsr(
+    width: int,
+    depths: Sequence[int],
+    scale: int,
+    *,
+    keys: int = 0,
+    selection: Literal["none", "soft", "hard"] = "none",
+    depthwise_tail: bool = False,
+) -> Architecture:
+    """EDSR (CVPRW 2017), with `keys` > 0 with cross-layer attention after each stage (ACLA).
+
+    Slot t reads the stem's output and those of all t earlier stages.
+    """
+    block = Block(mixer=ResidualConvolution(), norm="none")
+
+    def slot(number: int) -> CrossLayer | None:
+        if not keys:
+            return None
+        return CrossLayer(
+            keys=keys, references=number + 1, selection=selection, depthwise_tail=depthwise_tail
+        )
+
+    stages = tuple(
+        Stage(blocks=(block,) * depth, closing="none", skip="none", cross_layer=slot(number))
+        for number, depth in enumerate(depths)
+    )
+    return Architecture(
+        width=width,
+        stages=stages,
+        scale=scale,
+        normalisation="div2k",
+        body=Body(norm=False),
+        tail=Tail(upsampler="staged", skip="interpolated" if scale == 1 else "none"),
+    )
+
+
+def _swin_skeleton(
+    width: int, depths: Sequence[int], block: Callable[[int], Block], scale: int
+) -> Architecture:
+    stages = tuple(Stage(blocks=tuple(block(index) for index in range(depth))) for depth in depths)
+    return _swin_frame(width, stages, scale)
+
+
+def _swin_frame(width: int, stages: tuple[Stage, ...], scale: int) -> Architecture:
+    return Architecture(
+        width=width,
+        stages=stages,
+        scale=scale,
+        normalisation="div2k",
+        stem=Stem(norm=True),
+        tail=_light_tail(scale),
+    )
+
+
+def _light_tail(scale: int) -> Tail:
+    return Tail(skip="interpolated" if scale == 1 else "none")
+
+
+def spread_blocks(depth: int, longest: int) -> tuple[int, ...]:
+    """`depth` blocks in as few stages of at most `longest` as hold them, evenly."""
+    stages = -(-depth // longest)
+    return tuple(depth // stages + (number < depth % stages) for number in range(stages))
+
+
+def _swinir_light(width: int, depth: int, scale: int) -> Architecture:
+    return swinir(width, spread_blocks(depth, 6), 6, 8, 2 * width, scale)
+
+
+def _grformer(width: int, depth: int, scale: int) -> Architecture:
+    return grformer(width, spread_blocks(depth, 6), 3, (8, 32), 2 * width, scale)
+
+
+def _agileir(width: int, depth: int, scale: int) -> Architecture:
+    depths = spread_blocks(depth, 6)
+    key_dims = (max(1, round(16 * width / 180)),) * len(depths)
+    return agileir(width, depths, 6, key_dims, 16, 2 * width, scale)
+
+
+def _agileir_light(width: int, depth: int, scale: int) -> Architecture:
+    depths = spread_blocks(depth, 6)
+    key_dims = (max(1, round(16 * width / 60)),) * len(depths)
+    return agileir(width, depths, 6, key_dims, 8, 2 * width, scale)
+
+
+def _drt(width: int, depth: int, scale: int) -> Architecture:
+    return drt(width, depth, 3, 2, 7, width, scale=scale)
+
+
+def _compacter(width: int, depth: int, scale: int) -> Architecture:
+    return compacter(width, depth, 4, 8, width * 3 // 2, scale)
+
+
+def _edsr_baseline(width: int, depth: int, scale: int) -> Architecture:
+    return edsr(width, spread_blocks(depth, 4), scale)
+
+
+def _edsr_acla(width: int, depth: int, scale: int) -> Architecture:
+    return edsr(width, spread_blocks(depth, 4), scale, keys=9, selection="hard")
+
+
+PRESETS: dict[str, Preset] = {
+    "swinir-light": Preset(_swinir_light, width=60, depth=24, width_step=6),
+    "grformer": Preset(_grformer, width=60, depth=24, width_step=6),
+    "agileir": Preset(_agileir, width=180, depth=36, width_step=6),
+    "agileir-light": Preset(_agileir_light, width=60, depth=24, width_step=6),
+    "drt": Preset(_drt, width=96, depth=6, width_step=2),
+    "compacter": Preset(_compacter, width=48, depth=16, width_step=4),
+    "edsr-baseline": Preset(_edsr_baseline, width=64, depth=16, width_step=4),
+    "edsr-acla": Preset(_edsr_acla, width=64, depth=16, width_step=4),
+}
+"""The published systems by name."""
+
+
+def preset(name: str, task: str = "sr-x2") -> Architecture:
+    """A published system at its published size.
+
+    Args:
+        name: a key of `PRESETS`.
+        task: ``sr-x2`` and its like set the scale; any other task keeps the image's size.
+
+    Raises:
+        ArchitectureError: there is no such preset.
+    """
+    found = _find(name)
+    return found.design(found.width, found.depth, scale_of(task))
+
+
+def shrink(name: str, fits: Callable[[Architecture], bool], task: str = "sr-x2") -> Architecture:
+    """The largest network of a paper's design, up to the published size, that `fits`.
+
+    Width and depth shrink together, at the published proportion, until the network fits; then
+    depth and width grow again one step at a time as long as it still does. One more block, or one
+    more step of width, would not fit. Heads, windows and ratios stay the paper's.
+
+    Args:
+        name: a key of `PRESETS`.
+        fits: whether a network is small enough; a smaller one must fit when a larger one does.
+        task: as in `preset`.
+
+    Raises:
+        ArchitectureError: there is no such preset, or not even its smallest network fits.
+    """
+    found, scale = _find(name), scale_of(task)
+    steps = found.width // found.width_step
+
+    def at(step: int, depth: int) -> Architecture:
+        return found.design(step * found.width_step, depth, scale)
+
+    def depth_for(step: int) -> int:
+        return max(1, round(found.depth * step / steps))
+
+    if not fits(at(1, 1)):
+        raise ArchitectureError(
+            f"not even the smallest {name} (width {found.width_step}, depth 1) fits; "
+            "allow a larger budget"
+        )
+    low, high = 1, steps  # the largest proportional step that fits lies between them
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(at(middle, depth_for(middle))) else (low, middle - 1)
+    step, depth = low, depth_for(low)
+    if not fits(at(step, depth)):  # depth rounds up to more than one only beyond the first step
+        depth = 1
+    grown = True
+    while grown:
+        grown = False
+        if depth < found.depth and fits(at(step, depth + 1)):
+            depth, grown = depth + 1, True
+        if step < steps and fits(at(step + 1, depth)):
+            step, grown = step + 1, True
+    return at(step, depth)
+
+
+def scale_of(task: str) -> int:
+    """The enlargement that a task's name asks for: 3 for ``sr-x3``, 1 for ``denoise:15-50``."""
+    match = re.fullmatch(r"sr-x(\d+)", task)
+    return int(match[1]) if match else 1
+
+
+def _find(name: str) -> Preset:
+    if name not in PRESETS:
+        raise ArchitectureError(
+            f"there is no preset {name!r}{nearest(name, PRESETS)}; use one of {', '.join(PRESETS)}"
+        )
+    return PRESETS[name]
