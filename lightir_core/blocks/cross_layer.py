@@ -5,9 +5,7 @@ Notation: query x (B, C, H, W); L references, oldest first; K keys per reference
     logits A = W_a x;  S_j = bilinear sample of F_l at the pixel plus offset j, zero outside
     CLA:   Σ_j softmax(A)_j S_j
     ACLA:  Σ_j m_j e^{A_j} S_j / max(Σ_j m_j e^{A_j}, 1e-12),  m from s = W_m x
-           soft m = σ(s / τ), hard m = 1[s > 0]; in training m = 1[σ((s + g₁ − g₂) / τ) > ½] with
-           Gumbel noise g and the gradient of the sigmoid
-    params: 3KL(C + 1) + C² + C, with selection 4KL(C + 1) + C² + C, tail + 11C
+   XX    params: 3KL(C + 1) + C² + C, with selection 4KL(C + 1) + C² + C, tail + 11C
 Differs from the released code where that is at fault: its offset pairs overlap, its mask is
 normalised along the image's width and multiplies the logits, and it stays random in evaluation.
 """
@@ -15,30 +13,36 @@ normalised along the image's width and multiplies the logits, and it stays rando
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightir_core.architecture import CrossLayer
+from lightir_core.blocks.layout import channels_first, channels_last
 
 
 class CrossLayerAttention(nn.Module):
     """What a stage's output reads from earlier outputs; the caller adds it.
 
     Attributes:
-        tau: temperature of the selection; anneal it in training, 5 to 0.5 is a usual course.
+        tau: temperature of the selection, a buffer as it belongs to the trained network; see
+            `set_temperature`.
     """
+
+    tau: Tensor
 
     def __init__(self, settings: CrossLayer, width: int) -> None:
         """Build what `settings` describes for maps of `width` channels."""
         super().__init__()
         self.keys, self.references = settings.keys, settings.references
         self.hard = settings.selection == "hard"
-        self.tau = 1.0
         candidates = self.keys * self.references
         self.value = nn.Conv2d(width, width, 1)
         self.offset = nn.Conv2d(width, 2 * candidates, 1)
         self.logit = nn.Conv2d(width, candidates, 1)
         self.selection = None if settings.selection == "none" else nn.Conv2d(width, candidates, 1)
+        if self.selection is not None:
+            self.register_buffer("tau", torch.tensor(1.0))
         self.tail = _build_tail(width) if settings.depthwise_tail else None
         _spread_keys(self.offset, self.keys)
 
@@ -52,56 +56,91 @@ class CrossLayerAttention(nn.Module):
         Returns:
             (B, C, H, W) to be added to `x`.
         """
-        batch = x.shape[0]
         values = self.value(torch.cat(references))  # (L·B, C, H, W)
-        samples = _sample(values, self.offset(x).float(), self.references)  # (L·B, C, K, H, W)
-        weights = self._weigh(x)  # (B, KL, H, W)
-        weights = weights.unflatten(1, (self.references, -1)).transpose(0, 1)  # (L, B, K, H, W)
-        samples = samples.unflatten(0, (-1, batch))
-        y = (samples * weights.unsqueeze(2)).sum(dim=(0, 3))
+        offsets = _precise(self.offset(x)).unflatten(1, (-1, 2))  # (B, KL, 2, H, W)
+        rows, weights = _corners(offsets, self._weigh(x), self.references)
+        y = _weighted_rows(channels_last(values).flatten(0, 2), rows, weights)  # (B·H·W, C)
+        y = channels_first(y.view(*channels_last(x).shape))
         return y if self.tail is None else self.tail(y)
 
     def _weigh(self, x: Tensor) -> Tensor:
         """(B, KL, H, W): how much each candidate key counts."""
-        logits = self.logit(x).float()
+        logits = _precise(self.logit(x))
         if self.selection is None:
             return logits.softmax(dim=1)
-        weights = self._keep(self.selection(x).float()) * torch.exp(
+        weights = self._keep(_precise(self.selection(x))) * torch.exp(
             logits - logits.amax(dim=1, keepdim=True)
         )
         return weights / weights.sum(dim=1, keepdim=True).clamp_min(1e-12)
 
     def _keep(self, s: Tensor) -> Tensor:
-        """(B, KL, H, W): the gate of each key."""
+        """(B, KL, H, W): the gate of each key, random in training only."""
         if not self.training:
             return (s > 0).to(s.dtype) if self.hard else torch.sigmoid(s / self.tau)
-        # the difference of two Gumbel variables is logistic
         uniform = torch.rand_like(s).clamp(1e-6, 1 - 1e-6)
-        soft = torch.sigmoid((s + torch.logit(uniform)) / self.tau)
-        return (soft > 0.5).to(s.dtype) + soft - soft.detach()
+        # the difference of two Gumbel variables is logistic
+        noise = uniform.log() - torch.log1p(-uniform)
+        gate = torch.sigmoid((s + noise) / self.tau)
+        if not self.hard:
+            return gate
+        return (gate > 0.5).to(s.dtype) + gate - gate.detach()
 
 
-def _sample(values: Tensor, offsets: Tensor, references: int) -> Tensor:
-    """Bilinear samples, zero outside.
+def _precise(x: Tensor) -> Tensor:
+    """At least float32: under autocast positions and exponentials would lose their digits."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def _corners(offsets: Tensor, weights: Tensor, references: int) -> tuple[Tensor, Tensor]:
+    """The four pixels around each sample, as rows of a (L·B·H·W, C) table, and their weights.
+
+    Bilinear sampling and the sum over keys are both linear in the table, so they are one weighted
+    sum of 4KL rows for each pixel.
 
     Args:
-        values: (L·B, C, H, W), reference-major.
-        offsets: (B, 2KL, H, W) in pixels.
+        offsets: (B, KL, 2, H, W), (Δrow, Δcol) in pixels; keys of a reference side by side.
+        weights: (B, KL, H, W).
         references: L.
 
     Returns:
-        (L·B, C, K, H, W).
+        Row numbers and weights, both (B·H·W, 4KL); a corner outside the map weighs zero.
     """
-    height, width = values.shape[-2:]
-    offsets = offsets.unflatten(1, (references, -1, 2)).transpose(0, 1)  # (L, B, K, 2, H, W)
-    row = torch.arange(height, device=offsets.device, dtype=offsets.dtype)
-    column = torch.arange(width, device=offsets.device, dtype=offsets.dtype)
-    # normalised so that -1 and 1 are the outer borders of the outer pixels
-    y = (2 * (offsets[:, :, :, 0] + row[:, None]) + 1) / height - 1  # (L, B, K, H, W)
-    x = (2 * (offsets[:, :, :, 1] + column) + 1) / width - 1
-    grid = torch.stack((x, y), dim=-1).flatten(0, 1).flatten(1, 2)  # (L·B, K·H, W, 2)
-    samples = F.grid_sample(values.to(grid.dtype), grid, padding_mode="zeros", align_corners=False)
-    return samples.unflatten(2, (-1, height))
+    batch, candidates, _, height, width = offsets.shape
+    device = offsets.device
+    row = offsets[:, :, 0] + torch.arange(height, device=device)[:, None]
+    column = offsets[:, :, 1] + torch.arange(width, device=device)
+    rows, row_weights = _neighbours(row, height)  # (B, KL, H, W, 2)
+    columns, column_weights = _neighbours(column, width)
+    reference = torch.arange(references, device=device).repeat_interleave(candidates // references)
+    image = reference * batch + torch.arange(batch, device=device)[:, None]  # (B, KL)
+    lines = image[:, :, None, None, None] * height + rows
+    index = lines[..., :, None] * width + columns[..., None, :]  # (B, KL, H, W, 2, 2)
+    row_weights = row_weights * weights[..., None]
+    weight = row_weights[..., :, None] * column_weights[..., None, :]
+    layout = "b k y x i j -> (b y x) (k i j)"
+    return rearrange(index, layout), rearrange(weight, layout)
+
+
+def _neighbours(position: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The two whole positions around each one and their weights, in a new last dimension of 2.
+
+    Positions outside 0 to size − 1 are moved inside and weigh zero.
+    """
+    floor = position.floor()
+    part = position - floor
+    # cast first: a diverged network's NaN then becomes a wrong pixel, not a wild address
+    whole = floor.long()[..., None] + torch.arange(2, device=position.device)
+    weight = torch.stack((1 - part, part), dim=-1)
+    inside = whole.clamp(0, size - 1)
+    return inside, weight * (whole == inside)
+
+
+def _weighted_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+    """Σ_j weights[n, j]·table[rows[n, j]] as (N, C), without storing the rows that were read."""
+    table = table.to(weights.dtype)
+    if torch.compiler.is_exporting():  # exporters know the plain form only
+        return (weights.unsqueeze(1) @ table[rows]).squeeze(1)
+    return F.embedding_bag(rows, table, per_sample_weights=weights, mode="sum")
 
 
 def _spread_keys(offset: nn.Conv2d, keys: int) -> None:
@@ -122,3 +161,10 @@ def _build_tail(width: int) -> nn.Module:
 def build(settings: CrossLayer, width: int) -> CrossLayerAttention:
     """The module that `settings` describes, for feature maps of `width` channels."""
     return CrossLayerAttention(settings, width)
+
+
+def set_temperature(network: nn.Module, tau: float) -> None:
+    """Set τ of every key selection in `network`; training usually anneals it from 5 to 0.5."""
+    for module in network.modules():
+        if isinstance(module, CrossLayerAttention) and module.selection is not None:
+            module.tau.fill_(tau)
