@@ -48,9 +48,23 @@ def load_model(folder: Path) -> Network:
         )
     with torch.random.fork_rng(devices=[]):
         network = build(from_json(path.read_text(encoding="utf-8")))
-    tensors, _ = load_tensors(folder / WEIGHTS_FILE)
-    load_state(network, tensors, str(folder / WEIGHTS_FILE))
+    load_weights(folder / WEIGHTS_FILE, network)
     return network.eval()
+
+
+def save_weights(path: Path, network: nn.Module) -> None:
+    """Write the network's weights alone to a safetensors file."""
+    save_tensors(path, network.state_dict())
+
+
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Read what `save_weights` wrote into a network of the same architecture.
+
+    Raises:
+        CheckpointError: there is no such file, it is damaged, or it does not fit the network.
+    """
+    tensors, _ = load_tensors(path)
+    load_state(network, tensors, str(path))
 
 
 def load_state(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
