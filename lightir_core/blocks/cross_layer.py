@@ -5,7 +5,9 @@ Notation: query x (B, C, H, W); L references, oldest first; K keys per reference
     logits A = W_a x;  S_j = bilinear sample of F_l at the pixel plus offset j, zero outside
     CLA:   Σ_j softmax(A)_j S_j
     ACLA:  Σ_j m_j e^{A_j} S_j / max(Σ_j m_j e^{A_j}, 1e-12),  m from s = W_m x
-   XX    params: 3KL(C + 1) + C² + C, with selection 4KL(C + 1) + C² + C, tail + 11C
+           soft m = σ(s / τ), hard m = 1[s > 0]; in training s has Gumbel noise g₁ − g₂ added, and
+           the hard gate takes the gradient of the soft one
+    params: 3KL(C + 1) + C² + C, with selection 4KL(C + 1) + C² + C, tail + 11C
 Differs from the released code where that is at fault: its offset pairs overlap, its mask is
 normalised along the image's width and multiplies the logits, and it stays random in evaluation.
 """
