@@ -76,22 +76,25 @@ _MEMORY = """
     _local_scalar_dense is_same_size set_ sort topk argsort bucketize searchsorted nonzero
 """
 _ELEMENTWISE = """
-    abs add add_ addcdiv addcmul all amax amin aminmax any argmax argmin atan2 bernoulli bernoulli_
-    bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp clamp_ clamp_max clamp_max_ clamp_min
-    clamp_min_ copysign cos cumsum div div_ elu eq erf exp exp_ exp2 expm1 exponential_ floor
-    floor_divide fmod frac ge gelu gelu_ glu gt hardsigmoid hardswish hardtanh isfinite isinf isnan le leaky_relu
-    leaky_relu_ lerp lerp_ log log10 log1p log2 log_sigmoid_forward logical_and logical_not
-    logical_or logical_xor lt max maximum mean min minimum mish mul mul_ native_dropout ne neg
-    neg_ normal_ pow pow_ prod rand randn rand_like randn_like reciprocal remainder relu relu_
-    relu6 round rsqrt rsub sgn sigmoid sigmoid_ sign silu silu_ sin softplus sqrt square std sub
-    sub_ sum tan tanh tanh_ threshold trunc uniform_ var var_mean xlogy
+    abs acos add add_ addcdiv addcmul all amax amin aminmax any argmax argmin asin atan atan2
+    bernoulli bernoulli_ bitwise_and bitwise_not bitwise_or bitwise_xor ceil celu clamp clamp_
+    clamp_max clamp_max_ clamp_min clamp_min_ copysign cos cosh cumsum div div_ elu eq erf erfc
+    erfinv exp exp2 exp_ expm1 exponential_ floor floor_divide fmod frac ge gelu gelu_ glu gt
+    hardsigmoid hardswish hardtanh huber_loss isfinite isinf isnan le leaky_relu leaky_relu_ lerp
+    lerp_ log log10 log1p log2 log_sigmoid_forward logaddexp logical_and logical_not logical_or
+    logical_xor logit logsumexp lt max maximum mean min minimum mish mse_loss mul mul_ nan_to_num
+    native_dropout ne neg neg_ normal_ pow pow_ prod rand rand_like randn randn_like reciprocal
+    relu relu6 relu_ remainder round rsqrt rsub selu sgn sigmoid sigmoid_ sign silu silu_ sin sinh
+    smooth_l1_loss softplus sqrt square std sub sub_ sum tan tanh tanh_ threshold trunc uniform_
+    var var_mean xlogy
 """
 _NORMS_AND_SAMPLING = """
     _softmax _log_softmax _safe_softmax native_layer_norm native_group_norm native_batch_norm
     _native_batch_norm_legit _native_batch_norm_legit_no_training _batch_norm_with_update
     _fused_rms_norm linalg_vector_norm norm
     _adaptive_avg_pool2d adaptive_max_pool2d avg_pool2d max_pool2d_with_indices
-    grid_sampler_2d upsample_nearest2d upsample_bilinear2d upsample_bicubic2d
+    embedding _embedding_bag _embedding_bag_forward_only grid_sampler_2d
+    upsample_nearest2d upsample_bilinear2d upsample_bicubic2d
     _upsample_bilinear2d_aa _upsample_bicubic2d_aa _upsample_nearest_exact2d
 """
 FREE = frozenset((_MEMORY + _ELEMENTWISE + _NORMS_AND_SAMPLING).split())

@@ -1,0 +1,172 @@
+"""The distinct parts of an architecture, and how often each is built and run.
+
+    stem ─ (blocks ─ closing ─ cross-layer) per stage ─ body ─ tail
+
+A part is built by the very function that the network uses. What the network does between parts
+(padding, normalisation, residual sums) multiplies no matrices and holds no parameters.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor, nn
+
+from budgets.units import Size
+from lightir_core import architecture as arch
+from lightir_core import network, stage
+from lightir_core.blocks import cross_layer
+
+Kind = Literal["stem", "block", "closing", "cross_layer", "body", "tail"]
+Settings = arch.Architecture | arch.Block | arch.CrossLayer | str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One module of a network, described; equal parts cost the same at equal sizes.
+
+    Attributes:
+        kind: a key of `BUILDERS`.
+        settings: what the builder takes: a `skeleton` for stem, body and tail.
+        width: channels of the feature map.
+    """
+
+    kind: Kind
+    settings: Settings
+    width: int
+
+    def key(self, size: Size) -> str:
+        """The part at a feature size as canonical JSON."""
+        plain = _PLAIN.dump_python(self.settings, mode="json")
+        return json.dumps([self.kind, plain, self.width, size.height, size.width], sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Use:
+    """A part at a feature size: `copies` sets of weights, run `passes` times a forward pass."""
+
+    part: Part
+    size: Size
+    copies: int = 1
+    passes: int = 1
+
+
+BUILDERS: dict[Kind, Callable[[Any, int], nn.Module | None]] = {
+    "stem": lambda settings, width: network.build_stem(settings),
+    "block": stage.build_block,
+    "closing": stage.build_closing,
+    "cross_layer": cross_layer.build,
+    "body": lambda settings, width: network.build_body(settings),
+    "tail": lambda settings, width: network.build_tail(settings),
+}
+"""The network's own builders, from (settings, width); None means that there is nothing to build."""
+
+_PLAIN: TypeAdapter[Settings] = TypeAdapter(Settings)
+_NO_WINDOWS = arch.Stage(blocks=(arch.Block(mixer=arch.ResidualConvolution()),))
+
+
+def parts(architecture: arch.Architecture, size: Size) -> Iterator[Use]:
+    """The parts of `architecture` for an output of `size`, in the order in which they run."""
+    patch = architecture.stem.patch_size
+    features = feature_size(architecture.scale, patch, architecture.window_multiple // patch, size)
+    stem, body, tail = skeleton_parts(architecture, features)
+    yield stem
+    for number, settings in enumerate(architecture.stages):
+        follows = number % architecture.stage_sharing != 0
+        for use in stage_parts(settings, architecture.width, features):
+            yield replace(use, copies=0) if follows else use
+        yield from cross_parts(settings, architecture.width, features)
+    yield body
+    yield tail
+
+
+def stage_parts(settings: arch.Stage, width: int, size: Size) -> Iterator[Use]:
+    """Blocks and closing convolution of one stage at a feature size."""
+    copies = 1 if settings.tied else settings.recursions
+    for block in settings.blocks:
+        yield Use(Part("block", block, width), size, copies, settings.recursions)
+    if settings.closing != "none":
+        yield Use(Part("closing", settings.closing, width), size)
+
+
+def cross_parts(settings: arch.Stage, width: int, size: Size) -> Iterator[Use]:
+    """The cross-layer module after a stage, which no two stages share."""
+    if settings.cross_layer is not None:
+        yield Use(Part("cross_layer", settings.cross_layer, width), size)
+
+
+def skeleton_parts(architecture: arch.Architecture, size: Size) -> tuple[Use, Use, Use]:
+    """Stem, body and tail around a feature map of `size`."""
+    frame, width = skeleton(architecture), architecture.width
+    return (
+        Use(Part("stem", frame, width), size),
+        Use(Part("body", frame, width), size),
+        Use(Part("tail", frame, width), size),
+    )
+
+
+def skeleton(architecture: arch.Architecture) -> arch.Architecture:
+    """The architecture without its stages: equal for all that share stem, body and tail."""
+    return replace(architecture, stages=(_NO_WINDOWS,), stage_sharing=1)
+
+
+def stage_multiple(settings: arch.Stage, width: int) -> int:
+    """The sides of a feature map that the stage takes are multiples of this."""
+    alone = arch.Architecture(width=width, stages=(replace(settings, cross_layer=None),))
+    return alone.window_multiple
+
+
+def feature_size(scale: int, patch: int, multiple: int, size: Size) -> Size:
+    """The trunk's padded feature size for an output of `size` pixels.
+
+    Args:
+        scale: of the network.
+        patch: side of a stem patch.
+        multiple: what the sides of the feature map divide by.
+        size: of the output.
+    """
+    step = patch * multiple
+    sides = (
+        math.ceil(math.ceil(side / scale) / step) * multiple for side in (size.height, size.width)
+    )
+    return Size(*sides)
+
+
+def build_part(part: Part) -> nn.Module:
+    """The part's module, on torch's current default device."""
+    module = BUILDERS[part.kind](part.settings, part.width)
+    return nn.Identity() if module is None else module
+
+
+def part_inputs(part: Part, size: Size, batch: int = 1) -> tuple[Any, ...]:
+    """Arguments for one call of the part, channels-last as in the network, of undefined content.
+
+    Args:
+        part: what will be called.
+        size: of the feature map.
+        batch: images.
+    """
+    features = _map(batch, part.width, size)
+    if part.kind == "cross_layer" and isinstance(part.settings, arch.CrossLayer):
+        references = [_map(batch, part.width, size) for _ in range(part.settings.references)]
+        return features, references
+    if part.kind == "body":
+        return features, _map(batch, part.width, size)
+    if isinstance(part.settings, arch.Architecture):
+        patch = part.settings.stem.patch_size
+        image = _map(
+            batch, part.settings.in_channels, Size(size.height * patch, size.width * patch)
+        )
+        return (image,) if part.kind == "stem" else (features, image)
+    return (features,)
+
+
+def _map(batch: int, channels: int, size: Size) -> Tensor:
+    shape = (batch, channels, size.height, size.width)
+    return torch.empty(shape, memory_format=torch.channels_last)

@@ -1,0 +1,165 @@
+"""What an architecture costs: parameters and MACs, summed over its distinct parts.
+
+A stage is priced once per width and feature size. After that an architecture costs a few dictionary
+lookups: by the identity of the stage's object first, by its value when that object is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from math import lcm
+from typing import NamedTuple
+
+from budgets.cost import Cost
+from budgets.measure import part_cost
+from budgets.parts import (
+    Use,
+    cross_parts,
+    feature_size,
+    skeleton_parts,
+    stage_multiple,
+    stage_parts,
+)
+from budgets.units import Size
+from lightir_core.architecture import Architecture, Stage
+
+REMEMBERED_OBJECTS = 2**18
+
+
+class StageCost(NamedTuple):
+    """What one stage adds to the cost of its network.
+
+    Attributes:
+        shared_params: of blocks and closing convolution; stages that share weights count them once.
+        own_params: of the cross-layer slot, which is never shared.
+        macs: of everything, all passes.
+    """
+
+    shared_params: int
+    own_params: int
+    macs: int
+
+
+Features = tuple[int, int, int]
+"""Width of the network, height and width of its feature map."""
+
+
+class _Priced:
+    """What is known about one stage: its cost by feature map, its window multiple by width."""
+
+    __slots__ = ("costs", "multiples", "stage")
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.costs: dict[Features, StageCost] = {}
+        self.multiples: dict[int, int] = {}
+
+
+_by_value: dict[Stage, _Priced] = {}
+# the stage is kept beside its address, so that no other object can come to live there
+_by_address: dict[int, tuple[Stage, _Priced]] = {}
+
+
+def price(architecture: Architecture, size: Size) -> Cost:
+    """Parameters and MACs of `architecture` for an output of `size` pixels.
+
+    The input is `size` divided by the scale, rounded up and padded as the network pads it. The
+    optional axes of the cost stay empty.
+
+    Raises:
+        BudgetError: a part performs an operation whose cost is not known.
+    """
+    width, sharing = architecture.width, architecture.stage_sharing
+    stages = [(_by_address.get(id(stage)) or _find(stage))[1] for stage in architecture.stages]
+    multiple = 1
+    for stage in stages:
+        multiple = lcm(multiple, stage.multiples.get(width) or _multiple(stage, width))
+    patch = architecture.stem.patch_size
+    height, breadth = _sides(architecture.scale, patch, multiple, size.height, size.width)
+    features = width, height, breadth
+    params, macs = _skeleton(architecture, features)
+    for number, stage in enumerate(stages):
+        shared, own, work = stage.costs.get(features) or _fill(stage, features)
+        params += own if number % sharing else own + shared
+        macs += work
+    return Cost(params, macs)
+
+
+def stage_cost(stage: Stage, width: int, size: Size) -> StageCost:
+    """Cost of one stage in a network of `width` channels on a feature map of `size`.
+
+    Raises:
+        BudgetError: a part performs an operation whose cost is not known.
+    """
+    _, priced = _by_address.get(id(stage)) or _find(stage)
+    features = width, size.height, size.width
+    return priced.costs.get(features) or _fill(priced, features)
+
+
+def skeleton_cost(architecture: Architecture, size: Size) -> Cost:
+    """Cost of stem, body and tail around a feature map of `size`; the stages do not matter.
+
+    Raises:
+        BudgetError: a part performs an operation whose cost is not known.
+    """
+    return Cost(*_skeleton(architecture, (architecture.width, size.height, size.width)))
+
+
+def _find(stage: Stage) -> tuple[Stage, _Priced]:
+    """The entry of an equal stage, remembered for this object too."""
+    priced = _by_value.get(stage)
+    if priced is None:
+        priced = _by_value[stage] = _Priced(stage)
+    if len(_by_address) >= REMEMBERED_OBJECTS:
+        _by_address.clear()
+    entry = _by_address[id(stage)] = (stage, priced)
+    return entry
+
+
+def _multiple(priced: _Priced, width: int) -> int:
+    priced.multiples[width] = stage_multiple(priced.stage, width)
+    return priced.multiples[width]
+
+
+def _fill(priced: _Priced, features: Features) -> StageCost:
+    width, size = features[0], Size(*features[1:])
+    body = _total(stage_parts(priced.stage, width, size))
+    slot = _total(cross_parts(priced.stage, width, size))
+    priced.costs[features] = StageCost(body.params, slot.params, body.macs + slot.macs)
+    return priced.costs[features]
+
+
+_skeletons: dict[tuple[object, ...], tuple[int, int]] = {}
+
+
+def _skeleton(architecture: Architecture, features: Features) -> tuple[int, int]:
+    """Parameters and MACs of stem, body and tail."""
+    key = (
+        features,
+        architecture.in_channels,
+        architecture.out_channels,
+        architecture.scale,
+        architecture.stem,
+        architecture.body,
+        architecture.tail,
+    )
+    known = _skeletons.get(key)
+    if known is None:
+        cost = _total(skeleton_parts(architecture, Size(*features[1:])))
+        known = _skeletons[key] = cost.params, cost.macs
+    return known
+
+
+def _total(uses: Iterable[Use]) -> Cost:
+    total = Cost.zero()
+    for use in uses:
+        cost = part_cost(use.part, use.size)
+        total += Cost(cost.params * use.copies, cost.macs * use.passes)
+    return total
+
+
+@lru_cache(maxsize=2**16)
+def _sides(scale: int, patch: int, multiple: int, height: int, width: int) -> tuple[int, int]:
+    size = feature_size(scale, patch, multiple, Size(height, width))
+    return size.height, size.width

@@ -1,0 +1,137 @@
+"""Random architectures over every axis of the description, seeded."""
+
+import random
+
+from lightir_core.architecture import (
+    Architecture,
+    Block,
+    Body,
+    CascadeAttention,
+    ChannelBranch,
+    CrossLayer,
+    DepthwiseMlp,
+    Dsgm,
+    ExponentialPosition,
+    Mlp,
+    Projection,
+    ResidualConvolution,
+    Stage,
+    Stem,
+    TablePosition,
+    Tail,
+    WindowAttention,
+)
+
+WIDTHS = (12, 24, 36)
+WINDOWS = ((4, 4), (8, 8), (4, 8), (8, 4), (2, 16))
+
+
+def random_architecture(seed: int) -> Architecture:
+    """One architecture, decided by `seed`."""
+    rng = random.Random(seed)
+    width = rng.choice(WIDTHS)
+    stages = [_stage(rng, width, number) for number in range(rng.randint(1, 3))]
+    sharing = rng.choice((1, 1, 1, 2))
+    if sharing == 2:
+        stages = [stage for stage in stages for _ in range(2)]
+    patch = rng.choice((1, 1, 1, 2))
+    in_channels = rng.choice((3, 3, 1))
+    return Architecture(
+        width=width,
+        stages=tuple(stages),
+        stage_sharing=sharing,
+        in_channels=in_channels,
+        out_channels=rng.choice((in_channels, 3)),
+        scale=rng.choice((1, 2, 3, 4)),
+        stem=Stem(
+            kernel_size=2 if patch == 2 else rng.choice((1, 3)),
+            patch_size=patch,
+            norm=rng.random() < 0.5,
+        ),
+        body=Body(
+            norm=rng.random() < 0.5,
+            closing=rng.choice(("convolution", "none")),
+            skip=rng.random() < 0.5,
+        ),
+        tail=Tail(upsampler=rng.choice(("direct", "staged"))),
+    )
+
+
+def _stage(rng: random.Random, width: int, number: int) -> Stage:
+    recursions = rng.choice((1, 1, 2, 3))
+    closing = rng.choice(("convolution", "depthwise", "none"))
+    return Stage(
+        blocks=tuple(_block(rng, width) for _ in range(rng.randint(1, 3))),
+        recursions=recursions,
+        tied=recursions == 1 or rng.random() < 0.5,
+        anchor=rng.choice(("every", "last", "none")),
+        closing=closing,
+        skip=rng.choice(("input", "none") if closing == "none" else ("input", "output", "none")),
+        cross_layer=_cross_layer(rng, number) if rng.random() < 0.3 else None,
+    )
+
+
+def _cross_layer(rng: random.Random, number: int) -> CrossLayer:
+    return CrossLayer(
+        keys=rng.choice((2, 5, 9)),
+        references=rng.randint(1, number + 1),
+        selection=rng.choice(("none", "soft", "hard")),
+        depthwise_tail=rng.random() < 0.5,
+    )
+
+
+def _block(rng: random.Random, width: int) -> Block:
+    mixer = rng.choice((_window_attention, _window_attention, _cascade, _convolution))
+    hidden = rng.choice((width, 2 * width, width + 5))
+    feed_forwards = (
+        Mlp(hidden_dim=hidden),
+        DepthwiseMlp(hidden_dim=hidden),
+        Dsgm(hidden_dim=hidden, reading=rng.choice(("cross", "literal", "single"))),
+        None,
+    )
+    return Block(
+        mixer=mixer(rng, width),
+        feed_forward=rng.choice(feed_forwards),
+        norm=rng.choice(("pre", "post", "none")),
+    )
+
+
+def _window_attention(rng: random.Random, width: int) -> WindowAttention:
+    window, heads = rng.choice(WINDOWS), rng.choice((1, 2, 3))
+    pruned = rng.random() < 0.3
+    head_dim = rng.choice((2, 4)) if pruned else None
+    channel = rng.random() < 0.3
+    groups = 1 if pruned else rng.choice((1, 2, 3))
+    return WindowAttention(
+        num_heads=heads,
+        window_size=window,
+        shift_size=rng.choice(((0, 0), (window[0] // 2, window[1] // 2))),
+        key_dim=head_dim,
+        value_dim=head_dim if channel or not pruned else 6,
+        projection=Projection(
+            groups=groups, residual=not pruned and rng.random() < 0.5, bias=rng.random() < 0.5
+        ),
+        output=Projection(groups=groups),
+        logits=rng.choice(("dot", "cosine")),
+        position=rng.choice((TablePosition(), ExponentialPosition(hidden=16), None)),
+        channel=ChannelBranch(interaction=rng.random() < 0.5) if channel else None,
+        depthwise_value=rng.random() < 0.3,
+    )
+
+
+def _cascade(rng: random.Random, width: int) -> CascadeAttention:
+    window = rng.choice(WINDOWS)
+    return CascadeAttention(
+        num_heads=rng.choice((1, 2, 3)),
+        key_dim=rng.choice((2, 5)),
+        window_size=window,
+        shift_size=rng.choice(((0, 0), (window[0] // 2, window[1] // 2))),
+        masked=rng.random() < 0.5,
+        cascade=rng.random() < 0.5,
+    )
+
+
+def _convolution(rng: random.Random, width: int) -> ResidualConvolution:
+    return ResidualConvolution(
+        hidden_dim=rng.choice((None, width // 2)), kernel_size=rng.choice((3, 5))
+    )
