@@ -51,53 +51,55 @@ class Preset:
 
 
 def swinir(
-    width: int, depths: Sequence[int], num_heads: int, window: int, hidden_dim: int, scale: int
+    width: int,
+    depths: Sequence[int],
+    num_heads: Sequence[int],
+    window: int,
+    hidden_dim: int,
+    scale: int,
 ) -> Architecture:
-    """SwinIR (ICCVW 2021) with its light upsampler; `depths` are blocks per stage."""
+    """SwinIR (ICCVW 2021) with its light upsampler; `depths` and `num_heads` are per stage."""
     feed_forward = Mlp(hidden_dim=hidden_dim)
 
-    def block(index: int) -> Block:
+    def block(heads: int, index: int) -> Block:
         shift = window // 2 * (index % 2)
         mixer = WindowAttention(
-            num_heads=num_heads, window_size=(window, window), shift_size=(shift, shift)
+            num_heads=heads, window_size=(window, window), shift_size=(shift, shift)
         )
         return Block(mixer=mixer, feed_forward=feed_forward)
 
-    return _swin_skeleton(width, depths, block, scale)
+    stages = tuple(
+        Stage(blocks=tuple(block(heads, index) for index in range(depth)))
+        for depth, heads in zip(depths, num_heads, strict=True)
+    )
+    return _swin_frame(width, stages, scale)
 
 
 def agileir(
     width: int,
     depths: Sequence[int],
-    num_heads: int,
+    num_heads: Sequence[int],
     key_dims: Sequence[int],
     window: int,
     hidden_dim: int,
     scale: int,
 ) -> Architecture:
-    """AgileIR (ICANN 2025): SwinIR's skeleton with GSWA; `key_dims` is one width per head.
+    """AgileIR (ICANN 2025): SwinIR's skeleton with GSWA; a key width per stage."""
+    feed_forward = Mlp(hidden_dim=hidden_dim)
 
-    Raises:
-        ArchitectureError: the key widths of the stages differ in number from the stages.
-    """
-    if len(key_dims) != len(depths):
-        raise ArchitectureError(
-            f"agileir: {len(key_dims)} key widths for {len(depths)} stages; give one per stage"
-        )
-
-    def block(key_dim: int, index: int) -> Block:
+    def block(heads: int, key_dim: int, index: int) -> Block:
         shift = window // 2 * (index % 2)
         mixer = CascadeAttention(
-            num_heads=num_heads,
+            num_heads=heads,
             key_dim=key_dim,
             window_size=(window, window),
             shift_size=(shift, shift),
         )
-        return Block(mixer=mixer, feed_forward=Mlp(hidden_dim=hidden_dim))
+        return Block(mixer=mixer, feed_forward=feed_forward)
 
     stages = tuple(
-        Stage(blocks=tuple(block(key_dim, index) for index in range(depth)))
-        for depth, key_dim in zip(depths, key_dims, strict=True)
+        Stage(blocks=tuple(block(heads, key_dim, index) for index in range(depth)))
+        for depth, heads, key_dim in zip(depths, num_heads, key_dims, strict=True)
     )
     return _swin_frame(width, stages, scale)
 
@@ -105,7 +107,7 @@ def agileir(
 def grformer(
     width: int,
     depths: Sequence[int],
-    num_heads: int,
+    num_heads: Sequence[int],
     window: tuple[int, int],
     hidden_dim: int,
     scale: int,
@@ -115,10 +117,10 @@ def grformer(
     The released code does not turn the shift with the window; its weights expect that.
     """
 
-    def block(index: int) -> Block:
+    def block(heads: int, index: int) -> Block:
         turned = index // 2 % 2 == 1
         mixer = WindowAttention(
-            num_heads=num_heads,
+            num_heads=heads,
             window_size=(window[1], window[0]) if turned else window,
             shift_size=(window[0] // 2, window[1] // 2) if index % 2 else (0, 0),
             projection=Projection(groups=2, residual=True),
@@ -129,8 +131,8 @@ def grformer(
         return Block(mixer=mixer, feed_forward=DepthwiseMlp(hidden_dim=hidden_dim), norm="post")
 
     stages = tuple(
-        Stage(blocks=tuple(block(index) for index in range(depth)), skip="output")
-        for depth in depths
+        Stage(blocks=tuple(block(heads, index) for index in range(depth)), skip="output")
+        for depth, heads in zip(depths, num_heads, strict=True)
     )
     return Architecture(
         width=width, stages=stages, scale=scale, normalisation="div2k", tail=_light_tail(scale)
@@ -228,13 +230,6 @@ def edsr(
     )
 
 
-def _swin_skeleton(
-    width: int, depths: Sequence[int], block: Callable[[int], Block], scale: int
-) -> Architecture:
-    stages = tuple(Stage(blocks=tuple(block(index) for index in range(depth))) for depth in depths)
-    return _swin_frame(width, stages, scale)
-
-
 def _swin_frame(width: int, stages: tuple[Stage, ...], scale: int) -> Architecture:
     return Architecture(
         width=width,
@@ -257,23 +252,25 @@ def spread_blocks(depth: int, longest: int) -> tuple[int, ...]:
 
 
 def _swinir_light(width: int, depth: int, scale: int) -> Architecture:
-    return swinir(width, spread_blocks(depth, 6), 6, 8, 2 * width, scale)
+    depths = spread_blocks(depth, 6)
+    return swinir(width, depths, (6,) * len(depths), 8, 2 * width, scale)
 
 
 def _grformer(width: int, depth: int, scale: int) -> Architecture:
-    return grformer(width, spread_blocks(depth, 6), 3, (8, 32), 2 * width, scale)
+    depths = spread_blocks(depth, 6)
+    return grformer(width, depths, (3,) * len(depths), (8, 32), 2 * width, scale)
 
 
 def _agileir(width: int, depth: int, scale: int) -> Architecture:
     depths = spread_blocks(depth, 6)
-    key_dims = (max(1, round(16 * width / 180)),) * len(depths)
-    return agileir(width, depths, 6, key_dims, 16, 2 * width, scale)
+    stages, key_dim = len(depths), max(1, round(16 * width / 180))
+    return agileir(width, depths, (6,) * stages, (key_dim,) * stages, 16, 2 * width, scale)
 
 
 def _agileir_light(width: int, depth: int, scale: int) -> Architecture:
     depths = spread_blocks(depth, 6)
-    key_dims = (max(1, round(16 * width / 60)),) * len(depths)
-    return agileir(width, depths, 6, key_dims, 8, 2 * width, scale)
+    stages, key_dim = len(depths), max(1, round(16 * width / 60))
+    return agileir(width, depths, (6,) * stages, (key_dim,) * stages, 8, 2 * width, scale)
 
 
 def _drt(width: int, depth: int, scale: int) -> Architecture:
@@ -340,29 +337,34 @@ def shrink(name: str, fits: Callable[[Architecture], bool], task: str = "sr-x2")
     def at(step: int, depth: int) -> Architecture:
         return found.design(step * found.width_step, depth, scale)
 
-    def depth_for(step: int) -> int:
-        return max(1, round(found.depth * step / steps))
+    def fits_at(step: int, depth: int) -> bool:
+        return step <= steps and depth <= found.depth and fits(at(step, depth))
 
-    if not fits(at(1, 1)):
+    if not fits_at(1, 1):
         raise ArchitectureError(
             f"not even the smallest {name} (width {found.width_step}, depth 1) fits; "
             "allow a larger budget"
         )
-    low, high = 1, steps  # the largest proportional step that fits lies between them
+    # the first step may stand for more than one block; a single block is known to fit
+    depths = [1, *(max(1, round(found.depth * step / steps)) for step in range(1, steps + 1))]
+    number = _last(lambda number: fits_at(max(1, number), depths[number]), len(depths))
+    step, depth = max(1, number), depths[number]
+    while True:
+        deeper = fits_at(step, depth + 1)
+        depth += deeper
+        wider = fits_at(step + 1, depth)
+        step += wider
+        if not (deeper or wider):
+            return at(step, depth)
+
+
+def _last(holds: Callable[[int], bool], count: int) -> int:
+    """The last of 0 .. count − 1 that holds, if 0 does and none follows one that does not."""
+    low, high = 0, count - 1
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(at(middle, depth_for(middle))) else (low, middle - 1)
-    step, depth = low, depth_for(low)
-    if not fits(at(step, depth)):  # depth rounds up to more than one only beyond the first step
-        depth = 1
-    grown = True
-    while grown:
-        grown = False
-        if depth < found.depth and fits(at(step, depth + 1)):
-            depth, grown = depth + 1, True
-        if step < steps and fits(at(step + 1, depth)):
-            step, grown = step + 1, True
-    return at(step, depth)
+        low, high = (middle, high) if holds(middle) else (low, middle - 1)
+    return low
 
 
 def scale_of(task: str) -> int:

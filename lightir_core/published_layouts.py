@@ -1,0 +1,174 @@
+"""Where each tensor of a published checkpoint belongs in our networks.
+
+A published name leads to a list of our tensors; the published tensor is theirs one after another
+along its first dimension (a fused qkv goes to q, k and v). The same list says which shape a file
+must hold. Names are those of the released code; see each system's paper for the concepts.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from lightir_core.network import Network
+
+Places = dict[str, list[Tensor]]
+
+
+def layer(name: str, *modules: Any) -> Places:  # noqa: ANN401  any module with weight and bias
+    """Weight and bias of one layer, or of several that the release keeps in one."""
+    return {
+        f"{name}.{part}": [getattr(module, part).detach() for module in modules]
+        for part in ("weight", "bias")
+        if getattr(modules[0], part) is not None
+    }
+
+
+def batch_norm(name: str, module: Any) -> Places:  # noqa: ANN401  see `layer`
+    """Weight, bias and running statistics."""
+    statistics = {
+        f"{name}.{part}": [getattr(module, part)] for part in ("running_mean", "running_var")
+    }
+    return layer(name, module) | statistics
+
+
+def halves(name: str, module: Any) -> Places:  # noqa: ANN401  see `layer`
+    """A grouped projection that the release keeps as the layers `name`1, `name`2, ..."""
+    weights = module.weight.detach()
+    biases = module.bias.detach().chunk(len(weights))
+    places: Places = {}
+    for number, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
+        places |= {f"{name}{number}.weight": [weight], f"{name}{number}.bias": [bias]}
+    return places
+
+
+def swin_attention(name: str, mixer: Any) -> Places:  # noqa: ANN401  a WindowAttention
+    """Window attention of Swin Transformer: fused qkv, a table of biases."""
+    return {
+        f"{name}.relative_position_bias_table": [mixer.position.table.detach()],
+        **layer(f"{name}.qkv", mixer.q, mixer.k, mixer.v),
+        **layer(f"{name}.proj", mixer.output),
+    }
+
+
+def grouped_attention(name: str, mixer: Any) -> Places:  # noqa: ANN401  a WindowAttention
+    """GRFormer's GRSA."""
+    return {
+        f"{name}.logit_scale": [mixer.log_tau.detach()],
+        **layer(f"{name}.ESRPB_MLP.0", mixer.position.inward),
+        **layer(f"{name}.ESRPB_MLP.2", mixer.position.outward),
+        **halves(f"{name}.q", mixer.q.map),
+        **halves(f"{name}.k", mixer.k.map),
+        **halves(f"{name}.v", mixer.v.map),
+        **halves(f"{name}.proj", mixer.output),
+    }
+
+
+def cascade_attention(name: str, mixer: Any) -> Places:  # noqa: ANN401  a CascadeAttention
+    """AgileIR's GSWA."""
+    places: Places = {f"{name}.relative_position_bias_table": [mixer.position.table.detach()]}
+    for number, head in enumerate(mixer.heads):
+        places |= layer(f"{name}.groupatt.qkvs.{number}.c", head.qkv)
+        places |= batch_norm(f"{name}.groupatt.qkvs.{number}.bn", head.norm)
+        places |= layer(f"{name}.groupatt.dws.{number}.c", head.filter)
+        places |= batch_norm(f"{name}.groupatt.dws.{number}.bn", head.filter_norm)
+    places |= layer(f"{name}.groupatt.proj.1.c", mixer.output)
+    return places | batch_norm(f"{name}.groupatt.proj.1.bn", mixer.output_norm)
+
+
+def mlp(name: str, module: Any) -> Places:  # noqa: ANN401  a feed-forward
+    """The two linear layers, and GRFormer's depth-wise ones where there are some."""
+    places = layer(f"{name}.fc1", module.inward) | layer(f"{name}.fc2", module.outward)
+    if hasattr(module, "depthwise1"):
+        places |= layer(f"{name}.dwconv.depthwise_conv.0", module.depthwise1)
+        places |= layer(f"{name}.dwconv.depthwise_conv.2", module.depthwise2)
+    return places
+
+
+def block(name: str, module: Any) -> Places:  # noqa: ANN401  a Block
+    """One transformer block; its kind of attention is read from the module."""
+    mixer = module.mixer
+    if hasattr(mixer, "heads"):
+        attention = cascade_attention
+    else:
+        attention = swin_attention if mixer.log_tau is None else grouped_attention
+    return {
+        **layer(f"{name}.norm1", module.norm1),
+        **attention(f"{name}.attn", mixer),
+        **layer(f"{name}.norm2", module.norm2),
+        **mlp(f"{name}.mlp", module.feed_forward),
+    }
+
+
+def swin_network(network: Network) -> Places:
+    """SwinIR, AgileIR and GRFormer; the last one's blocks lie one level higher."""
+    stem, tail, body = network.stem, network.tail, network.body
+    places = layer("conv_first", stem.conv)
+    inner = "blocks"
+    if stem.norm is not None:
+        inner = "residual_group.blocks"
+        places |= layer("patch_embed.norm", stem.norm)
+    for number, stage in enumerate(network.stages):
+        for index, module in enumerate(stage.blocks):
+            places |= block(f"layers.{number}.{inner}.{index}", module)
+        places |= layer(f"layers.{number}.conv", stage.closing)
+    places |= layer("norm", body.norm) | layer("conv_after_body", body.closing)
+    last = "conv_last" if tail.interpolated else "upsample.0"
+    return places | layer(last, tail.last)
+
+
+def drt_network(network: Network) -> Places:
+    """DRT; the released `block2` runs first."""
+    places = layer("patch_embed.proj", network.stem.conv)
+    places |= layer("patch_unembed.proj", network.tail.last)
+    for number, stage in enumerate(network.stages):
+        name = f"recursive_layers.{number}"
+        for released, module in zip(("block2", "block1"), stage.blocks, strict=True):
+            places |= block(f"{name}.{released}.transformer", module)
+        places |= layer(f"{name}.conv_out", stage.closing)
+    return places
+
+
+def cross_layer(name: str, module: Any) -> Places:  # noqa: ANN401  a CrossLayerAttention
+    """CLA or ACLA; the release puts CLA's logits into a sequence of one."""
+    adaptive = module.selection is not None
+    places = layer(f"{name}.conv_refer", module.value)
+    places |= layer(f"{name}.conv_offset", module.offset)
+    places |= layer(f"{name}.conv_attn" if adaptive else f"{name}.conv_attn.0", module.logit)
+    if adaptive:
+        places |= layer(f"{name}.mask_unit", module.selection)
+    if module.tail is not None:
+        places |= layer(f"{name}.depthwise_conv", module.tail[0])
+        places |= batch_norm(f"{name}.bn", module.tail[1])
+    return places
+
+
+def edsr_network(network: Network) -> Places:
+    """EDSR with its residual blocks in stages and a cross-layer module after each."""
+    places = layer("head.0", network.stem.conv)
+    for number, stage in enumerate(network.stages):
+        for index, module in enumerate(stage.blocks):
+            name = f"body.{number}.{index}.body"
+            places |= layer(f"{name}.0", module.mixer.conv1)
+            places |= layer(f"{name}.2", module.mixer.conv2)
+    for number, module in network.cross_layers.items():
+        places |= cross_layer(f"cla.{number}", module)
+    places |= layer("tail.0", network.body.closing)
+    for index, module in enumerate(itertools.islice(network.tail.upsampler, 0, None, 2)):
+        places |= layer(f"tail.1.{2 * index}", module)  # pixel shuffles lie between
+    return places | layer("tail.2", network.tail.last)
+
+
+def fill(places: Sequence[Tensor], tensor: Tensor) -> None:
+    """Copy a published tensor into ours, which it holds one after another."""
+    parts = tensor.split([place.shape[0] for place in places])
+    for place, part in zip(places, parts, strict=True):
+        place.copy_(part)
+
+
+def published_shape(places: Sequence[Tensor]) -> tuple[int, ...]:
+    """The shape that the published tensor of these places has."""
+    return sum(place.shape[0] for place in places), *places[0].shape[1:]
