@@ -122,8 +122,10 @@ class Network(nn.Module):
         self.tail = build_tail(architecture)
         zero, one = (0.0,) * 3, (1.0,) * 3
         mean, std = NORMALISATIONS.get(architecture.normalisation, (zero, one))
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        # in double precision: the constants are then exact in any precision of the network
+        for name, value in (("mean", mean), ("std", std)):
+            constant = torch.tensor(value, dtype=torch.float64).view(1, 3, 1, 1)
+            self.register_buffer(name, constant, persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, in, H, W) to (B, out, H·scale, W·scale)."""
@@ -131,11 +133,11 @@ class Network(nn.Module):
         normalised = self.architecture.normalisation != "none"
         image = pad(image, self.architecture.window_multiple)
         if normalised:
-            image = (image - self.mean) / self.std
+            image = (image - self.mean.to(image.dtype)) / self.std.to(image.dtype)
         features, x = self.stem(image)
         y = self.tail(self.body(self._trunk(x), features), image)
         if normalised:
-            y = y * self.std + self.mean
+            y = y * self.std.to(y.dtype) + self.mean.to(y.dtype)
         scale = self.architecture.scale
         return y[..., : height * scale, : width * scale]
 
