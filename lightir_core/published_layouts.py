@@ -111,6 +111,7 @@ def swin_network(network: Network) -> Places:
     if stem.norm is not None:
         inner = "residual_group.blocks"
         places |= layer("patch_embed.norm", stem.norm)
+    stage: Any
     for number, stage in enumerate(network.stages):
         for index, module in enumerate(stage.blocks):
             places |= block(f"layers.{number}.{inner}.{index}", module)
@@ -124,6 +125,7 @@ def drt_network(network: Network) -> Places:
     """DRT; the released `block2` runs first."""
     places = layer("patch_embed.proj", network.stem.conv)
     places |= layer("patch_unembed.proj", network.tail.last)
+    stage: Any
     for number, stage in enumerate(network.stages):
         name = f"recursive_layers.{number}"
         for released, module in zip(("block2", "block1"), stage.blocks, strict=True):
@@ -149,6 +151,7 @@ def cross_layer(name: str, module: Any) -> Places:  # noqa: ANN401  a CrossLayer
 def edsr_network(network: Network) -> Places:
     """EDSR with its residual blocks in stages and a cross-layer module after each."""
     places = layer("head.0", network.stem.conv)
+    stage: Any
     for number, stage in enumerate(network.stages):
         for index, module in enumerate(stage.blocks):
             name = f"body.{number}.{index}.body"

@@ -44,7 +44,7 @@ class CrossLayerAttention(nn.Module):
         self.logit = nn.Conv2d(width, candidates, 1)
         self.selection = None if settings.selection == "none" else nn.Conv2d(width, candidates, 1)
         if self.selection is not None:
-            self.register_buffer("tau", torch.tensor(1.0))
+            self.register_buffer("tau", torch.tensor(1.0, dtype=torch.float64))
         self.tail = _build_tail(width) if settings.depthwise_tail else None
         _spread_keys(self.offset, self.keys)
 
