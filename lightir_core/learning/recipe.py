@@ -33,7 +33,7 @@ class Recipe:
     batch: int = 8
     patch_px: int = 16
     optimiser: Literal["muon", "adam"] = "muon"
-    lr: float = 3e-3
+    lr: float = 1e-3
     matrix_lr: float = 1e-2
     weight_decay: float = 0.0
     warmup: float = 0.05
@@ -61,8 +61,8 @@ class Recipe:
         return replace(self, steps=steps)
 
 
-PROXY = Recipe(name="proxy", steps=200)
+PROXY = Recipe(name="proxy", steps=300)
 """Scores a candidate within seconds on a CPU core; meant to rank, not to finish."""
 
-FINISH = Recipe(name="finish", steps=600, lr=2e-3, matrix_lr=5e-3)
+FINISH = Recipe(name="finish", steps=400, matrix_lr=5e-3)
 """Trains a proxy-trained network on: lower peak rates, since its weights are worth keeping."""
