@@ -116,12 +116,6 @@ def skeleton(architecture: arch.Architecture) -> arch.Architecture:
     return replace(architecture, stages=(_NO_WINDOWS,), stage_sharing=1)
 
 
-def stage_multiple(settings: arch.Stage, width: int) -> int:
-    """The sides of a feature map that the stage takes are multiples of this."""
-    alone = arch.Architecture(width=width, stages=(replace(settings, cross_layer=None),))
-    return alone.window_multiple
-
-
 def feature_size(scale: int, patch: int, multiple: int, size: Size) -> Size:
     """The trunk's padded feature size for an output of `size` pixels.
 

@@ -18,7 +18,6 @@ from budgets.parts import (
     cross_parts,
     feature_size,
     skeleton_parts,
-    stage_multiple,
     stage_parts,
 )
 from budgets.units import Size
@@ -46,14 +45,14 @@ Features = tuple[int, int, int]
 
 
 class _Priced:
-    """What is known about one stage: its cost by feature map, its window multiple by width."""
+    """What is known about one stage: its window multiple, and its cost by feature map."""
 
-    __slots__ = ("costs", "multiples", "stage")
+    __slots__ = ("costs", "multiple", "stage")
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.costs: dict[Features, StageCost] = {}
-        self.multiples: dict[int, int] = {}
+        self.multiple = stage.window_multiple
 
 
 _by_value: dict[Stage, _Priced] = {}
@@ -72,9 +71,7 @@ def price(architecture: Architecture, size: Size) -> Cost:
     """
     width, sharing = architecture.width, architecture.stage_sharing
     stages = [(_by_address.get(id(stage)) or _find(stage))[1] for stage in architecture.stages]
-    multiple = 1
-    for stage in stages:
-        multiple = lcm(multiple, stage.multiples.get(width) or _multiple(stage, width))
+    multiple = lcm(*[stage.multiple for stage in stages])
     patch = architecture.stem.patch_size
     height, breadth = _sides(architecture.scale, patch, multiple, size.height, size.width)
     features = width, height, breadth
@@ -115,11 +112,6 @@ def _find(stage: Stage) -> tuple[Stage, _Priced]:
         _by_address.clear()
     entry = _by_address[id(stage)] = (stage, priced)
     return entry
-
-
-def _multiple(priced: _Priced, width: int) -> int:
-    priced.multiples[width] = stage_multiple(priced.stage, width)
-    return priced.multiples[width]
 
 
 def _fill(priced: _Priced, features: Features) -> StageCost:

@@ -219,6 +219,17 @@ class Stage:
                 object.__setattr__(self, "anchor", "every")
 
     @cached_property
+    def window_multiple(self) -> int:
+        """Sides of the stage's feature map are multiples of this: of the sides of all windows."""
+        sides = [
+            side
+            for block in self.blocks
+            if not isinstance(block.mixer, ResidualConvolution)
+            for side in block.mixer.window_size
+        ]
+        return math.lcm(*sides)
+
+    @cached_property
     def _hash(self) -> int:
         return hash(tuple(getattr(self, f.name) for f in fields(self)))
 
@@ -302,14 +313,7 @@ class Architecture:
     @cached_property
     def window_multiple(self) -> int:
         """Sides of the padded input are multiples of this: all windows times the patch size."""
-        sides = {
-            side
-            for stage in self.stages
-            for block in stage.blocks
-            if not isinstance(block.mixer, ResidualConvolution)
-            for side in block.mixer.window_size
-        }
-        return math.lcm(*sides) * self.stem.patch_size if sides else self.stem.patch_size
+        return math.lcm(*(stage.window_multiple for stage in self.stages)) * self.stem.patch_size
 
     def to_plain(self) -> dict[str, Any]:
         """Nested dicts and lists, ready for `json.dumps`; `from_plain` is its inverse."""
