@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import PIL.ImageOps
+import torch
+from torch import Tensor
 
 from lightir_core.errors import DataError
 
@@ -74,6 +76,8 @@ def decode(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     Raises:
         DataError: as `read_image`.
     """
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: not a file that can be read")  # a pipe would wait for ever
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a damaged EXIF block does not concern us
@@ -90,6 +94,17 @@ def decode(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
         raise DataError(f"{path}: not a PNG, JPEG, WebP, TIFF or BMP image") from error
     except _DECODER_ERRORS as error:
         raise DataError(f"{path}: the image is damaged or not supported ({error})") from error
+
+
+def file_mode(path: Path) -> str:
+    """Format and mode as the file's header states them, ``"PNG RGB"``; ``"unreadable"`` if not."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with PIL.Image.open(path, formats=FORMATS) as image:
+                return f"{image.format} {image.mode}"
+    except (PIL.Image.DecompressionBombError, *_DECODER_ERRORS):
+        return "unreadable"
 
 
 def write_image(path: Path, pixels: np.ndarray) -> None:
@@ -113,6 +128,16 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
         raise
 
 
+def to_tensor(pixels: np.ndarray) -> Tensor:
+    """(H, W, C) uint8 as a contiguous (C, H, W) tensor of its own."""
+    return torch.from_numpy(pixels.transpose(2, 0, 1).copy(order="C"))
+
+
+def to_pixels(image: Tensor) -> np.ndarray:
+    """A (C, H, W) uint8 tensor as an (H, W, C) array."""
+    return np.ascontiguousarray(image.numpy().transpose(1, 2, 0))
+
+
 def read_gallery(folder: Path) -> Gallery:
     """Every readable image under `folder`, at any depth, in sorted order.
 
@@ -129,15 +154,24 @@ def read_gallery(folder: Path) -> Gallery:
             continue
         images.append(Image(name, pixels))
         size_bytes += pixels.nbytes
-        if size_bytes > MAX_DECODED_BYTES:
-            raise DataError(
-                f"{folder}: its images take more than {MAX_DECODED_BYTES / 2**30:.0f} GiB of "
-                f"memory; pack them first: python -m search data pack {folder}"
-            )
+        check_memory(size_bytes, folder)
     if not images:
         reasons = f": {'; '.join(notes[:3])}" if notes else ""
         raise DataError(f"{folder}: no usable image in this folder{reasons}")
     return Gallery(tuple(images), tuple(notes))
+
+
+def check_memory(size_bytes: int, folder: Path) -> None:
+    """Refuse images that take more memory decoded than `MAX_DECODED_BYTES`.
+
+    Raises:
+        DataError: they do.
+    """
+    if size_bytes > MAX_DECODED_BYTES:
+        raise DataError(
+            f"{folder}: its images take more than {MAX_DECODED_BYTES / 2**30:.0f} GiB of memory; "
+            f"pack them into one file that is read as needed: python -m search data pack {folder}"
+        )
 
 
 def walk_images(folder: Path) -> Iterator[tuple[str, np.ndarray | None, tuple[str, ...]]]:
@@ -149,13 +183,15 @@ def walk_images(folder: Path) -> Iterator[tuple[str, np.ndarray | None, tuple[st
         DataError: there is no such folder, or it cannot be listed.
     """
     for path in image_paths(folder):
-        name = path.relative_to(folder).as_posix()
-        try:
-            pixels, notes = decode(path)
-        except DataError as error:
-            yield name, None, (f"skipped, {str(error).removeprefix(f'{path}: ')}",)
-        else:
-            yield name, pixels, notes
+        yield path.relative_to(folder).as_posix(), *decode_or_skip(path)
+
+
+def decode_or_skip(path: Path) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """As `decode`, but no pixels and the reason as a note when the file cannot be read."""
+    try:
+        return decode(path)
+    except DataError as error:
+        return None, (f"skipped, {str(error).removeprefix(f'{path}: ')}",)
 
 
 def image_paths(folder: Path) -> list[Path]:
