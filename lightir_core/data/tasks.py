@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lightir_core.data import degrade
+from lightir_core.data import degrade, demosaic, weather
 from lightir_core.errors import DataError, nearest
 
 LUMA = ("psnr_y", "ssim_y")
@@ -33,8 +33,14 @@ class Task:
     in_channels: ClassVar[int] = 3
     out_channels: ClassVar[int] = 3
     baseline_name: ClassVar[str] = "degraded input"
-    is_seeded: ClassVar[bool] = True
-    """Whether `degrade` draws random numbers; if not, an image is degraded once and for all."""
+    degrades_whole: ClassVar[bool] = False
+    """Whether a patch of the degraded image is the degraded patch of the image, turned or not.
+
+    Then images are degraded once and for all. Noise is drawn anew for each patch instead, and a
+    Bayer pattern or a JPEG grid must begin at the patch's corner.
+    """
+    takes_pairs: ClassVar[bool] = True
+    """Whether degraded images that a data set brings are used, instead of making them."""
 
     @property
     def name(self) -> str:
@@ -60,7 +66,7 @@ class SuperResolution(Task):
     """Bicubic shrinking, MATLAB's; PSNR and SSIM on Y without `scale` pixels of border."""
 
     baseline_name: ClassVar[str] = "bicubic"
-    is_seeded: ClassVar[bool] = False
+    degrades_whole: ClassVar[bool] = True
 
     def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The image, cut to a multiple of the scale, shrunk by it."""
@@ -87,11 +93,65 @@ class Denoise(Task):
         return degrade.add_noise(gt, rng.uniform(*self.sigma), rng)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Demosaic(Task):
+    """An RGGB Bayer mosaic as three channels with zeros; PSNR over RGB."""
+
+    baseline_name: ClassVar[str] = "bilinear"
+    takes_pairs: ClassVar[bool] = False
+
+    def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The mosaic; red lies in the top left corner."""
+        return demosaic.mosaic(gt)
+
+    def baseline(self, lq: np.ndarray) -> np.ndarray:
+        """Bilinear demosaicking."""
+        return demosaic.demosaic_bilinear(lq)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jpeg(Task):
+    """JPEG compression, its quality drawn evenly from a range per image."""
+
+    quality: tuple[int, int] = (10, 40)
+
+    @property
+    def name(self) -> str:
+        """``jpeg:10`` or ``jpeg:10-40``."""
+        return f"{self.kind}:{_range_text(self.quality)}"
+
+    def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The image after compression by Pillow."""
+        return degrade.compress_jpeg(gt, int(rng.integers(*self.quality, endpoint=True)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derain(Task):
+    """Synthetic rain streaks, where no rainy pairs are given."""
+
+    def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The image in synthetic rain."""
+        return weather.add_rain(gt, rng)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desnow(Task):
+    """Synthetic snow flakes, where no snowy pairs are given."""
+
+    def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The image in synthetic snow."""
+        return weather.add_snow(gt, rng)
+
+
 TASKS: dict[str, Task] = {
     "sr-x2": SuperResolution(kind="sr-x2", scale=2, border_px=2, metrics=LUMA),
     "sr-x3": SuperResolution(kind="sr-x3", scale=3, border_px=3, metrics=LUMA),
     "sr-x4": SuperResolution(kind="sr-x4", scale=4, border_px=4, metrics=LUMA),
     "denoise": Denoise(kind="denoise", metrics=COLOUR),
+    "demosaic": Demosaic(kind="demosaic", metrics=COLOUR),
+    "jpeg": Jpeg(kind="jpeg", metrics=LUMA),
+    "derain": Derain(kind="derain", metrics=LUMA + COLOUR),
+    "desnow": Desnow(kind="desnow", metrics=LUMA + COLOUR),
 }
 """Every task by its name, with the parameters that hold when none are given."""
 
@@ -119,7 +179,17 @@ def _with_sigma(task: Task, text: str) -> Task:
     return replace(task, sigma=_parse_range(text, (0.0, 255.0), "sigma", "denoise:25"))
 
 
-_PARAMETERS: dict[str, Callable[[Task, str], Task]] = {"denoise": _with_sigma}
+def _with_quality(task: Task, text: str) -> Task:
+    low, high = _parse_range(text, (1.0, 95.0), "quality", "jpeg:10-40")
+    if low % 1 or high % 1:
+        raise DataError(f"quality {text!r} is not made of whole numbers; write jpeg:10-40")
+    return replace(task, quality=(int(low), int(high)))
+
+
+_PARAMETERS: dict[str, Callable[[Task, str], Task]] = {
+    "denoise": _with_sigma,
+    "jpeg": _with_quality,
+}
 
 
 def _parse_range(
