@@ -7,7 +7,6 @@ patches, and a resumed training goes on where it stopped without any saved state
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +16,15 @@ import torch
 from torch import Tensor
 
 from lightir_core.data import photographs
-from lightir_core.data.degrade import mod_crop
-from lightir_core.data.images import Gallery, read_gallery
+from lightir_core.data.images import to_pixels, to_tensor
+from lightir_core.data.layouts import find_split
+from lightir_core.data.pack import is_pack, read_pack
+from lightir_core.data.sources import Source, from_gallery, keep_large, read_folder, split
 from lightir_core.data.tasks import Task
 from lightir_core.errors import DataError
+
+SSIM_WINDOW_PX = 11
+"""A smaller image has no SSIM, so it cannot be validated on."""
 
 
 @dataclass(frozen=True)
@@ -30,23 +34,6 @@ class Pair:
     name: str
     lq: Tensor
     gt: Tensor
-
-
-@dataclass(frozen=True)
-class Source:
-    """Images of a task: clean ones (`lq` None: degraded when they are used), or pairs.
-
-    Tensors are uint8, (C, H, W); for super-resolution the clean sides are multiples of the scale.
-    """
-
-    names: tuple[str, ...]
-    gt: tuple[Tensor, ...]
-    lq: tuple[Tensor, ...] | None
-    notes: tuple[str, ...]
-
-    def __len__(self) -> int:
-        """How many images there are."""
-        return len(self.names)
 
 
 @dataclass(frozen=True)
@@ -82,52 +69,111 @@ class TrainingSet:
         """
         rng = np.random.default_rng([seed, step])
         corners = self._draw_corners(rng, batch, patch_px)
-        ways = rng.integers(8, size=batch)
-        cut_px = patch_px * self.task.scale
+        ways = rng.integers(8, size=batch).tolist()
+        scale, cut_px = self.task.scale, patch_px * self.task.scale
         gt = torch.empty(batch, self.task.out_channels, cut_px, cut_px, dtype=torch.uint8)
         lq = torch.empty(batch, self.task.in_channels, patch_px, patch_px, dtype=torch.uint8)
-        for row, ((image, top, left), way) in enumerate(zip(corners, ways, strict=True)):
-            gt[row] = _turn(
-                self._cut(self.source.gt[image], top, left, self.task.scale, patch_px), way
-            )
-            if self.source.lq is not None:
-                lq[row] = _turn(self._cut(self.source.lq[image], top, left, 1, patch_px), way)
-            else:
+        for row, ((index, top, left), way) in enumerate(zip(corners, ways, strict=True)):
+            item = self.source.items[index]
+            gt[row] = _turn(_cut(item.gt, top * scale, left * scale, cut_px), way)
+            if item.lq is None:
                 lq[row] = _degrade(self.task, gt[row], rng)
+            else:
+                lq[row] = _turn(_cut(item.lq, top, left, patch_px), way)
         return lq.float().div_(255), gt.float().div_(255)
-
-    @staticmethod
-    def _cut(image: Tensor, top: int, left: int, scale: int, patch_px: int) -> Tensor:
-        top, left, side = top * scale, left * scale, patch_px * scale
-        return image[:, top : top + side, left : left + side]
 
     def _draw_corners(
         self, rng: np.random.Generator, batch: int, patch_px: int
     ) -> list[tuple[int, int, int]]:
-        room = np.maximum(self._sides - patch_px + 1, 0)  # (images, 2) corner positions
+        """Index, top and left of each patch, in low-quality pixels."""
+        room = np.maximum(self._sides - patch_px + 1, 0)  # (images, 2) places for a corner
         weights = room.prod(axis=1)
         if not weights.any():
-            height, width = self._sides.max(axis=0)
+            height, width = self._sides[self._sides.prod(axis=1).argmax()]
             raise DataError(
                 f"no training image holds a patch of {patch_px}x{patch_px} px "
                 f"(low quality; the largest is {width}x{height}); use a smaller patch"
             )
-        images = rng.choice(len(weights), size=batch, p=weights / weights.sum())
-        tops, lefts = (rng.random((batch, 2)) * room[images]).astype(np.int64).T
-        return list(zip(images.tolist(), tops.tolist(), lefts.tolist(), strict=True))
+        indices = rng.choice(len(weights), size=batch, p=weights / weights.sum())
+        tops, lefts = (rng.random((batch, 2)) * room[indices]).astype(np.int64).T
+        return list(zip(indices.tolist(), tops.tolist(), lefts.tolist(), strict=True))
 
     @cached_property
     def _sides(self) -> np.ndarray:
-        return np.array([gt.shape[-2:] for gt in self.source.gt]) // self.task.scale
+        return np.array([item.gt.shape[-2:] for item in self.source.items]) // self.task.scale
 
 
-def training_set(task: Task, source: Path | None) -> TrainingSet:
-    """The images to train on: a folder's, or the embedded photographs when `source` is None.
+@dataclass(frozen=True)
+class Data:
+    """What a run trains and validates on; the two share no image."""
+
+    training: TrainingSet
+    validation: Source
+    notes: tuple[str, ...]
+
+    def pairs(self, *, seed: int = 0, crop_px: int | None = None) -> tuple[Pair, ...]:
+        """The validation pairs; arguments as `validation_set`."""
+        return make_pairs(self.training.task, self.validation, seed=seed, crop_px=crop_px)
+
+
+def open_data(
+    task: Task, data: Path | None, val: Path | None, *, seed: int = 0, patch_px: int | None = None
+) -> Data:
+    """What `--data` and `--val` mean, read once.
+
+    Without `val` the validation images are the data set's own (``val`` beside ``train``), or a
+    tenth of the training images, at least one, which are then not trained on. Without `data`
+    the embedded photographs take its place.
+
+    Args:
+        task: how images are degraded.
+        data: a folder or a pack to train on.
+        val: a folder or a pack to validate on.
+        seed: decides which images are held out.
+        patch_px: side of the low-quality patches; smaller images are left out with a note.
+
+    Raises:
+        DataError: a folder cannot be used, or nothing is left to validate on.
+    """
+    if data is not None and val is not None and data.resolve() == val.resolve():
+        raise DataError(f"--data and --val are the same folder {data}; leave --val out")
+    if data is None:
+        training = from_gallery(task, photographs.training())
+        validation = _validation_source(task, val)
+    elif val is None and find_split(data) is None:
+        training, validation = split(_read(task, data), seed=seed)
+    else:
+        training, validation = _read(task, _part(data, 0)), _validation_source(task, val or data)
+    if patch_px is not None:
+        training = keep_large(training, patch_px, "a patch")
+    validation = _fit_to_score(task, validation)
+    notes = (*training.notes, *(f"validation: {note}" for note in validation.notes))
+    parts = find_split(data) if data else None
+    if parts:
+        notes = (f"recognised {parts[0].name} and {parts[1].name} in {data}", *notes)
+    return Data(TrainingSet(task, training), validation, notes)
+
+
+def training_set(task: Task, source: Path | None, *, patch_px: int | None = None) -> TrainingSet:
+    """The images to train on: a folder's or a pack's; None is the embedded photographs.
+
+    Of a folder with ``train`` and ``val`` in it the former is read.
+
+    Args:
+        task: how clean images are degraded.
+        source: a folder, a pack or None.
+        patch_px: side of the low-quality patches; smaller images are left out with a note.
 
     Raises:
         DataError: the folder cannot be used.
     """
-    return TrainingSet(task, _read(task, source, photographs.training))
+    if source is None:
+        images = from_gallery(task, photographs.training())
+    else:
+        images = _read(task, _part(source, 0))
+    return TrainingSet(
+        task, images if patch_px is None else keep_large(images, patch_px, "a patch")
+    )
 
 
 def validation_set(
@@ -137,7 +183,8 @@ def validation_set(
 
     Args:
         task: how clean images are degraded.
-        source: a folder, or None for the embedded photographs.
+        source: a folder, a pack, or None for the embedded photographs; of a folder with ``train``
+            and ``val`` in it the latter is read.
         seed: of the degradations; each image's draws depend on its name, not on its neighbours.
         crop_px: side of a centred square of the low-quality image, for cheap validation in short
             searches; a smaller image is taken whole, as all are with None.
@@ -145,76 +192,74 @@ def validation_set(
     Raises:
         DataError: the folder cannot be used.
     """
-    images = _read(task, source, photographs.validation)
-    return pairs(task, images, seed=seed, crop_px=crop_px)
+    images = _fit_to_score(task, _validation_source(task, source))
+    return make_pairs(task, images, seed=seed, crop_px=crop_px)
 
 
-def pairs(
+def make_pairs(
     task: Task, source: Source, *, seed: int = 0, crop_px: int | None = None
 ) -> tuple[Pair, ...]:
     """Every image of `source` with its degraded form; arguments as `validation_set`."""
     made: list[Pair] = []
-    for index, name in enumerate(source.names):
-        gt = _centre(source.gt[index], crop_px, task.scale, task.scale)
-        if source.lq is not None:
-            lq = _centre(source.lq[index], crop_px, 1, task.scale)
-        else:
-            rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    for item in source.items:
+        gt = _centre(item.gt, crop_px, task.scale)
+        if item.lq is None:
+            rng = np.random.default_rng([seed, zlib.crc32(item.name.encode())])
             lq = _degrade(task, gt, rng)
-        made.append(Pair(name, lq, gt))
+        else:
+            lq = _centre(item.lq, crop_px, 1)
+        made.append(Pair(item.name, lq, gt))
     return tuple(made)
 
 
-def _read(task: Task, source: Path | None, embedded: Callable[[], Gallery]) -> Source:
-    gallery = embedded() if source is None else read_gallery(source)
-    return from_clean(task, gallery)
+def _read(task: Task, path: Path) -> Source:
+    if is_pack(path):
+        return read_pack(task, path)
+    if path.is_file():
+        raise DataError(f"{path}: this file is no packed data set; give a folder of images")
+    return read_folder(task, path)
 
 
-def from_clean(task: Task, gallery: Gallery) -> Source:
-    """A source of clean images; what is not random in `task` is applied here, once.
-
-    Shrinking the whole image and cutting aligned patches keeps the patch borders right: they see
-    their neighbours, as they do in a test image.
-    """
-    cut = [mod_crop(image.pixels, task.scale) for image in gallery.images]
-    lq = None
-    if not task.is_seeded:
-        rng = np.random.default_rng(0)  # not drawn from
-        lq = tuple(to_tensor(task.degrade(pixels, rng)) for pixels in cut)
-    names = tuple(image.name for image in gallery.images)
-    return Source(names, tuple(map(to_tensor, cut)), lq, gallery.notes)
+def _validation_source(task: Task, path: Path | None) -> Source:
+    if path is None:
+        return from_gallery(task, photographs.validation())
+    return _read(task, _part(path, 1))
 
 
-def to_tensor(pixels: np.ndarray) -> Tensor:
-    """(H, W, C) uint8 as a contiguous (C, H, W) tensor of its own."""
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+def _part(path: Path, index: int) -> Path:
+    """The training (0) or the validation (1) folder of a data set that has both."""
+    parts = find_split(path)
+    return parts[index] if parts else path
 
 
-def to_pixels(image: Tensor) -> np.ndarray:
-    """A (C, H, W) uint8 tensor as an (H, W, C) array."""
-    return np.ascontiguousarray(image.numpy().transpose(1, 2, 0))
+def _fit_to_score(task: Task, source: Source) -> Source:
+    least_px = -(-(SSIM_WINDOW_PX + 2 * task.border_px) // task.scale)
+    return keep_large(source, least_px, "scoring")
 
 
 def _degrade(task: Task, gt: Tensor, rng: np.random.Generator) -> Tensor:
     return to_tensor(task.degrade(to_pixels(gt), rng))
 
 
+def _cut(image: Tensor, top: int, left: int, side: int) -> Tensor:
+    return image[:, top : top + side, left : left + side]
+
+
 def _turn(patch: Tensor, way: int) -> Tensor:
     """One of the eight symmetries of the square, 0 <= way < 8."""
     if way & 4:
         patch = patch.transpose(1, 2)
-    mirrored = [dim for dim, bit in ((1, 1), (2, 2)) if way & bit]
+    mirrored = [dim for dim in (1, 2) if way & dim]
     return patch.flip(mirrored) if mirrored else patch
 
 
-def _centre(image: Tensor, crop_px: int | None, factor: int, scale: int) -> Tensor:
-    """The centred square of `crop_px` low-quality pixels, of an image `factor` times as large."""
+def _centre(image: Tensor, crop_px: int | None, scale: int) -> Tensor:
+    """The centred square of `crop_px` low-quality pixels, of an image `scale` times as large."""
     if crop_px is None:
         return image
-    height, width = image.shape[-2] // factor, image.shape[-1] // factor
+    height, width = image.shape[-2] // scale, image.shape[-1] // scale
     rows, columns = min(crop_px, height), min(crop_px, width)
     # even corners keep the phase of a Bayer pattern
     top, left = ((height - rows) // 2) & ~1, ((width - columns) // 2) & ~1
-    return image[
-        :, top * factor : (top + rows) * factor, left * factor : (left + columns) * factor
-    ].contiguous()
+    inner = image[:, top * scale : (top + rows) * scale, left * scale : (left + columns) * scale]
+    return inner.contiguous()

@@ -1,0 +1,154 @@
+"""What a folder of images holds, before hours are spent on it: counts, sizes, modes, problems."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightir_core.data.images import file_mode
+from lightir_core.data.layouts import find_layout, find_split
+from lightir_core.data.pack import is_pack, read_pack
+from lightir_core.data.sources import Item, walk
+from lightir_core.data.tasks import Task
+from lightir_core.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What was found in a folder or a pack for a task.
+
+    Attributes:
+        path: what was looked at.
+        task: its name.
+        layout: ``"pairs"``, ``"clean images"``, ``"pack"`` ...
+        images: how many can be used.
+        decoded_bytes: memory that they take as 8-bit RGB, degraded forms included.
+        smallest: (width, height) of the image with the shortest side; clean sides.
+        largest: (width, height) of the image with the most pixels.
+        modes: how many files have each format and mode.
+        notes: what was recognised, converted or skipped.
+        problems: what should be put right; with images left, a training can still run.
+    """
+
+    path: str
+    task: str
+    layout: str
+    images: int
+    decoded_bytes: int
+    smallest: tuple[int, int] | None
+    largest: tuple[int, int] | None
+    modes: Mapping[str, int]
+    notes: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a training on it can start."""
+        return self.images > 0
+
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """The table to show: what, and how much of it."""
+        sizes = (self.smallest, self.largest)
+        smallest, largest = (f"{size[0]}x{size[1]}" if size else "-" for size in sizes)
+        modes = ", ".join(f"{count} {mode}" for mode, count in sorted(self.modes.items()))
+        return (
+            ("folder", self.path),
+            ("task", self.task),
+            ("layout", self.layout),
+            ("usable images", str(self.images)),
+            ("smallest", smallest),
+            ("largest", largest),
+            ("files", modes or "-"),
+            ("in memory", f"{self.decoded_bytes / 2**20:.0f} MiB"),
+            ("problems", str(len(self.problems))),
+        )
+
+
+def check(path: Path, task: Task) -> Check:
+    """Look at every image under `path` as a training of `task` would; errors become problems.
+
+    Of a folder with ``train`` and ``val`` in it the former is looked at, as a training does.
+    """
+    parts = find_split(path)
+    folder = parts[0] if parts else path
+    items: list[_Seen] = []
+    notes: list[str] = []
+    problems: list[str] = []
+    layout, modes = "-", Counter[str]()
+    try:
+        if is_pack(folder):
+            layout = "pack"
+            source = read_pack(task, folder)
+            notes += source.notes
+            items += map(_see, source.items)
+        else:
+            found = find_layout(folder, task.scale)
+            layout = found.kind
+            modes.update(file_mode(file) for file in (*found.gt, *found.lq))
+            for one in walk(task, folder):
+                if isinstance(one, str):
+                    notes.append(one)
+                else:
+                    items.append(_see(one))
+    except DataError as error:
+        problems.append(str(error))
+        items.clear()  # a training would refuse the whole folder
+    problems += [note for note in notes if ": skipped, " in note]
+    problems += _duplicates(items)
+    if not items and not problems:
+        problems.append(f"{folder}: no image in this folder")
+    return _summary(folder, task, layout, items, modes, notes, problems)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """An item without its pixels."""
+
+    scene: str
+    size: tuple[int, int]
+    decoded_bytes: int
+    digest: str
+
+
+def _see(item: Item) -> _Seen:
+    height, width = item.gt.shape[-2:]
+    digest = hashlib.sha256(item.gt.contiguous().numpy().tobytes()).hexdigest()
+    decoded_bytes = item.gt.nbytes + (0 if item.lq is None else item.lq.nbytes)
+    return _Seen(item.scene, (width, height), decoded_bytes, digest)
+
+
+def _duplicates(items: list[_Seen]) -> list[str]:
+    first: dict[tuple[str, tuple[int, int]], str] = {}
+    found: list[str] = []
+    for item in items:
+        original = first.setdefault((item.digest, item.size), item.scene)
+        if original != item.scene:
+            found.append(f"{item.scene}: the same picture as {original}")
+    return found
+
+
+def _summary(
+    folder: Path,
+    task: Task,
+    layout: str,
+    items: list[_Seen],
+    modes: Counter[str],
+    notes: list[str],
+    problems: list[str],
+) -> Check:
+    sizes = [item.size for item in items]
+    return Check(
+        path=str(folder),
+        task=task.name,
+        layout=layout,
+        images=len(items),
+        decoded_bytes=sum(item.decoded_bytes for item in items),
+        smallest=min(sizes, key=min, default=None),
+        largest=max(sizes, key=lambda size: size[0] * size[1], default=None),
+        modes=dict(modes),
+        notes=tuple(notes),
+        problems=tuple(problems),
+    )
