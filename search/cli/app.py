@@ -1,0 +1,43 @@
+"""The commands, and what happens to errors: a message on stderr and exit status 2 or 1."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from lightir_core.errors import LightIRError
+from search.cli.cost import cost
+from search.cli.report import report
+from search.cli.restore import restore
+from search.cli.resume import resume
+from search.cli.run import run
+from search.cli.spaces import spaces
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="lightir",
+    help="Find, train and compress the best image-restoration network that fits a budget.",
+    epilog="Start with:  python -m search run --budget 400k",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (run, resume, report, restore, cost, spaces):
+    app.command(command.__name__, epilog=(command.__doc__ or "").partition("Example:")[2])(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except LightIRError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_status) from None
+    except KeyboardInterrupt:
+        print("\ninterrupted; nothing that was finished is lost", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)

@@ -1,0 +1,185 @@
+"""Progress on stderr: a live display on a terminal, plain lines elsewhere, nothing if quiet."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from budgets.units import format_count
+from results.objectives import Objective, minimised, values_of
+from results.pareto import pareto_front
+from results.study import Trial
+from search.listener import Listener, Silent
+
+ROWS = 8
+"""Members of the front that the live display shows."""
+
+
+class Lines:
+    """Plain lines, for logs and pipes."""
+
+    def __init__(self, objectives: tuple[Objective, ...]) -> None:
+        """`objectives` decide what is shown of a trial."""
+        self._tally = Tally(objectives)
+
+    def phase(self, name: str, total: int) -> None:
+        """See `Listener`."""
+        self._tally.phase(name, total)
+        self._say(f"{name} ({total})" if total > 1 else name)
+
+    def item(self, text: str) -> None:
+        """See `Listener`."""
+        self._say(f"  {text}")
+
+    def trial(self, trial: Trial) -> None:
+        """See `Listener`."""
+        self._tally.trial(trial)
+        self._say(f"  {self._tally.describe(trial)}; {self._tally.times()}")
+
+    def note(self, text: str) -> None:
+        """See `Listener`."""
+        self._say(f"  note: {text}")
+
+    def _say(self, text: str) -> None:
+        print(f"[{clock(self._tally.elapsed)}] {text}", file=sys.stderr, flush=True)
+
+
+class Display:
+    """One live display: the phase, the front so far, the last trial, time used and left."""
+
+    def __init__(self, objectives: tuple[Objective, ...], live: Live) -> None:
+        """`live` is entered and left by the caller."""
+        self._tally = Tally(objectives)
+        self._live = live
+        self._last = ""
+
+    def phase(self, name: str, total: int) -> None:
+        """See `Listener`."""
+        self._tally.phase(name, total)
+        self._draw()
+
+    def item(self, text: str) -> None:
+        """See `Listener`."""
+        self._live.console.print(f"[{clock(self._tally.elapsed)}] {text}", markup=False)
+
+    def trial(self, trial: Trial) -> None:
+        """See `Listener`."""
+        self._tally.trial(trial)
+        self._last = self._tally.describe(trial)
+        self._draw()
+
+    def note(self, text: str) -> None:
+        """See `Listener`."""
+        self._live.console.print(f"note: {text}", style="yellow", markup=False)
+
+    def _draw(self) -> None:
+        tally = self._tally
+        bar = ProgressBar(total=max(1, tally.total), completed=tally.done, width=40)
+        head = Table.grid(padding=(0, 1))
+        head.add_row(Text(tally.name, style="bold"), bar, Text(f"{tally.done}/{tally.total}"))
+        parts = [head, Text(tally.times()), Text(self._last, style="dim")]
+        if tally.front:
+            parts.append(_front_table(tally))
+        self._live.update(Group(*parts), refresh=True)
+
+
+class Tally:
+    """What both displays know: the front, how many are done, how long it takes."""
+
+    def __init__(self, objectives: tuple[Objective, ...]) -> None:
+        """Start the clock."""
+        self.objectives = objectives
+        self.name, self.total, self.done = "", 0, 0
+        self._finished: list[Trial] = []
+        self._begun = self._phase_begun = time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._begun
+
+    @property
+    def front(self) -> list[Trial]:
+        """The non-dominated trials, best first objective first."""
+        points = [minimised(self.objectives, self.values(trial)) for trial in self._finished]
+        order = sorted(pareto_front(points), key=lambda index: points[index])
+        return [self._finished[index] for index in order]
+
+    def values(self, trial: Trial) -> tuple[float, ...]:
+        """The trial's objective values."""
+        return values_of(self.objectives, trial.scores, trial.cost)
+
+    def phase(self, name: str, total: int) -> None:
+        """A new phase begins."""
+        self.name, self.total, self.done = name, total, 0
+        self._phase_begun = time.monotonic()
+
+    def trial(self, trial: Trial) -> None:
+        """Count a trial that has ended."""
+        self.done += 1
+        if trial.state == "finished":
+            self._finished.append(trial)
+
+    def describe(self, trial: Trial) -> str:
+        """One trial in one line."""
+        head = f"trial {trial.number} ({trial.architecture.id})"
+        if trial.state != "finished":
+            return f"{head} failed: {trial.reason}"
+        shown = ", ".join(
+            f"{objective.label} {show(value, objective)}"
+            for objective, value in zip(self.objectives, self.values(trial), strict=True)
+        )
+        return f"{head}: {shown}, {format_count(trial.cost['params'])} parameters"
+
+    def times(self) -> str:
+        """Time used, and time left in this phase at the rate so far."""
+        used = f"used {clock(self.elapsed)}"
+        if not self.done or self.done >= self.total:
+            return used
+        rate = (time.monotonic() - self._phase_begun) / self.done
+        return f"{used}, {self.name} about {clock(rate * (self.total - self.done))} more"
+
+
+def show(value: float, objective: Objective) -> str:
+    """A value with its unit, as short as it can be read."""
+    text = f"{value:.3f}" if objective.unit == "dB" else format_count(value)
+    return f"{text} {objective.unit}" if objective.unit == "dB" else text
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss."""
+    whole = round(seconds)
+    return f"{whole // 60}:{whole % 60:02d}"
+
+
+@contextmanager
+def watching(objectives: tuple[Objective, ...], *, quiet: bool) -> Iterator[Listener]:
+    """The listener that suits where stderr goes."""
+    console = Console(stderr=True)
+    if quiet:
+        yield Silent()
+    elif console.is_terminal:
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            yield Display(objectives, live)
+    else:
+        yield Lines(objectives)
+
+
+def _front_table(tally: Tally) -> Table:
+    table = Table(box=None, title="front", title_justify="left", title_style="bold")
+    table.add_column("trial", justify="right")
+    for objective in tally.objectives:
+        table.add_column(objective.label, justify="right")
+    table.add_column("parameters", justify="right")
+    for trial in tally.front[:ROWS]:
+        shown = [show(v, o) for v, o in zip(tally.values(trial), tally.objectives, strict=True)]
+        table.add_row(str(trial.number), *shown, format_count(trial.cost["params"]))
+    return table

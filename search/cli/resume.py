@@ -1,0 +1,23 @@
+"""`python -m search resume`: go on with a run that was stopped."""
+
+from __future__ import annotations
+
+from lightir_core.data.tasks import parse_task
+from search import pipeline
+from search.cli.options import Json, Quiet, RunArgument
+from search.cli.outcome import tell
+from search.cli.progress import watching
+from search.config import load_config
+from search.objectives import objectives
+
+
+def resume(folder: RunArgument, quiet: Quiet = False, as_json: Json = False) -> None:
+    """Go on with a run that was interrupted or killed.
+
+    Example:  python -m search resume runs/sr-x2-400k-20260101-120000
+    """
+    config = load_config(folder)
+    kinds = objectives(config.objectives, parse_task(config.task))
+    with watching(kinds, quiet=quiet) as listener:
+        pipeline.resume(folder, listener)
+    tell(folder, as_json=as_json)

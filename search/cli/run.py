@@ -1,0 +1,121 @@
+"""`python -m search run`: the whole job, from a budget to a report."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lightir_core.data.tasks import parse_task
+from lightir_core.errors import SearchError
+from search import pipeline
+from search.cli.options import Json, Quiet
+from search.cli.outcome import tell
+from search.cli.progress import watching
+from search.config import SearchConfig, config_from_plain
+from search.objectives import objectives
+
+DEFAULT = SearchConfig()
+SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600}
+
+
+def run(
+    budget: Annotated[
+        str, typer.Option(help="Hard limits: 400k, or params=400k,macs=30G.")
+    ] = DEFAULT.budget,
+    task: Annotated[str, typer.Option(help="What to restore, such as sr-x2.")] = DEFAULT.task,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of training images; default: embedded photographs.")
+    ] = None,
+    val: Annotated[
+        Path | None, typer.Option(help="Folder of validation images; default: held out of --data.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/…")] = None,
+    trials: Annotated[int, typer.Option(help="Candidates to train.")] = DEFAULT.trials,
+    steps: Annotated[int, typer.Option(help="Training steps of a candidate.")] = DEFAULT.steps,
+    finish_steps: Annotated[
+        int, typer.Option(help="Further steps of each finalist and of the pruned network.")
+    ] = DEFAULT.finish_steps,
+    finalists: Annotated[
+        int, typer.Option(help="Members of the front to train on.")
+    ] = DEFAULT.finalists,
+    prune: Annotated[
+        float, typer.Option(help="Share of the best network's parameters to prune.")
+    ] = DEFAULT.prune,
+    time: Annotated[str, typer.Option(help="Time limit such as 10min or 2h; 0 is none.")] = "10min",
+    space: Annotated[str, typer.Option(help="Search space; see `spaces`.")] = DEFAULT.space,
+    strategy: Annotated[str, typer.Option(help="nsga2, nsga3, tpe or random.")] = DEFAULT.strategy,
+    goals: Annotated[
+        str, typer.Option("--objectives", help="psnr, macs, params, joined by commas.")
+    ] = ",".join(DEFAULT.objectives),
+    at: Annotated[str | None, typer.Option(help="Output size for MACs, WIDTHxHEIGHT.")] = None,
+    seed: Annotated[int, typer.Option(help="Decides all that is random.")] = DEFAULT.seed,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = DEFAULT.device,
+    workers: Annotated[
+        int, typer.Option(help="Trainings at the same time; 0 is one per core.")
+    ] = DEFAULT.workers,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Search, train, prune, fine-tune and report, within a budget.
+
+    Example:  python -m search run --budget 400k --data photos/ --time 30min
+    """
+    config = config_from_plain(
+        {
+            "budget": budget,
+            "task": task,
+            "data": _absolute(data),
+            "val": _absolute(val),
+            "trials": trials,
+            "steps": steps,
+            "finish_steps": finish_steps,
+            "finalists": finalists,
+            "prune": prune,
+            "time_s": parse_duration(time),
+            "space": space,
+            "strategy": strategy,
+            "objectives": tuple(part.strip() for part in goals.split(",")),
+            "at": at,
+            "seed": seed,
+            "device": device,
+            "workers": workers,
+        }
+    )
+    folder = out or default_folder(config)
+    kinds = objectives(config.objectives, parse_task(config.task))
+    with watching(kinds, quiet=quiet) as listener:
+        pipeline.run(config, folder, listener, _command())
+    tell(folder, as_json=as_json)
+
+
+def default_folder(config: SearchConfig) -> Path:
+    """A new folder under runs/, named after the task, the budget and the time."""
+    budget = re.sub(r"[^a-zA-Z0-9.]+", "-", config.budget)
+    task = re.sub(r"[^a-zA-Z0-9.]+", "-", config.task)
+    return Path("runs") / f"{task}-{budget}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in a text such as ``90s``, ``10min``, ``2h`` or a bare number of seconds.
+
+    Raises:
+        SearchError: another form, or a negative time.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|m|h)?\s*", text)
+    if match is None:
+        raise SearchError(f"time {text!r} is not a duration; write 90s, 10min or 2h, or 0 for none")
+    return float(match[1]) * SECONDS[match[2] or "s"]
+
+
+def _absolute(path: Path | None) -> str | None:
+    """The path as it must stand in a config that is read from another folder."""
+    return None if path is None else str(path.resolve())
+
+
+def _command() -> list[str]:
+    return ["python", "-m", "search", *sys.argv[1:]]

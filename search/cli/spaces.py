@@ -1,0 +1,62 @@
+"""`python -m search spaces`: what can be searched."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lightir_core.errors import SpaceError, nearest
+from spaces import SPACES, Dimension, Space
+
+
+def spaces(
+    name: Annotated[str | None, typer.Argument(help="A space to show in full.")] = None,
+) -> None:
+    """List the search spaces, or show the dimensions of one.
+
+    Example:  python -m search spaces default
+    """
+    console = Console()
+    if name is None:
+        console.print(_overview())
+        return
+    if name not in SPACES:
+        raise SpaceError(
+            f"space {name!r} is not known{nearest(name, SPACES)}; known: {', '.join(SPACES)}"
+        )
+    space = SPACES[name]
+    console.print(f"{space.name}: {space.summary}\n{_size(space)} points\n", highlight=False)
+    console.print(_dimensions(space))
+
+
+def _overview() -> Table:
+    table = Table(box=None)
+    for column in ("space", "points", "what it is"):
+        table.add_column(column, justify="right" if column == "points" else "left")
+    for space in SPACES.values():
+        table.add_row(space.name, _size(space), space.summary)
+    return table
+
+
+def _dimensions(space: Space) -> Table:
+    table = Table(box=None)
+    for column in ("dimension", "values", "only when"):
+        table.add_column(column)
+    for scope, dimensions in (("", space.network), ("stage: ", space.stage)):
+        for dimension in dimensions:
+            values = " ".join(map(str, dimension.values))
+            table.add_row(scope + dimension.name, values, _conditions(dimension))
+    return table
+
+
+def _conditions(dimension: Dimension) -> str:
+    return " and ".join(f"{c.name} in {' '.join(map(str, c.values))}" for c in dimension.when)
+
+
+def _size(space: Space) -> str:
+    """The size as digits while that can be read, else as a power of ten."""
+    digits = str(space.size)
+    return f"{space.size:,}" if len(digits) <= 9 else f"{digits[0]}.{digits[1]}e{len(digits) - 1}"

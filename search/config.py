@@ -1,0 +1,139 @@
+"""Everything that decides a run, as one frozen value; saved whole in the run folder."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import asdict, fields
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from lightir_core.errors import SearchError, nearest
+from results.run import read_config
+
+LIBRARIES = ("lightir", "torch", "optuna", "torch-pruning", "numpy", "einops")
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class SearchConfig:
+    """The settings of a run.
+
+    Attributes:
+        task: a key of `lightir_core.data.tasks.TASKS`, possibly with parameters.
+        budget: hard limits, as `budgets.Budget.parse` reads them.
+        space: a key of `spaces.SPACES`.
+        strategy: a key of `search.strategies.STRATEGIES`.
+        objectives: keys of `search.objectives.OBJECTIVES`.
+        trials: candidates to train.
+        generation: candidates proposed together; they do not see each other's scores.
+        steps: training steps of a candidate.
+        finalists: best members of the front that are trained on.
+        finish_steps: further training steps of a finalist, and of a pruned network.
+        prune: share of the parameters that pruning takes from the best network.
+        time_s: when to stop proposing so that all is done by then; 0 is no limit.
+        seed: decides everything that is random.
+        data: folder of training images; None is the photographs that come with the dependencies.
+        val: folder of validation images; None holds some of `data` out.
+        at: output size that MACs are counted at, WIDTHxHEIGHT; None is the task's usual one.
+        device: "auto", "cpu" or "cuda".
+        workers: processes that train at the same time; 0 is one per core, or one for a GPU.
+    """
+
+    task: str = "sr-x2"
+    budget: str = "400k"
+    space: str = "default"
+    strategy: str = "nsga2"
+    objectives: tuple[str, ...] = ("psnr", "macs")
+    trials: Annotated[int, Field(ge=1)] = 24
+    generation: Annotated[int, Field(ge=2)] = 8
+    steps: Annotated[int, Field(ge=1)] = 200
+    finalists: Annotated[int, Field(ge=1)] = 2
+    finish_steps: Annotated[int, Field(ge=1)] = 600
+    prune: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    time_s: Annotated[float, Field(ge=0)] = 600.0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    data: str | None = None
+    val: str | None = None
+    at: str | None = None
+    device: str = "auto"
+    workers: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device to train on.
+
+        Raises:
+            SearchError: a device that this machine or this torch does not have.
+        """
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            device = torch.device(self.device)
+        except RuntimeError:
+            raise SearchError(
+                f"device {self.device!r} is not known; use auto, cpu or cuda"
+            ) from None
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise SearchError(
+                f"device {self.device!r}: this torch ({torch.__version__}) sees no GPU; use "
+                f"--device cpu, or install a CUDA build of torch"
+            )
+        return device
+
+    @property
+    def worker_count(self) -> int:
+        """Processes to train in: as asked, else one per core or one for a GPU."""
+        if self.workers:
+            return self.workers
+        return 1 if self.torch_device.type == "cuda" else len(os.sched_getaffinity(0))
+
+
+_ADAPTER: TypeAdapter[SearchConfig] = TypeAdapter(SearchConfig)
+
+
+def config_from_plain(values: dict[str, Any]) -> SearchConfig:
+    """The settings that a dict holds.
+
+    Raises:
+        SearchError: an unknown key (the nearest is named) or an impossible value.
+    """
+    known = [f.name for f in fields(SearchConfig)]
+    for key in values:
+        if key not in known:
+            raise SearchError(f"unknown setting {key!r}{nearest(key, known)}")
+    try:
+        return _ADAPTER.validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise SearchError(f"{place}={first['input']!r}: {first['msg']}") from None
+
+
+def describe(config: SearchConfig) -> dict[str, Any]:
+    """The part of `config.json` that the settings and this machine's libraries decide."""
+    return {"config": asdict(config), "versions": versions()}
+
+
+def load_config(folder: Path) -> SearchConfig:
+    """The settings of the run in `folder`.
+
+    Raises:
+        LightIRError: no run there, a damaged one, or settings that this version does not know.
+    """
+    return config_from_plain(read_config(folder).get("config", {}))
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that decide a result."""
+    found = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            found[library] = "not installed as a package"
+    return found

@@ -1,0 +1,1 @@
+"""Engines run jobs: here in local processes, elsewhere on a cluster."""

@@ -1,0 +1,125 @@
+"""Run jobs in worker processes of this machine, each on threads of its own.
+
+A worker that dies (killed, out of memory) is replaced and its job tried once more.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+import torch
+
+JobT = TypeVar("JobT")
+ResultT = TypeVar("ResultT")
+
+
+class LocalEngine(Generic[JobT, ResultT]):
+    """A pool of `workers` processes that applies `work` to jobs; a context manager.
+
+    `on_death` makes the result of a job whose worker died twice.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[JobT], ResultT],
+        on_death: Callable[[JobT], ResultT],
+        workers: int,
+    ) -> None:
+        """Start no process yet: they start with the first job."""
+        self._work = work
+        self._on_death = on_death
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        """Nothing to do: processes start with the first job."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the workers; at once if something went wrong."""
+        if self._pool is not None:
+            _end(self._pool, at_once=error is not None)
+            self._pool = None
+
+    def run(self, jobs: Iterable[JobT]) -> Iterator[tuple[JobT, ResultT]]:
+        """Results as they come. A job is taken from `jobs` only when a worker is free for it."""
+        queue = iter(jobs)
+        running: dict[Future[ResultT], JobT] = {}
+        while True:
+            while len(running) < self._workers and (job := next(queue, None)) is not None:
+                running[self._submit(job)] = job
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            lost: list[JobT] = []
+            for future in done:
+                job = running.pop(future)
+                try:
+                    result = future.result()
+                except BrokenProcessPool:
+                    lost.append(job)
+                    continue
+                yield job, result
+            if lost:  # one death breaks the pool for all that was running
+                lost += [running.pop(future) for future in list(running)]
+                self._pool = None
+                yield from self._run_lost(lost)
+
+    def _run_lost(self, lost: list[JobT]) -> Iterator[tuple[JobT, ResultT]]:
+        """Run jobs whose pool broke once more, one at a time, so that the guilty one is known."""
+        for job in lost:
+            try:
+                yield job, self._submit(job).result()
+            except BrokenProcessPool:
+                self._pool = None
+                yield job, self._on_death(job)
+
+    def _submit(self, job: JobT) -> Future[ResultT]:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                max_workers=self._workers,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_prepare_worker,
+                initargs=(os.getpid(), threads_per_worker(self._workers)),
+            )
+        return self._pool.submit(self._work, job)
+
+
+def threads_per_worker(workers: int) -> int:
+    """Threads that each worker may use; one worker per core trains faster than one on all."""
+    return max(1, len(os.sched_getaffinity(0)) // workers)
+
+
+def _prepare_worker(parent: int, threads: int) -> None:
+    """Pin the threads, leave Ctrl-C to the parent, and die with it."""
+    torch.set_num_threads(threads)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    """End this process when its parent is gone: a killed search leaves no orphans."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def _end(pool: ProcessPoolExecutor, *, at_once: bool) -> None:
+    if at_once:
+        for process in list((pool._processes or {}).values()):  # no public way to stop a task
+            process.terminate()
+    pool.shutdown(wait=not at_once, cancel_futures=True)

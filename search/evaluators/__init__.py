@@ -1,0 +1,1 @@
+"""Evaluators score one candidate."""

@@ -1,0 +1,56 @@
+"""The images of a run, read once per process."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from lightir_core.data import photographs
+from lightir_core.data.datasets import Data, Pair, make_pairs, open_data
+from lightir_core.data.sources import Source as Images
+from lightir_core.data.tasks import parse_task
+from lightir_core.learning.recipe import PROXY
+from search.evaluators.job import Source
+
+CROP_PX = 96
+"""Side of the low-quality validation crops of a search: cheap, yet several textures each."""
+
+CROPS = 8
+"""Validation images that a search crops from; evenly spaced where there are more."""
+
+
+@lru_cache(maxsize=2)
+def open_images(source: Source) -> Data:
+    """Training and validation images.
+
+    Raises:
+        DataError: a folder that is missing or holds nothing usable.
+    """
+    data, val = (Path(text) if text else None for text in (source.data, source.val))
+    return open_data(parse_task(source.task), data, val, patch_px=PROXY.patch_px)
+
+
+@lru_cache(maxsize=2)
+def validation_crops(source: Source) -> tuple[Pair, ...]:
+    """What candidates are scored on while the search goes on."""
+    images = open_images(source).validation
+    chosen = images.items[:: max(1, -(-len(images.items) // CROPS))]
+    return make_pairs(parse_task(source.task), Images(chosen), crop_px=CROP_PX)
+
+
+@lru_cache(maxsize=2)
+def whole_images(source: Source) -> tuple[Pair, ...]:
+    """What finished networks are scored on."""
+    return open_images(source).pairs()
+
+
+def describe_images(source: Source) -> dict[str, list[str]]:
+    """Names, notes and, of the embedded photographs, the licences."""
+    data = open_images(source)
+    embedded = () if source.data and source.val else photographs.TRAINING + photographs.VALIDATION
+    return {
+        "training": [item.name for item in data.training.source.items],
+        "validation": [item.name for item in data.validation.items],
+        "notes": list(data.notes),
+        "licences": [f"{p.name}: {p.author}, {p.licence} (in {p.package})" for p in embedded],
+    }

@@ -1,0 +1,62 @@
+"""One candidate to evaluate, and what came of it: plain values that cross process borders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lightir_core.architecture import Architecture
+from lightir_core.learning.recipe import Recipe
+from lightir_core.learning.training import Point
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where images come from: folders, or None for the photographs inside the dependencies."""
+
+    task: str
+    data: str | None = None
+    val: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Train one network.
+
+    Attributes:
+        number: of the trial.
+        architecture: what to build.
+        recipe: how to train it.
+        source: task and images.
+        seed: decides the first weights and the patches.
+        device: torch's name of it.
+        weights: where the trained weights go.
+        start: weights to begin from, or None for a fresh network.
+        teacher: folder of a model to distil from, or None.
+    """
+
+    number: int
+    architecture: Architecture
+    recipe: Recipe
+    source: Source
+    seed: int
+    device: str
+    weights: Path
+    start: Path | None = None
+    teacher: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a job gave: scores and a curve, or the reason why there are none.
+
+    Attributes:
+        training_s: seconds of training and validation alone.
+    """
+
+    number: int
+    scores: dict[str, float] = field(default_factory=dict[str, float])
+    curve: tuple[Point, ...] = ()
+    seconds: float = 0.0
+    training_s: float = 0.0
+    reason: str | None = None

@@ -1,0 +1,79 @@
+"""The plain evaluator: build the candidate, train it by real gradient steps, validate it."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+from torch import nn
+
+from lightir_core.checkpoints import load_model, load_weights, save_weights
+from lightir_core.data.tasks import parse_task
+from lightir_core.errors import TrainingError
+from lightir_core.learning.evaluate import evaluate
+from lightir_core.learning.training import Teacher, train
+from lightir_core.network import build
+from search.evaluators.images import open_images, validation_crops
+from search.evaluators.job import Job, Outcome
+
+
+def evaluate_candidate(job: Job) -> Outcome:
+    """Train the job's network and score it; what goes wrong is told in the outcome.
+
+    The task's own failures (a loss that is not a number, memory that runs out) are outcomes of a
+    search, not faults of it; anything else is raised.
+    """
+    begun = time.perf_counter()
+    try:
+        outcome = _train(job)
+    except (TrainingError, MemoryError, torch.OutOfMemoryError) as error:
+        return Outcome(number=job.number, seconds=time.perf_counter() - begun, reason=_why(error))
+    except RuntimeError as error:
+        # the CPU allocator raises a plain RuntimeError
+        if "can't allocate memory" not in str(error):
+            raise
+        return Outcome(number=job.number, seconds=time.perf_counter() - begun, reason=_why(error))
+    return outcome
+
+
+def _train(job: Job) -> Outcome:
+    begun = time.perf_counter()
+    device = torch.device(job.device)
+    data, crops = open_images(job.source).training, validation_crops(job.source)
+    task = parse_task(job.source.task)
+
+    def validate(network: nn.Module) -> float:
+        return evaluate(network, crops, task, device, (task.metric,), fast=True).mean[task.metric]
+
+    torch.manual_seed(job.seed)
+    network = build(job.architecture)
+    if job.start is not None:
+        load_weights(job.start, network)
+    teacher = None
+    if job.teacher is not None:
+        parent = load_model(job.teacher).to(device)
+        teacher = Teacher(network=parent.eval().requires_grad_(False))
+    started = time.perf_counter()
+    curve = train(
+        network,
+        data,
+        job.recipe,
+        seed=job.seed,
+        device=device,
+        validate=validate,
+        teacher=teacher,
+    )
+    training_s = time.perf_counter() - started
+    save_weights(job.weights, network)
+    return Outcome(
+        number=job.number,
+        scores={task.metric: curve[-1][1]},
+        curve=curve,
+        seconds=time.perf_counter() - begun,
+        training_s=training_s,
+    )
+
+
+def _why(error: BaseException) -> str:
+    kind = "out of memory" if not isinstance(error, TrainingError) else "training failed"
+    return f"{kind}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"

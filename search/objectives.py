@@ -1,0 +1,34 @@
+"""What a search can optimise, by the name that the command line uses."""
+
+from __future__ import annotations
+
+from lightir_core.data.tasks import Task
+from lightir_core.errors import SearchError, nearest
+from results.objectives import Objective
+
+OBJECTIVES = {
+    "macs": Objective(name="macs", direction="minimise", unit="MACs", label="MACs"),
+    "params": Objective(name="params", direction="minimise", unit="parameters", label="Parameters"),
+}
+
+METRICS = {
+    "psnr_y": Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y"),
+    "psnr_rgb": Objective(name="psnr_rgb", direction="maximise", unit="dB", label="PSNR-RGB"),
+}
+
+
+def objectives(names: tuple[str, ...], task: Task) -> tuple[Objective, ...]:
+    """The objectives called `names`; "psnr" is the task's own kind of PSNR.
+
+    Raises:
+        SearchError: an unknown name, a name given twice, or no name.
+    """
+    known = {"psnr": METRICS[task.metric], **OBJECTIVES}
+    for name in names:
+        if name not in known:
+            raise SearchError(
+                f"objective {name!r} is not known{nearest(name, known)}; use {', '.join(known)}"
+            )
+    if not names or len(set(names)) < len(names):
+        raise SearchError(f"objectives {list(names)} must be at least one, each named once")
+    return tuple(known[name] for name in names)

@@ -1,0 +1,308 @@
+"""The whole job, read from top to bottom.
+
+    space -> search within budget -> front -> train on -> prune -> fine-tune -> evaluate -> report
+
+Each step leaves its result in the run folder and is skipped if it is there already: `run` starts
+a folder, `resume` walks the same way again and does what is missing.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from budgets.budget import Budget
+from budgets.price import price
+from budgets.units import Size, parse_size
+from lightir_core.checkpoints import load_model, save_weights
+from lightir_core.data.tasks import Task, parse_task
+from lightir_core.errors import RunFailedError, SearchError
+from lightir_core.learning.recipe import FINISH, PROXY
+from results.models import ModelResult, load_results
+from results.objectives import minimised, values_of
+from results.pareto import pareto_front
+from results.report import build_report
+from results.run import RunFolder, write_config
+from results.study import Record, Trial
+from search.compress.prune import Pruned, prune, smallest
+from search.config import SearchConfig, describe, load_config
+from search.engines.local import LocalEngine
+from search.evaluators.images import describe_images, open_images
+from search.evaluators.job import Job, Outcome, Source
+from search.evaluators.score import Finished, keep_model, score_baseline
+from search.evaluators.train import evaluate_candidate
+from search.feasible import Candidate, Feasible
+from search.listener import Listener
+from search.loop import Engine, Limits, search
+from search.objectives import objectives
+from search.seeds import derive
+from search.strategies import STRATEGIES, Setting
+from spaces import SPACES, Frame
+
+SEARCH_SHARE = 0.55
+"""Share of the time limit for the search; the rest is for training on, pruning and the report."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A configuration with everything looked up: what the steps below work with."""
+
+    config: SearchConfig
+    folder: RunFolder
+    task: Task
+    feasible: Feasible
+    source: Source
+
+
+def run(config: SearchConfig, folder: Path, listener: Listener, command: Sequence[str]) -> Path:
+    """Do the whole job in a new run folder; the path of its report.
+
+    Raises:
+        LightIRError: an impossible setting, no usable image, or a folder that is not new.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SearchError(
+            f"{folder} exists already; choose another --out, or continue it with "
+            f"`python -m search resume {shlex.quote(str(folder))}`"
+        )
+    plan = _plan(config, folder)
+    plan.feasible.check()
+    facts = _facts(plan, command, listener)
+    with Record.create(
+        folder, objectives(config.objectives, plan.task), _dimensions(plan)
+    ) as record:
+        write_config(folder, {**describe(config), **facts})
+        return _conduct(plan, record, listener)
+
+
+def resume(folder: Path, listener: Listener) -> Path:
+    """Go on where the run in `folder` stopped; the path of its report.
+
+    Raises:
+        LightIRError: not a run folder, a damaged one, or one that is in use.
+    """
+    plan = _plan(load_config(folder), folder)
+    with Record.open(folder, write=True) as record:
+        return _conduct(plan, record, listener)
+
+
+def _conduct(plan: Plan, record: Record, listener: Listener) -> Path:
+    """The picture above, step by step."""
+    begun = time.monotonic()
+    with _engine(plan.config) as engine:
+        _search(plan, record, engine, listener, begun)
+        finalists = _finalists(plan, record)
+        trained = list(_train_on(plan, finalists, engine, listener))
+        _compress(plan, trained, engine, listener)
+    listener.phase("report", 1)
+    return build_report(plan.folder.path)
+
+
+def _plan(config: SearchConfig, folder: Path) -> Plan:
+    task = parse_task(config.task)
+    frame = Frame(task.scale, task.in_channels, task.out_channels)
+    size = parse_size(config.at) if config.at else reference_size(task)
+    if config.space not in SPACES:
+        raise SearchError(f"space {config.space!r} is not known; use one of {', '.join(SPACES)}")
+    if config.strategy not in STRATEGIES:
+        known = ", ".join(STRATEGIES)
+        raise SearchError(f"strategy {config.strategy!r} is not known; use one of {known}")
+    _ = config.torch_device  # raises early if it is not there
+    feasible = Feasible(SPACES[config.space], frame, Budget.parse(config.budget), size)
+    source = Source(task=config.task, data=config.data, val=config.val)
+    return Plan(config, RunFolder(folder), task, feasible, source)
+
+
+def reference_size(task: Task) -> Size:
+    """The output size that costs are stated at: the field's custom for each kind of task."""
+    return Size(720, 1280) if task.scale > 1 else Size(256, 256)
+
+
+def _facts(plan: Plan, command: Sequence[str], listener: Listener) -> dict[str, object]:
+    """What `config.json` says beside the settings; reads the images, so it also checks them."""
+    for note in open_images(plan.source).notes:
+        listener.note(note)
+    kinds = objectives(plan.config.objectives, plan.task)
+    return {
+        "command": shlex.join(command),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "objectives": [kind.to_plain() for kind in kinds],
+        "baseline": score_baseline(plan.source),
+        "data": describe_images(plan.source),
+        "space_size": plan.feasible.space.size,
+        "size": str(plan.feasible.size),
+    }
+
+
+def _dimensions(plan: Plan) -> dict[str, tuple[str | int | float | bool, ...]]:
+    return plan.feasible.space.distributions()
+
+
+@contextmanager
+def _engine(config: SearchConfig) -> Iterator[Engine]:
+    with LocalEngine(evaluate_candidate, _died, config.worker_count) as engine:
+        yield engine
+
+
+def _died(job: Job) -> Outcome:
+    return Outcome(number=job.number, reason="its worker process died twice (out of memory?)")
+
+
+def _search(plan: Plan, record: Record, engine: Engine, listener: Listener, begun: float) -> None:
+    config = plan.config
+    setting = Setting(plan.feasible, record.objectives, config.generation, config.seed)
+    deadline = begun + SEARCH_SHARE * config.time_s if config.time_s else float("inf")
+    listener.phase("search", config.trials)
+    search(
+        STRATEGIES[config.strategy](setting),
+        record,
+        engine,
+        lambda number, candidate: _trial_job(plan, number, candidate),
+        Limits(config.trials, config.generation, deadline),
+        listener,
+    )
+
+
+def _trial_job(plan: Plan, number: int, candidate: Candidate) -> Job:
+    return Job(
+        number=number,
+        architecture=candidate.architecture,
+        recipe=PROXY.lasting(plan.config.steps),
+        source=plan.source,
+        seed=derive(plan.config.seed, "train", number),
+        device=str(plan.config.torch_device),
+        weights=_weights(plan, number),
+    )
+
+
+def _weights(plan: Plan, number: int) -> Path:
+    return plan.folder.checkpoints / f"trial-{number:05d}.safetensors"
+
+
+def _finalists(plan: Plan, record: Record) -> list[Trial]:
+    """The best of the front by its first objective.
+
+    Raises:
+        SearchError: no trial has finished; the reasons are told.
+    """
+    finished = [trial for trial in record.trials() if trial.state == "finished"]
+    if not finished:
+        reasons = {trial.reason for trial in record.trials() if trial.reason}
+        raise RunFailedError(
+            f"no trial finished: {'; '.join(sorted(reasons)) or 'none was started'}"
+        )
+    points = [
+        minimised(record.objectives, values_of(record.objectives, t.scores, t.cost))
+        for t in finished
+    ]
+    front = sorted(pareto_front(points), key=lambda index: points[index])
+    return [finished[index] for index in front[: plan.config.finalists]]
+
+
+def _train_on(
+    plan: Plan, finalists: Sequence[Trial], engine: Engine, listener: Listener
+) -> Iterator[ModelResult]:
+    """Train the finalists further and keep them as models."""
+    listener.phase("train on", len(finalists))
+    known = {m.trial: m for m in load_results(plan.folder.path) if m.kind == "trained"}
+    jobs = [_finish_job(plan, trial) for trial in finalists if trial.number not in known]
+    outcomes = {job.number: (job, outcome) for job, outcome in engine.run(jobs)}
+    for trial in finalists:
+        model = known.get(trial.number) or _keep(plan, *outcomes[trial.number], listener)
+        if model is not None:
+            listener.item(_in_words(model, plan.task))
+            yield model
+
+
+def _compress(
+    plan: Plan, trained: Sequence[ModelResult], engine: Engine, listener: Listener
+) -> None:
+    """Prune the best network that can be, fine-tune it on its parent, keep it as a model."""
+    listener.phase("prune and fine-tune", 1)
+    if any(model.kind == "pruned" for model in load_results(plan.folder.path)):
+        return
+    for parent in sorted(trained, key=lambda model: -model.scores[plan.task.metric]):
+        reach = smallest(parent.architecture, plan.feasible.size).params
+        target = max(reach, round(parent.cost["params"] * (1 - plan.config.prune)))
+        try:
+            pruned = prune(
+                load_model(plan.folder.model(parent.id)),
+                Budget.parse(f"params={target}"),
+                plan.feasible.size,
+                open_images(plan.source).training,
+                seed=derive(plan.config.seed, "prune", parent.trial),
+            )
+        except SearchError as error:
+            listener.note(str(error))
+            continue
+        job = _tuning_job(plan, parent, pruned)
+        [(_, outcome)] = engine.run([job])
+        model = _keep(plan, job, outcome, listener, parent)
+        if model is not None:
+            listener.item(_in_words(model, plan.task))
+        return
+    listener.note("no network could be pruned")
+
+
+def _finish_job(plan: Plan, trial: Trial) -> Job:
+    return Job(
+        number=trial.number,
+        architecture=trial.architecture,
+        recipe=FINISH.lasting(plan.config.finish_steps),
+        source=plan.source,
+        seed=derive(plan.config.seed, "finish", trial.number),
+        device=str(plan.config.torch_device),
+        weights=plan.folder.checkpoints / f"finished-{trial.number:05d}.safetensors",
+        start=_weights(plan, trial.number),
+    )
+
+
+def _tuning_job(plan: Plan, parent: ModelResult, pruned: Pruned) -> Job:
+    """Fine-tune a pruned network, its parent teaching."""
+    start = plan.folder.checkpoints / f"pruned-{pruned.architecture.id}.safetensors"
+    save_weights(start, pruned.network)
+    return Job(
+        number=parent.trial,
+        architecture=pruned.architecture,
+        recipe=FINISH.lasting(plan.config.finish_steps),
+        source=plan.source,
+        seed=derive(plan.config.seed, "fine-tune", parent.trial),
+        device=str(plan.config.torch_device),
+        weights=plan.folder.checkpoints / f"tuned-{pruned.architecture.id}.safetensors",
+        start=start,
+        teacher=plan.folder.model(parent.id),
+    )
+
+
+def _keep(
+    plan: Plan, job: Job, outcome: Outcome, listener: Listener, parent: ModelResult | None = None
+) -> ModelResult | None:
+    """Keep what a job trained as a model of the run; None, with a note, if the training failed."""
+    if outcome.reason is not None:
+        listener.note(f"{job.architecture.id} was not trained on: {outcome.reason}")
+        return None
+    finished = Finished(
+        kind="pruned" if parent else "trained",
+        trial=job.number,
+        parent=parent.id if parent else None,
+        architecture=job.architecture,
+        cost=price(job.architecture, plan.feasible.size),
+        weights=job.weights,
+        outcome=outcome,
+        recipe=job.recipe,
+    )
+    device = plan.config.torch_device
+    return keep_model(plan.folder.path, plan.source, finished, plan.feasible.budget, device)
+
+
+def _in_words(model: ModelResult, task: Task) -> str:
+    score, baseline = model.scores[task.metric], model.baseline[task.metric]
+    return (
+        f"{model.id}: {model.cost['params']:,} parameters, {score:.2f} dB "
+        f"({score - baseline:+.2f} dB to {task.baseline_name})"
+    )

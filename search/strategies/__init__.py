@@ -1,0 +1,17 @@
+"""Strategies propose architectures; one table, used by every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from search.strategies.optuna_sampler import OptunaStrategy, nsga2, nsga3, random_search, tpe
+from search.strategies.strategy import Setting, Strategy
+
+__all__ = ["STRATEGIES", "OptunaStrategy", "Setting", "Strategy"]
+
+STRATEGIES: dict[str, Callable[[Setting], Strategy]] = {
+    "random": lambda setting: OptunaStrategy(setting, random_search),
+    "tpe": lambda setting: OptunaStrategy(setting, tpe),
+    "nsga2": lambda setting: OptunaStrategy(setting, nsga2),
+    "nsga3": lambda setting: OptunaStrategy(setting, nsga3),
+}

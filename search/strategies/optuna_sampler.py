@@ -1,0 +1,192 @@
+"""Optuna's samplers behind our ask and tell, inside the budget and without repeats.
+
+The samplers work on a study in memory; what was tried is recorded elsewhere (`results.study`).
+A fresh sampler, seeded by (seed, trial number), makes each proposal, so the random state need not
+be stored: after a kill the same calls give the same proposals.
+"""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from results.objectives import minimised
+from results.pareto import dominates
+from search.feasible import Candidate
+from search.seeds import derive
+from search.strategies.strategy import Setting
+from spaces import Choices
+
+MakeSampler = Callable[[Setting, int], BaseSampler]
+
+DIRECTIONS = {"maximise": StudyDirection.MAXIMIZE, "minimise": StudyDirection.MINIMIZE}
+
+MUTATION_PROBABILITY = 0.9
+"""Share of children that get a mutation on top of the crossover; repeats are mutated anyway."""
+
+
+class OptunaStrategy:
+    """A strategy made of one of Optuna's samplers."""
+
+    def __init__(self, setting: Setting, make_sampler: MakeSampler) -> None:
+        """Start without trials; `make_sampler` gets the setting and the trial's seed."""
+        self._setting = setting
+        self._make_sampler = make_sampler
+        self._taken: set[str] = set()
+        self._running: dict[int, Trial] = {}
+        with _quiet():
+            self._study = optuna.create_study(
+                directions=[DIRECTIONS[objective.direction] for objective in setting.objectives]
+            )
+
+    def propose(self, number: int) -> Candidate:
+        """See `Strategy.propose`."""
+        seed = derive(self._setting.seed, "propose", number)
+        sampler = FeasibleSampler(self._setting, self._make_sampler(self._setting, seed), seed)
+        sampler.taken = self._taken
+        self._study.sampler = sampler
+        trial = self._study.ask()
+        for name in trial.relative_params:
+            trial.suggest_categorical(name, sampler.distributions[name].choices)
+        candidate = sampler.candidate
+        assert candidate is not None, "asking for the parameters makes the candidate"
+        self._taken.add(candidate.architecture.id)
+        self._running[number] = trial
+        return candidate
+
+    def observe(self, number: int, values: Sequence[float] | None) -> None:
+        """See `Strategy.observe`."""
+        trial = self._running.pop(number)
+        if values is None:
+            self._study.tell(trial, state=TrialState.FAIL)
+        else:
+            self._study.tell(trial, list(values))
+
+
+class FeasibleSampler(BaseSampler):
+    """Bends whatever another sampler proposes to the nearest candidate that is allowed and new."""
+
+    def __init__(self, setting: Setting, inner: BaseSampler, seed: int) -> None:
+        """Wrap `inner`; `seed` decides the bending."""
+        self._feasible = setting.feasible
+        self._inner = inner
+        self._rng = random.Random(seed)
+        self.taken: set[str] = set()
+        self.candidate: Candidate | None = None
+        self.distributions = {
+            name: CategoricalDistribution(values)
+            for name, values in setting.feasible.space.distributions().items()
+        }
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """All dimensions, active or not: `sample_relative` answers for those that are."""
+        return dict(self.distributions)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The inner sampler's wish, completed and brought within budget."""
+        inner_space = self._inner.infer_relative_search_space(study, trial)
+        wish = self._inner.sample_relative(study, trial, inner_space)
+        self.candidate = self._feasible.near(wish, self._rng, self.taken)
+        return dict(self.candidate.choices)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:  # noqa: ANN401  the base class says so
+        """Never needed: `sample_relative` answers for every active dimension."""
+        raise AssertionError(f"{param_name} was not sampled with the others")
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Let the inner sampler see the end of a trial."""
+        self._inner.after_trial(study, trial, state, values)
+
+
+def random_search(setting: Setting, seed: int) -> BaseSampler:
+    """Independent random candidates."""
+    return RandomSampler(seed=seed)
+
+
+def tpe(setting: Setting, seed: int) -> BaseSampler:
+    """Tree-structured Parzen estimator, multivariate, grouped by which choices occur together."""
+    with _quiet():
+        return TPESampler(
+            seed=seed,
+            multivariate=True,
+            group=True,
+            n_startup_trials=setting.generation,
+        )
+
+
+def nsga2(setting: Setting, seed: int) -> BaseSampler:
+    """NSGA-II (Deb et al., 2002) with crossover and mutation that know the space."""
+    with _quiet():
+        return NSGAIISampler(
+            population_size=setting.generation,
+            seed=seed,
+            child_generation_strategy=_offspring(setting, seed),
+        )
+
+
+def nsga3(setting: Setting, seed: int) -> BaseSampler:
+    """NSGA-III (Deb and Jain, 2014), for three objectives and more."""
+    with _quiet():
+        return NSGAIIISampler(
+            population_size=setting.generation,
+            seed=seed,
+            child_generation_strategy=_offspring(setting, seed),
+        )
+
+
+Offspring = Callable[[Study, dict[str, BaseDistribution], list[FrozenTrial]], dict[str, Any]]
+
+
+def _offspring(setting: Setting, seed: int) -> Offspring:
+    """A child of two tournament winners, mutated now and then."""
+    rng = random.Random(seed)
+    space = setting.feasible.space
+
+    def winner(parents: list[FrozenTrial]) -> Choices:
+        first, second = rng.choice(parents), rng.choice(parents)
+        points = [minimised(setting.objectives, trial.values) for trial in (first, second)]
+        return (second if dominates(points[1], points[0]) else first).params
+
+    def child(
+        study: Study, search_space: dict[str, BaseDistribution], parents: list[FrozenTrial]
+    ) -> dict[str, Any]:
+        crossed = space.cross(winner(parents), winner(parents), rng)
+        if rng.random() < MUTATION_PROBABILITY:
+            return space.mutate(crossed, rng)
+        return crossed
+
+    return child
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hide Optuna's notices about its experimental options, which are used on purpose."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", category=optuna.exceptions.ExperimentalWarning)
+        yield
