@@ -1,6 +1,14 @@
 """Images, degradations, tasks, data sets and metrics.
 
-Public: `read_image`, `write_image`, `read_gallery` (images), `training`, `validation`
-(photographs), `imresize` (degrade), `TASKS`, `parse_task`, `Task` (tasks), `Pair`, `TrainingSet`,
-`training_set`, `validation_set` (datasets), `psnr_y`, `psnr_rgb`, `ssim_y`, `ssim_rgb` (metrics).
+Public, by module:
+    images       `read_image`, `write_image`, `read_gallery`, `to_tensor`, `to_pixels`
+    photographs  `training`, `validation`
+    degrade      `imresize`, `mod_crop`, `add_noise`, `compress_jpeg`
+    demosaic     `mosaic`, `demosaic_bilinear`
+    weather      `add_rain`, `add_snow`
+    tasks        `TASKS`, `Task`, `parse_task`
+    metrics      `METRICS`, `psnr_y`, `psnr_rgb`, `ssim_y`, `ssim_rgb`, `to_eight_bits`
+    datasets     `open_data`, `training_set`, `validation_set`, `Data`, `Pair`, `TrainingSet`
+    pack         `write_pack`, `read_pack`, `is_pack`
+    check        `check`, `Check`
 """

@@ -1,0 +1,74 @@
+import PIL.Image
+
+from lightir_core.data.check import check
+from lightir_core.data.pack import write_pack
+from lightir_core.data.tasks import TASKS
+
+SR2, DERAIN = TASKS["sr-x2"], TASKS["derain"]
+
+
+def test_a_healthy_folder_is_described(tmp_path, draw_image):
+    draw_image(tmp_path / "a.png", (24, 20))
+    draw_image(tmp_path / "b.jpg", (16, 40))
+    found = check(tmp_path, SR2)
+    assert found.is_usable
+    assert found.problems == ()
+    assert (found.images, found.smallest, found.largest) == (2, (16, 40), (16, 40))
+    assert found.modes == {"PNG RGB": 1, "JPEG RGB": 1}
+    # clean and low-quality images, 3 bytes a pixel
+    assert found.decoded_bytes == 3 * (24 * 20 + 16 * 40) * 5 // 4
+    rows = dict(found.rows())
+    assert rows["layout"] == "clean images"
+    assert rows["largest"] == "16x40"
+    assert rows["files"] == "1 JPEG RGB, 1 PNG RGB"
+
+
+def test_skipped_files_and_duplicates_are_problems(tmp_path, draw_image):
+    draw_image(tmp_path / "a.png")
+    (tmp_path / "copy.png").write_bytes((tmp_path / "a.png").read_bytes())
+    (tmp_path / "text.png").write_text("no image")
+    PIL.Image.new("L", (30, 30)).save(tmp_path / "grey.png")
+    found = check(tmp_path, DERAIN)
+    assert found.images == 3
+    assert found.modes == {"PNG RGB": 2, "PNG L": 1, "unreadable": 1}
+    assert found.problems == (
+        "text.png: skipped, not a PNG, JPEG, WebP, TIFF or BMP image",
+        "copy.png: the same picture as a.png",
+    )
+    assert "grey.png: grey repeated in three channels" in found.notes
+
+
+def test_what_a_training_would_refuse_is_a_problem(tmp_path, draw_image):
+    draw_image(tmp_path / "lq/a.png", (24, 20))
+    draw_image(tmp_path / "gt/a.png", (24, 22))
+    found = check(tmp_path, DERAIN)
+    assert not found.is_usable
+    assert "lq/a.png is 24x20 px and gt/a.png is 24x22 px" in found.problems[0]
+    assert dict(found.rows())["smallest"] == "-"
+
+
+def test_a_missing_or_empty_folder_is_a_problem(tmp_path):
+    assert check(tmp_path / "missing", SR2).problems[0].endswith("there is no such folder")
+    assert check(tmp_path, SR2).problems == (f"{tmp_path}: no image in this folder",)
+
+
+def test_the_training_part_of_a_data_set_is_looked_at(tmp_path, draw_image):
+    for name in ("train/rainy/a.png", "train/norain/a.png", "val/rainy/b.png", "val/norain/b.png"):
+        draw_image(tmp_path / name)
+    found = check(tmp_path, DERAIN)
+    assert (found.layout, found.images) == ("pairs", 1)
+    assert found.path == str(tmp_path / "train")
+
+
+def test_several_kinds_of_rain_on_a_background_are_no_duplicates(tmp_path, draw_image):
+    for name in ("rainy_image/1_1.png", "rainy_image/1_2.png", "ground_truth/1.png"):
+        draw_image(tmp_path / name)
+    assert check(tmp_path, DERAIN).problems == ()
+
+
+def test_a_pack_is_described_too(tmp_path, draw_image):
+    draw_image(tmp_path / "images/a.png")
+    write_pack(SR2, tmp_path / "images", tmp_path / "data.pack")
+    found = check(tmp_path / "data.pack", SR2)
+    assert (found.layout, found.images, found.problems) == ("pack", 1, ())
+    assert not check(tmp_path / "data.pack", DERAIN).is_usable
