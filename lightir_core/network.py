@@ -160,13 +160,19 @@ class Network(nn.Module):
 
 
 def pad(image: Tensor, multiple: int) -> Tensor:
-    """The image mirrored at the bottom and right (edge pixels not repeated) to multiples."""
+    """The image mirrored at the bottom and right (edge pixels not repeated) to multiples.
+
+    Unlike `torch.nn.functional.pad` it mirrors as often as it must: one pixel is enough.
+    """
+    if multiple == 1:
+        return image
     for axis in (2, 3):
         size = image.shape[axis]
         padded = (size + multiple - 1) // multiple * multiple
-        position = torch.arange(padded, device=image.device) % max(2 * size - 2, 1)
-        mirrored = torch.minimum(position, 2 * size - 2 - position).abs()
-        image = image.index_select(axis, mirrored)
+        # the edge is read from a tensor, not from the size: exporters trace it as dynamic
+        edge = torch.arange(size, device=image.device)[-1:]
+        position = torch.arange(padded, device=image.device) % (2 * edge).clamp_min(1)
+        image = image.index_select(axis, edge - (edge - position).abs())
     return image
 
 
