@@ -41,8 +41,10 @@ class Objective:
 
     @property
     def title(self) -> str:
-        """Label and unit, as written beside an axis."""
-        return f"{self.label} ({self.unit})" if self.unit else self.label
+        """Label and unit, as written beside an axis; the unit is left out if it says the same."""
+        if not self.unit or self.unit.casefold() == self.label.casefold():
+            return self.label
+        return f"{self.label} ({self.unit})"
 
     def to_plain(self) -> dict[str, str]:
         """The objective as a dict of texts; `objectives_from_plain` reads a list of them."""

@@ -1,0 +1,120 @@
+"""Before and after: the crops of the models as data URIs, side by side."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from results.findings import Findings
+from results.formats import format_with_unit
+from results.models import Crop, ModelResult
+from results.run import RunFolder
+
+MAX_BYTES = 1_500_000
+"""Of pictures in a report, which as a whole stays below 3 MB and can be mailed."""
+
+MAX_MODELS = 3
+"""Networks shown side by side; more would be too small to compare."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One image of a row: what it is, its score, and its bytes as a data URI."""
+
+    label: str
+    note: str
+    uri: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """One spot of one image: degraded, plain method, each network, truth."""
+
+    name: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass
+class _Shelf:
+    """Reads PNG files while there is room left, and remembers what had to stay out."""
+
+    left: int = MAX_BYTES
+    problems: list[str] = field(default_factory=list[str])
+
+    def uri(self, folder: Path, name: str) -> str | None:
+        # A plain name only: a result.json from elsewhere must not make the report read files.
+        path = folder / Path(name).name
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            self.problems.append(f"{path.name} of model {folder.name}: {error.strerror}")
+            return None
+        if not data.startswith(_PNG):
+            self.problems.append(f"{path.name} of model {folder.name} is not a PNG image")
+            return None
+        text = b64encode(data).decode()
+        if len(text) > self.left:
+            self.problems.append(
+                f"{path.name} of model {folder.name} is too large to be shown here"
+            )
+            return None
+        self.left -= len(text)
+        return f"data:image/png;base64,{text}"
+
+
+def strips(findings: Findings) -> tuple[list[Strip], list[str]]:
+    """The crops to show, and in words what could not be shown."""
+    shelf, found = _Shelf(), list[Strip]()
+    models = _shown(findings)
+    for name in dict.fromkeys(crop.name for model in models for crop in model.crops):
+        pictures = _pictures(findings, models, name, shelf)
+        if pictures:
+            found.append(Strip(name=name, pictures=pictures))
+    return found, shelf.problems
+
+
+def _shown(findings: Findings) -> Sequence[ModelResult]:
+    """The best network, its relatives, then others; in the order of the run."""
+    best = findings.best
+    if best is None:
+        return findings.models[:MAX_MODELS]
+    family = {best.id, best.parent or best.id}
+    nearest = sorted(
+        findings.models, key=lambda m: (m.id != best.id, m.id not in family, m.parent != best.id)
+    )
+    chosen = {model.id for model in nearest[:MAX_MODELS]}
+    return [model for model in findings.models if model.id in chosen]
+
+
+def _pictures(
+    findings: Findings, models: Sequence[ModelResult], name: str, shelf: _Shelf
+) -> tuple[Picture, ...]:
+    with_crop = [(m, crop) for m in models for crop in m.crops if crop.name == name]
+    first, crop = with_crop[0]
+    folder = RunFolder(findings.folder).model(first.id)
+    plain = str(findings.baseline.get("name", "baseline"))
+    wanted = [("degraded", "", folder, crop.lq)]
+    wanted.append((plain, _score(findings, crop.baseline_scores), folder, crop.baseline))
+    wanted += [_wanted(findings, model, own, len(with_crop) > 1) for model, own in with_crop]
+    wanted.append(("truth", "", folder, crop.gt))
+    pictures = [(label, note, shelf.uri(where, file)) for label, note, where, file in wanted]
+    return tuple(
+        Picture(label=label, note=note, uri=uri) for label, note, uri in pictures if uri is not None
+    )
+
+
+def _wanted(
+    findings: Findings, model: ModelResult, crop: Crop, several: bool
+) -> tuple[str, str, Path, str]:
+    label = f"{model.kind}, trial {model.trial}" if several else f"network, {model.kind}"
+    folder = RunFolder(findings.folder).model(model.id)
+    return label, _score(findings, crop.scores), folder, crop.output
+
+
+def _score(findings: Findings, scores: dict[str, float]) -> str:
+    value = scores.get(findings.metric.name)
+    return "" if value is None else format_with_unit(findings.metric, value)

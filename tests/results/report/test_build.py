@@ -1,0 +1,236 @@
+import math
+import re
+import shutil
+import time
+from dataclasses import replace
+
+import pytest
+
+from lightir_core.errors import ResultsError
+from results.models import Crop, load_results, save_result
+from results.objectives import Objective
+from results.report import build_report
+from results.run import RunFolder, write_config
+from results.study import Record
+
+HOSTILE = '<script>alert("x")</script>&amp;\'"</style>'
+
+
+@pytest.fixture(scope="module")
+def run(make_run, tmp_path_factory):
+    """A finished run with its report."""
+    folder = make_run(tmp_path_factory.mktemp("runs") / "sr-x2-480k")
+    build_report(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(run, read):
+    return read(RunFolder(run).report.read_text())
+
+
+def rebuilt(folder, read):
+    page = read(build_report(folder).read_text())
+    assert page.problems == []
+    return page
+
+
+def test_everything_that_a_run_shows_is_written(run):
+    assert RunFolder(run).report == run / "report" / "index.html"
+    names = sorted(path.name for path in run.glob("pareto.*"))
+    assert names == ["pareto.csv", "pareto.md", "pareto.png", "pareto.svg", "pareto.tex"]
+
+
+def test_the_page_is_whole(page):
+    assert page.problems == []
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_the_page_needs_nothing_from_outside(page):
+    """Links lead within the page and to the models' folders; pictures are inside."""
+    outside = [x for x in page.links if not x.startswith(("#", "data:image/png;", "../models/"))]
+    assert outside == []
+    assert not re.search(r"https?://|@import|url\(", page.html)
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert {x[1:] for x in page.links if x.startswith("#")} <= set(page.ids)
+    assert len(page.html) < 3_000_000
+
+
+def test_the_headline_answers_the_question(run, page):
+    best = max(load_results(run), key=lambda model: model.scores["psnr_y"])
+    gain = best.scores["psnr_y"] - best.baseline["psnr_y"]
+    for words in (
+        f"{best.scores['psnr_y']:.2f} dB",
+        f"+{gain:.2f} dB to bicubic (33.66 dB)",
+        f"{best.cost['params']:,}",
+        "Within budget yes budget 480k",
+        f"models/{best.id}",
+        "20 trials: 18 finished, 2 failed.",
+    ):
+        assert words in page.text
+
+
+def test_every_part_is_there(page):
+    titles = ["best", "front", "images", "networks", "learning", "failed", "made", "trials"]
+    assert [i for i in page.ids if i in titles] == titles
+    for words in (
+        "loss is NaN at step 120 2 6, 16",
+        "python -m search run --budget 480k --seed 7",
+        "astronaut: NASA, public domain",
+        "old.png is grayscale",
+        "torch 2.13.0",
+        "is the knee: ",
+        "2026-11-20 09:30 UTC",
+    ):
+        assert words in page.text
+
+
+def test_front_members_can_be_reached_from_the_chart(run, page):
+    findings = Record.open(run)
+    marks = [x for x in page.links if x.startswith("#trial-")]
+    assert marks
+    for trial in findings.trials():
+        if f"#trial-{trial.number}" in marks:
+            assert f"trial {trial.number}: {trial.scores['psnr_y']:.2f} dB, " in page.text
+
+
+def test_pruning_is_told_before_and_after(run, page):
+    parent, pruned = load_results(run)
+    saved = 1 - pruned.cost["params"] / parent.cost["params"]
+    row = f"Parameters {parent.cost['params']:,} {pruned.cost['params']:,} −{100 * saved:.1f} %"
+    assert row in page.text
+
+
+def test_the_charts_of_all_pairs_are_there(page):
+    pairs = [values["id"] for tag, values in page.tags if values.get("name") == "pair"]
+    assert pairs == ["pair-0", "pair-1", "pair-2"]
+    assert "PSNR-Y / MACs PSNR-Y / Parameters MACs / Parameters" in page.text
+
+
+def test_crops_of_both_networks_stand_side_by_side(page):
+    images = [values["alt"] for tag, values in page.tags if tag == "img"]
+    assert images[:5] == [
+        f"astronaut: {what}"
+        for what in ("degraded", "bicubic", "trained, trial 17", "pruned, trial 17", "truth")
+    ]
+    assert len(images) == 15
+
+
+def test_the_folder_alone_makes_the_same_page_elsewhere(run, tmp_path):
+    moved = shutil.copytree(run, tmp_path / "elsewhere" / run.name)
+    shutil.rmtree(moved / "report")
+    assert build_report(moved).read_text() == RunFolder(run).report.read_text()
+
+
+def test_hostile_text_shows_as_text(make_run, tmp_path, read):
+    folder = make_run(tmp_path / "a <script>b<", trials=3, models=False)
+    with Record.open(folder, write=True) as record:
+        trial = record.trials()[0]
+        record.begin(3, trial.architecture, {}, trial.cost)
+        record.fail(3, HOSTILE)
+        record.begin(4, replace(trial.architecture, scale=3), {}, trial.cost)
+        record.finish(4, {"psnr_y": 40.0})
+    model = load_results(make_run(tmp_path / "other", trials=3))[0]
+    crop = replace(model.crops[0], name=HOSTILE)
+    save_result(folder, replace(model, notes=(HOSTILE,), crops=(crop,)))
+    write_config(
+        folder,
+        {
+            "command": HOSTILE,
+            "config": {"task": HOSTILE, "budget": HOSTILE, HOSTILE: [HOSTILE]},
+            "baseline": {"name": HOSTILE, "psnr_y": 33.0},
+            "data": {"licences": [{"name": HOSTILE}], HOSTILE: None},
+        },
+    )
+    page = rebuilt(folder, read)
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert page.text.count('<script>alert("x")</script>&amp;') >= 8
+    assert page.html.count("</style>") == 1
+
+
+@pytest.fixture
+def bare(tmp_path, objectives):
+    Record.create(tmp_path / "bare", objectives).close()
+    return tmp_path / "bare"
+
+
+def test_a_run_without_a_finished_trial(bare, architecture, read):
+    page = rebuilt(bare, read)
+    assert "No trial has finished yet" in page.text
+    assert "has no config.json" in page.text
+    with Record.open(bare, write=True) as record:
+        record.begin(0, architecture, {}, {"macs": 1})
+        record.fail(0, "out of memory")
+        record.begin(1, architecture, {}, {"macs": 1})
+    page = rebuilt(bare, read)
+    assert "2 trials: 0 finished, 1 failed, 1 running; the run is still going on" in page.text
+    assert "out of memory 1 0" in page.text
+
+
+def test_a_front_of_one(bare, architecture, read):
+    with Record.open(bare, write=True) as record:
+        record.begin(0, architecture, {}, {"macs": 1})
+        record.finish(0, {"psnr_y": 30.0})
+    page = rebuilt(bare, read)
+    assert "Best so far: trial 0, after the short training of the search" in page.text
+    assert "#trial-0" in page.links
+
+
+@pytest.mark.parametrize("cost", [{"params": 400_000, "macs": 10**9}, {}], ids=["costs", "bare"])
+def test_a_single_objective(tmp_path, architecture, read, cost):
+    score = (Objective(name="psnr_y", direction="maximise", unit="dB"),)
+    with Record.create(tmp_path / "run", score) as record:
+        for number in range(3):
+            record.begin(number, architecture, {}, cost)
+            record.finish(number, {"psnr_y": 30.0 + number}, [(1, 29.0), (2, 30.0)])
+    page = rebuilt(tmp_path / "run", read)
+    assert "Best so far: trial 2" in page.text
+    assert ("pair-0" in page.ids) == bool(cost)
+
+
+def test_objectives_that_are_all_costs(tmp_path, architecture, read):
+    costs = tuple(Objective(name=n, direction="minimise") for n in ("params", "macs"))
+    with Record.create(tmp_path / "run", costs) as record:
+        record.begin(0, architecture, {}, {"params": 5, "macs": 7})
+        record.finish(0, {})
+    assert "Best so far: trial 0" in rebuilt(tmp_path / "run", read).text
+
+
+def test_scores_that_are_no_numbers(make_run, tmp_path, read):
+    folder = make_run(tmp_path / "run", trials=5)
+    for model in load_results(folder):
+        save_result(folder, replace(model, scores={"psnr_y": math.nan}, curve=((1, math.nan),)))
+    page = rebuilt(folder, read)
+    assert "Best so far: trial" in page.text
+    assert "mean – 33.66 –" in page.text
+    assert 'd="Mnan' not in page.html
+
+
+def test_pictures_that_cannot_be_shown_are_named(make_run, tmp_path, read):
+    folder = make_run(tmp_path / "run", trials=5)
+    model = load_results(folder)[0]
+    home = RunFolder(folder).model(model.id)
+    (home / "secret.txt").write_text("secret")
+    (home / "large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(2_000_000))
+    crop = Crop(name="x", lq="../../config.json", baseline="secret.txt", output="large.png", gt="")
+    save_result(folder, replace(model, crops=(crop,)))
+    text = rebuilt(folder, read).text
+    assert f"config.json of model {model.id}: No such file or directory" in text
+    assert f"secret.txt of model {model.id} is not a PNG image" in text
+    assert f"large.png of model {model.id} is too large to be shown here" in text
+
+
+@pytest.mark.usefixtures("no_disk_wait")
+def test_a_thousand_trials_take_seconds_and_stay_light(make_run, tmp_path, read):
+    """Measured: 1.2 s and 1.1 MB."""
+    folder = make_run(tmp_path / "run", trials=1000)
+    began = time.process_time()
+    path = build_report(folder)
+    assert time.process_time() - began < 5
+    assert path.stat().st_size < 3_000_000
+    assert read(path.read_text()).problems == []
+
+
+def test_a_folder_that_is_no_run(tmp_path):
+    with pytest.raises(ResultsError, match=r"study.journal is missing"):
+        build_report(tmp_path)
