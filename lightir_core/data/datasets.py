@@ -122,7 +122,7 @@ def open_data(
     """What `--data` and `--val` mean, read once.
 
     Without `val` the validation images are the data set's own (``val`` beside ``train``), or a
-    tenth of the training images, at least one, which are then not trained on. Without `data`
+    tenth of the training images, 1 to 20 of them, which are then not trained on. Without `data`
     the embedded photographs take its place.
 
     Args:

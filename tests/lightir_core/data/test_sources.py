@@ -151,6 +151,11 @@ def test_no_scene_is_split_between_training_and_validation(texts, seed):
     assert split(source, seed=seed)[1] == validation
 
 
+@pytest.mark.parametrize(("count", "held_out"), [(2, 1), (14, 1), (100, 10), (800, 20)])
+def test_a_tenth_is_held_out_but_not_too_many(count, held_out):
+    assert len(split(scenes(*map(str, range(count))))[1]) == held_out
+
+
 def test_other_seeds_hold_out_other_images():
     source = scenes(*"abcdefghij")
     held_out = {split(source, seed=seed)[1].items[0].scene for seed in range(20)}
