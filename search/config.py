@@ -53,7 +53,7 @@ class SearchConfig:
     generation: Annotated[int, Field(ge=2)] = 8
     steps: Annotated[int, Field(ge=1)] = 200
     finalists: Annotated[int, Field(ge=1)] = 2
-    finish_steps: Annotated[int, Field(ge=1)] = 600
+    finish_steps: Annotated[int, Field(ge=1)] = 300
     prune: Annotated[float, Field(gt=0, lt=1)] = 0.25
     time_s: Annotated[float, Field(ge=0)] = 600.0
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

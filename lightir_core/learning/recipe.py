@@ -61,8 +61,8 @@ class Recipe:
         return replace(self, steps=steps)
 
 
-PROXY = Recipe(name="proxy", steps=300)
+PROXY = Recipe(name="proxy", steps=200)
 """Scores a candidate within seconds on a CPU core; meant to rank, not to finish."""
 
-FINISH = Recipe(name="finish", steps=400, matrix_lr=5e-3)
+FINISH = Recipe(name="finish", steps=300, matrix_lr=5e-3)
 """Trains a proxy-trained network on: lower peak rates, since its weights are worth keeping."""

@@ -64,7 +64,7 @@ def train(
     Raises:
         TrainingError: the loss stopped being a finite number.
     """
-    network.to(device=device, memory_format=torch.channels_last)
+    network.to(device)
     optimiser = Optimiser(network, recipe)
     averaged = copy.deepcopy(network) if recipe.ema else None
     milestones = {round(recipe.steps * (i + 1) / checks) for i in range(checks)} - {0}

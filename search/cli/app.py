@@ -8,6 +8,7 @@ import sys
 import typer
 
 from lightir_core.errors import LightIRError
+from search.cli.bench import bench
 from search.cli.cost import cost
 from search.cli.report import report
 from search.cli.restore import restore
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 for command in (run, resume, report, restore, cost, spaces):
     app.command(command.__name__, epilog=(command.__doc__ or "").partition("Example:")[2])(command)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:

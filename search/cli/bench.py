@@ -1,0 +1,97 @@
+"""`python -m search bench …`: measurements of the program itself."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from budgets.budget import Budget
+from budgets.units import format_count
+from lightir_core.data.tasks import parse_task
+from search.bench import rank as ranking
+from search.cli.options import lookup
+from search.config import SearchConfig
+from search.evaluators.job import Source
+from search.feasible import Feasible
+from search.pipeline import reference_size
+from spaces import SPACES, Frame
+
+bench = typer.Typer(help="Measure the program itself.", no_args_is_help=True)
+DEFAULT = SearchConfig()
+
+
+@bench.command()
+def rank(
+    count: Annotated[int, typer.Option(help="Networks to train.")] = 12,
+    steps: Annotated[str, typer.Option(help="Short lengths, joined by commas.")] = "100,200,300",
+    long: Annotated[int, typer.Option(help="The long length.")] = 8 * DEFAULT.steps,
+    budget: Annotated[str, typer.Option(help="Limits of the networks.")] = DEFAULT.budget,
+    space: Annotated[str, typer.Option(help="Where networks come from.")] = DEFAULT.space,
+    task: Annotated[str, typer.Option(help="What to restore.")] = DEFAULT.task,
+    data: Annotated[Path | None, typer.Option(help="Folder of training images.")] = None,
+    val: Annotated[Path | None, typer.Option(help="Folder of validation images.")] = None,
+    out: Annotated[Path, typer.Option(help="Where finished trainings are kept.")] = Path(
+        "runs/bench-rank"
+    ),
+    seed: Annotated[int, typer.Option(help="Decides the networks and trainings.")] = 0,
+    workers: Annotated[int, typer.Option(help="Trainings at the same time.")] = 1,
+) -> None:
+    """Does a short training rank networks as a long one does?
+
+    Example:  python -m search bench rank --count 12 --steps 100,200,300 --long 1600
+    """
+    kind = parse_task(task)
+    feasible = Feasible(
+        lookup("space", space, SPACES),
+        Frame(kind.scale, kind.in_channels, kind.out_channels),
+        Budget.parse(budget),
+        reference_size(kind),
+    )
+    lengths = sorted({*(int(part) for part in steps.split(",")), long})
+    candidates = ranking.draw(feasible, count, seed)
+    source = Source(
+        task=task,
+        data=str(data.resolve()) if data else None,
+        val=str(val.resolve()) if val else None,
+    )
+    scores: list[tuple[ranking.Candidate, int, float]] = []
+    measured = ranking.measure(candidates, lengths, source, out, seed=seed, workers=workers)
+    for candidate, length, score in measured:
+        scores.append((candidate, length, score))
+        print(f"{candidate.architecture.id} {length} steps: {score:.3f} dB", file=sys.stderr)
+    console = Console()
+    console.print(_scores_table(candidates, lengths, scores))
+    console.print(_tau_table(scores))
+
+
+def _scores_table(
+    candidates: list[ranking.Candidate],
+    lengths: list[int],
+    scores: list[tuple[ranking.Candidate, int, float]],
+) -> Table:
+    found = {(c.architecture.id, length): score for c, length, score in scores}
+    table = Table("network", "parameters", "MACs", *(f"{n} steps" for n in lengths), box=None)
+    for candidate in candidates:
+        name = candidate.architecture.id
+        row = (found.get((name, length)) for length in lengths)
+        table.add_row(
+            name,
+            format_count(candidate.cost.params),
+            format_count(candidate.cost.macs),
+            *("-" if score is None else f"{score:.3f}" for score in row),
+        )
+    return table
+
+
+def _tau_table(scores: list[tuple[ranking.Candidate, int, float]]) -> Table:
+    table = Table("steps", "Kendall tau", "of parameters", "of MACs", box=None)
+    for found in ranking.rankings(scores):
+        table.add_row(
+            str(found.steps), f"{found.tau:.2f}", f"{found.tau_params:.2f}", f"{found.tau_macs:.2f}"
+        )
+    return table
