@@ -1,0 +1,284 @@
+"""The arrows between the packages, read from the source: nothing is imported here.
+
+search -> results -> budgets -> lightir_core,    search -> spaces -> lightir_core
+"""
+
+import ast
+import os
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+MAY_IMPORT = {
+    "lightir_core": set(),
+    "spaces": {"lightir_core"},
+    "budgets": {"lightir_core"},
+    "results": {"lightir_core", "budgets"},
+    "search": {"lightir_core", "spaces", "budgets", "results"},
+}
+
+MAY_USE = {
+    "optuna": ("results/", "search/strategies/"),
+    "torch_pruning": ("search/compress/",),
+    "ray": ("search/engines/",),
+    "nni": ("search/strategies/",),
+}
+
+# file -> statement: makes an object of its own, touches nobody else's
+ALLOWED_STATEMENTS = {"search/cli/app.py": ("for command in", "app.add_typer(")}
+
+DECLARATIONS = (
+    ast.Import,
+    ast.ImportFrom,
+    ast.Assign,
+    ast.AnnAssign,
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+    ast.TypeAlias if sys.version_info >= (3, 12) else ast.Assign,
+)
+
+
+@dataclass(frozen=True)
+class Import:
+    """`name` is imported in `file`, inside a function or when the module is."""
+
+    file: str
+    line: int
+    name: str
+    deferred: bool
+
+    @property
+    def package(self):
+        return self.name.partition(".")[0]
+
+    def __str__(self):
+        return f"{self.file}:{self.line} imports {self.name}"
+
+
+@cache
+def sources():
+    """Module name -> path, of all five packages."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for package in MAY_IMPORT
+        for path in sorted((ROOT / package).rglob("*.py"))
+    }
+
+
+@cache
+def tree(path):
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+@cache
+def imports():
+    return tuple(
+        Import(path.relative_to(ROOT).as_posix(), line, name, deferred)
+        for path in sources().values()
+        for line, name, deferred in imports_of(tree(path), set(sources()))
+    )
+
+
+def imports_of(module, known):
+    """(line, module name, whether inside a function); a name that is a module counts as one."""
+    inside = {
+        id(node)
+        for function in ast.walk(module)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name, id(node) in inside
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative imports hide the arrows"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield node.lineno, whole if whole in known else node.module, id(node) in inside
+
+
+def edges():
+    """Module -> modules of ours that it imports when it is imported."""
+    names = {path.relative_to(ROOT).as_posix(): name for name, path in sources().items()}
+    graph = {name: set() for name in sources()}
+    for found in imports():
+        if not found.deferred and found.name in graph:
+            graph[names[found.file]].add(found.name)
+    return graph
+
+
+def find_cycle(graph):
+    """The modules of one import cycle in order, or an empty list."""
+    done, path = set(), []
+
+    def visit(node):
+        if node in path:
+            return [*path[path.index(node) :], node]
+        if node in done:
+            return []
+        path.append(node)
+        for following in sorted(graph[node]):
+            if cycle := visit(following):
+                return cycle
+        path.pop()
+        done.add(node)
+        return []
+
+    return next((cycle for node in sorted(graph) if (cycle := visit(node))), [])
+
+
+def reachable(graph, starts):
+    """All modules that importing `starts` imports, their parent packages included."""
+    seen, waiting = set(), list(starts)
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += graph[name]
+            waiting += [name.rpartition(".")[0]] if "." in name else []
+    return seen
+
+
+def side_effects(module):
+    """Statements at module level that do something instead of declaring something."""
+    for node in module.body:
+        docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        guarded = isinstance(node, ast.If) and ast.unparse(node.test) in (
+            "__name__ == '__main__'",
+            "TYPE_CHECKING",
+        )
+        if not (docstring or guarded or isinstance(node, DECLARATIONS)):
+            yield node
+
+
+def test_the_five_packages_are_there():
+    assert {name.partition(".")[0] for name in sources()} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_packages_import_along_the_arrows_only(package):
+    wrong = [
+        str(found)
+        for found in imports()
+        if found.file.startswith(package + "/")
+        and found.package in MAY_IMPORT.keys() - MAY_IMPORT[package] - {package}
+    ]
+    assert wrong == []
+
+
+def test_every_package_is_installed():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    there = {".".join(path.parent.relative_to(ROOT).parts) for path in sources().values()}
+    assert set(project["tool"]["setuptools"]["packages"]) == there
+
+
+def test_nothing_imports_the_tests():
+    assert [str(found) for found in imports() if found.package == "tests"] == []
+
+
+@pytest.mark.parametrize("library", MAY_USE)
+def test_engines_are_used_in_their_rooms_only(library):
+    wrong = [
+        str(found)
+        for found in imports()
+        if found.package == library and not found.file.startswith(MAY_USE[library])
+    ]
+    assert wrong == []
+
+
+def test_imports_inside_functions_are_of_heavy_engines_only():
+    wrong = [
+        str(found) for found in imports() if found.deferred and found.package not in ("ray", "nni")
+    ]
+    assert wrong == []
+
+
+def test_heavy_engines_are_never_imported_with_a_module():
+    wrong = [
+        str(found) for found in imports() if not found.deferred and found.package in ("ray", "nni")
+    ]
+    assert wrong == []
+
+
+def test_there_is_no_import_cycle():
+    assert find_cycle(edges()) == []
+
+
+def test_importing_a_module_only_declares():
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)[:60]}"
+        for path in sources().values()
+        for node in side_effects(tree(path))
+        if not (
+            (allowed := ALLOWED_STATEMENTS.get(path.relative_to(ROOT).as_posix()))
+            and ast.unparse(node).startswith(allowed)
+        )
+    ]
+    assert wrong == []
+
+
+def test_the_architecture_and_the_spaces_know_no_torch():
+    modules = reachable(edges(), ["lightir_core.architecture", "spaces"])
+    files = {sources()[name].relative_to(ROOT).as_posix() for name in modules}
+    wrong = [str(found) for found in imports() if found.file in files and found.package == "torch"]
+    assert wrong == []
+
+
+def test_importing_the_architecture_and_the_spaces_loads_no_torch():
+    code = "import sys, lightir_core.architecture, spaces; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("False", "")
+
+
+EVERYTHING = """
+import importlib, os, random, signal, sys, threading
+import rich.console  # draws a random number when it is imported
+import torch
+def world():
+    return (random.getstate(), torch.get_rng_state().tolist(), torch.get_num_threads(),
+            torch.get_default_dtype(), signal.getsignal(signal.SIGINT), threading.active_count(),
+            os.getcwd(), list(sys.path), dict(os.environ))
+before = world()
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+print(world() == before)
+"""
+
+
+@pytest.mark.slow
+def test_importing_everything_changes_nothing(tmp_path):
+    modules = [name for name in sources() if not name.endswith("__main__")]
+    done = subprocess.run(
+        [sys.executable, "-c", EVERYTHING, *modules],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout.strip(), done.stderr) == ("True", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cycle_would_be_found():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}
+    assert find_cycle(graph) == ["b", "c", "b"]
+
+
+def test_a_side_effect_would_be_found():
+    module = ast.parse('"""Words."""\nimport os\nx = 1\nos.chdir("/")\nfor y in (): pass\n')
+    assert [node.lineno for node in side_effects(module)] == [4, 5]
+
+
+def test_a_deferred_import_would_be_found():
+    module = ast.parse("import os\ndef f():\n    from spaces import rules\n")
+    found = list(imports_of(module, {"spaces", "spaces.rules"}))
+    assert sorted(found) == [(1, "os", False), (3, "spaces.rules", True)]
