@@ -60,7 +60,9 @@ def hypervolume_figure(findings: Findings) -> Markup | None:
     if len(history) < 2:
         return None
     x_scale = scale([number for number, _ in history], LEFT, RIGHT)
-    y_scale = scale([share for _, share in history], BOTTOM, TOP)
+    shares = [share for _, share in history]
+    # Flat from the first trial on: the whole range tells that better than a guess around it.
+    y_scale = scale(shares if shares[0] < shares[-1] else (0.0, 100.0), BOTTOM, TOP)
     steps: list[Pixel] = []
     for number, share in history:
         if steps:

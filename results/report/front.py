@@ -150,11 +150,10 @@ def _budget(limit: Sequence[float], scales: tuple[Scale, Scale]) -> Iterator[Mar
 
 
 def _better(x: Objective, y: Objective) -> Markup:
-    """Which corner is the good one; nothing lies there."""
+    """Which corner is the good one, told above the chart: the corner itself is for networks."""
     up, right = y.direction == "maximise", x.direction == "maximise"
     arrow = {(True, False): "↖", (True, True): "↗", (False, False): "↙", (False, True): "↘"}
-    place = (RIGHT - 6 if right else LEFT + 8, TOP + 14 if up else BOTTOM - 8)
-    return text(place, f"{arrow[up, right]} better", "note", "end" if right else "start")
+    return text((RIGHT, 16), f"{arrow[up, right]} better", "note", "end")
 
 
 def _limit(findings: Findings, axis: Objective) -> float | None:

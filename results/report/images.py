@@ -42,7 +42,7 @@ class Strip:
 class _Shelf:
     """Reads PNG files while there is room left, and remembers what had to stay out."""
 
-    left: int = MAX_BYTES
+    left: int
     problems: list[str] = field(default_factory=list[str])
 
     def uri(self, folder: Path, name: str) -> str | None:
@@ -66,9 +66,9 @@ class _Shelf:
         return f"data:image/png;base64,{text}"
 
 
-def strips(findings: Findings) -> tuple[list[Strip], list[str]]:
-    """The crops to show, and in words what could not be shown."""
-    shelf, found = _Shelf(), list[Strip]()
+def strips(findings: Findings, *, room: int = MAX_BYTES) -> tuple[list[Strip], list[str]]:
+    """The crops to show, in at most `room` bytes, and in words what could not be shown."""
+    shelf, found = _Shelf(room), list[Strip]()
     models = _shown(findings)
     for name in dict.fromkeys(crop.name for model in models for crop in model.crops):
         pictures = _pictures(findings, models, name, shelf)

@@ -175,7 +175,7 @@ def _facts(findings: Findings) -> list[tuple[str, list[tuple[str, list[str]]]]]:
     more = {k: v for k, v in findings.config.items() if k not in _TOLD_ELSEWHERE}
     groups = {
         "Settings": _rows({**findings.settings, **more}),
-        "Data": [(_DATA_TITLES.get(key, key), sentences.plain_lines(data[key])) for key in data],
+        "Data": _rows({_DATA_TITLES.get(key, key): value for key, value in data.items()}),
         "Time": [(key, [value]) for key, value in sentences.time_facts(findings)],
         "Versions": _rows(mapping(findings.config.get("versions"))),
     }
@@ -183,5 +183,11 @@ def _facts(findings: Findings) -> list[tuple[str, list[tuple[str, list[str]]]]]:
 
 
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Names as in the settings but with spaces, values as lines of text."""
-    return [(key.replace("_", " "), sentences.plain_lines(v)) for key, v in values.items()]
+    """Names as in the settings but with spaces; short values on one line, empty ones left out."""
+    rows: list[tuple[str, list[str]]] = []
+    for key, value in values.items():
+        lines = sentences.plain_lines(value)
+        together = ", ".join(lines)
+        if lines:
+            rows.append((key.replace("_", " "), [together] if len(together) <= 80 else lines))
+    return rows

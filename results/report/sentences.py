@@ -177,6 +177,8 @@ def plain_lines(value: object) -> list[str]:
         return [f"{key}: {', '.join(plain_lines(item))}" for key, item in items]
     if isinstance(value, list | tuple):
         return [", ".join(plain_lines(item)) for item in cast("Sequence[Any]", value)]
+    if isinstance(value, int) and value >= 10**15:
+        return [f"{value:.3g}"]  # the size of a space has forty digits
     return [MISSING if value is None else str(value)]
 
 

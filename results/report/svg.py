@@ -23,6 +23,7 @@ Pixel = tuple[float, float]
 
 _LOGARITHMIC_FROM = 30  # max / min of an axis from which equal steps would hide the small ones
 _PADDING = 0.06
+_MAX_TICKS = 7
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,19 @@ class Scale:
 
     @cached_property
     def ticks(self) -> list[float]:
-        """Four to seven round values inside the scale."""
+        """At most seven round values inside the scale."""
         if not self.logarithmic:
-            values = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]).tick_values(self.low, self.high)
-            return [v for v in map(float, values) if self.low <= v <= self.high]
+            locator = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10])
+            return self._inside(map(float, locator.tick_values(self.low, self.high)))
         decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-        for leads in ((1, 2, 5), (1,)):
-            values = [lead * 10.0**decade for decade in decades for lead in leads]
-            inside = [v for v in values if self.low <= v <= self.high]
-            if len(inside) <= 7:
-                break
-        return inside
+        fine = self._inside(lead * 10.0**decade for decade in decades for lead in (1, 2, 5))
+        if len(fine) <= _MAX_TICKS:
+            return fine
+        whole = self._inside(10.0**decade for decade in decades)
+        return whole[:: math.ceil(len(whole) / _MAX_TICKS)]
+
+    def _inside(self, values: Iterable[float]) -> list[float]:
+        return [value for value in values if self.low <= value <= self.high]
 
     def _bent(self, value: float) -> float:
         return math.log10(value) if self.logarithmic else value

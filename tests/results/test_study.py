@@ -15,7 +15,6 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from lightir_core.errors import ResultsError
-from results.journal import Journal, cut_torn_tail
 from results.objectives import Objective
 from results.study import JOURNAL, LOCK, STUDY, Record
 
@@ -161,15 +160,6 @@ def test_a_torn_last_line_is_not_read_and_cut_before_going_on(record, architectu
     assert Record.open(record.folder).trials()[0].scores == {"psnr_y": 32.0}
 
 
-def test_a_tail_of_zeros_ending_in_a_newline_is_cut_too(record):
-    path = record.folder / JOURNAL
-    whole = path.read_bytes()
-    path.write_bytes(whole + bytes(64) + b"\n")
-    assert cut_torn_tail(path) == 65
-    assert path.read_bytes() == whole
-    assert cut_torn_tail(path) == 0
-
-
 def test_a_file_that_is_no_journal_is_refused_and_left_alone(record):
     path = record.folder / JOURNAL
     record.close()
@@ -272,19 +262,6 @@ def test_a_full_disk_leaves_a_journal_that_goes_on(record, architecture, monkeyp
     assert (record.folder / JOURNAL).read_bytes() == whole
     record.finish(0, {"psnr_y": 31.0})
     assert record.trials()[0].scores == {"psnr_y": 31.0}
-
-
-def test_what_fails_inside_one_append_is_not_written(record):
-    journal, before = Journal(record.folder / JOURNAL), lines_of(record)
-
-    def half():
-        with journal.one_append():
-            journal.append_logs([{"op_code": 8}])
-            raise RuntimeError("half way")
-
-    with pytest.raises(RuntimeError, match="half way"):
-        half()
-    assert lines_of(record) == before
 
 
 @pytest.fixture
