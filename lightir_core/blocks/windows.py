@@ -71,14 +71,22 @@ class ShiftMask(nn.Module):
         self.register_buffer("rows", rows, persistent=False)
         self.register_buffer("columns", columns, persistent=False)
 
-    def forward(self, logits: Tensor) -> Tensor:
-        """`logits` (B, nh, nw, ..., N, N) with hidden pairs near minus infinity, in place."""
+    def forward(self, logits: Tensor, last: tuple[bool, bool] = (True, True)) -> Tensor:
+        """Push hidden pairs to near minus infinity, in place.
+
+        Args:
+            logits: (B, rows, columns, ..., N, N), a part of the window grid.
+            last: whether the part reaches the grid's last row and its last column.
+
+        Returns:
+            `logits`.
+        """
         # A constant is added, so autograd has nothing to record; recording the in-place slices
         # would copy the whole gradient twice.
         with torch.no_grad():
-            if self.rows is not None:
+            if self.rows is not None and last[0]:
                 logits[:, -1].add_(self.rows)
-            if self.columns is not None:
+            if self.columns is not None and last[1]:
                 logits[:, :, -1].add_(self.columns)
         return logits
 
