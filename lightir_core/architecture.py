@@ -346,7 +346,7 @@ def from_plain(data: object) -> Architecture:
     try:
         return _ADAPTER.validate_json(json.dumps(body))
     except ValidationError as error:
-        raise ArchitectureError(_explain(error)) from None
+        raise ArchitectureError(explain(error)) from None
 
 
 def from_json(text: str) -> Architecture:
@@ -358,8 +358,8 @@ def from_json(text: str) -> Architecture:
     return from_plain(data)
 
 
-def _explain(error: ValidationError) -> str:
-    """The first problem, as one sentence with its place."""
+def explain(error: ValidationError) -> str:
+    """What is wrong with an impossible architecture: the first problem, with its place."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"]) or "architecture"
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
+from pydantic import ValidationError
+
 from lightir_core.architecture import (
     Architecture,
     Block,
@@ -31,8 +33,9 @@ from lightir_core.architecture import (
     TablePosition,
     Tail,
     WindowAttention,
+    explain,
 )
-from lightir_core.errors import SpaceError
+from lightir_core.errors import ArchitectureError, SpaceError
 
 Value = str | int | float | bool
 Word = TypeVar("Word", bound=str)
@@ -99,6 +102,13 @@ def decode_network(choices: Mapping[str, Value], frame: Frame) -> Architecture:
     Raises:
         ArchitectureError: the choices contradict each other; those of a `Space` never do.
     """
+    try:
+        return _architecture(choices, frame)
+    except ValidationError as error:
+        raise ArchitectureError(explain(error)) from None
+
+
+def _architecture(choices: Mapping[str, Value], frame: Frame) -> Architecture:
     network = NETWORK_DEFAULTS | {k: v for k, v in choices.items() if "." not in k}
     sharing = int(network["stage_sharing"])
     stages = tuple(

@@ -7,6 +7,7 @@ from spaces.space import Dimension, Space, When
 WIDTH = Dimension("width", (24, 36, 48, 60))
 STAGES = Dimension("stages", (1, 2, 3, 4, 5, 6))
 BLOCKS = Dimension("blocks", (1, 2, 3, 4, 6))
+SEVERAL_BLOCKS = When("blocks", (2, 3, 4, 6))
 
 GRFORMER = Space(
     name="grformer",
@@ -49,7 +50,7 @@ DRT = Space(
         BLOCKS,
         Dimension("heads", (2, 3, 4)),
         Dimension("window", ("4x4", "7x7", "8x8")),
-        Dimension("shift", ("none", "alternate")),
+        Dimension("shift", ("none", "alternate"), (SEVERAL_BLOCKS,)),
         Dimension("ratio", (0.5, 1.0, 2.0)),
         Dimension("recursions", (1, 2, 3, 4, 6)),
         Dimension("recursion_weights", ("tied", "untied"), (When("recursions", (2, 3, 4, 6)),)),
@@ -66,7 +67,7 @@ COMPACTER = Space(
         Dimension("blocks", (1, 2, 3, 4, 6)),
         Dimension("heads", (2, 4, 6)),
         Dimension("window", ("4x4", "8x8", "16x16")),
-        Dimension("shift", ("none", "alternate")),
+        Dimension("shift", ("none", "alternate"), (SEVERAL_BLOCKS,)),
         Dimension("channel", (True, False)),
         Dimension("channel_heads", (1, 2, 4), (When("channel", (True,)),)),
         Dimension("depthwise_value", (True, False)),

@@ -43,14 +43,19 @@ class Divides:
 
 
 @dataclass(frozen=True)
-class AtMostStage:
-    """The value is at most the stage's number: only so many earlier outputs exist."""
+class AtMost:
+    """The value is at most another choice, for instance stages that share the stages there are."""
 
-    reads: tuple[str, ...] = ("stage",)
+    limit: str
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The choice that limits."""
+        return (self.limit,)
 
     def __call__(self, value: Value, known: Mapping[str, Value]) -> bool:
-        """Whether that many references exist at this stage."""
-        return int(value) <= int(known["stage"])
+        """Whether the value is no larger than the limit."""
+        return int(value) <= int(known[self.limit])
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,10 @@ class NeedsClosing:
 
 
 RULES: dict[str, Rule] = {
+    "stage_sharing": AtMost("stages"),  # more is the same network under another name
     "heads": Divides("width"),
     "groups": Divides("width"),
     "channel_heads": Divides("width"),
-    "cross_references": AtMostStage(),
+    "cross_references": AtMost("stage"),  # only so many earlier outputs exist
     "skip": NeedsClosing(),
 }

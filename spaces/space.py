@@ -10,12 +10,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 
 from lightir_core.architecture import Architecture
 from lightir_core.errors import SpaceError, nearest
 from spaces.decode import NETWORK_DEFAULTS, STAGE_DEFAULTS, Frame, Value, decode_network
 from spaces.rules import RULES
+from spaces.values import check_value
 
 Choices = dict[str, Value]
 
@@ -40,7 +41,7 @@ class Dimension:
         """Refuse empty and repeated answers."""
         if not self.values:
             raise SpaceError(f"dimension {self.name!r} has no values; give it at least one")
-        if len(set(map(repr, self.values))) < len(self.values):
+        if len(set(self.values)) < len(self.values):
             raise SpaceError(f"dimension {self.name!r} repeats a value: {list(self.values)}")
 
     def is_active(self, known: Mapping[str, Value]) -> bool:
@@ -65,7 +66,7 @@ class Space:
     summary: str = ""
 
     def __post_init__(self) -> None:
-        """Check names, order of conditions, and that every rule leaves an answer."""
+        """Check names, values, order of conditions, and that every rule leaves an answer."""
         _check_names(self.network, NETWORK_DEFAULTS, "network")
         _check_names(self.stage, STAGE_DEFAULTS, "stage")
         names = [d.name for d in self.network]
@@ -73,8 +74,7 @@ class Space:
             if needed not in names:
                 raise SpaceError(f"space {self.name!r} has no dimension {needed!r}")
         _check_order(self.network + self.stage)
-        for _ in self._skeletons():  # raises where a rule leaves no answer
-            pass
+        _ = self.size  # counting asks every rule, which raises where it leaves no answer
 
     def dimension(self, name: str) -> Dimension:
         """The dimension called `name` ("width", "stage2.heads" or plain "heads")."""
@@ -152,12 +152,18 @@ class Space:
         """How many points the space holds, exactly."""
         total = 0
         for skeleton in self._skeletons():
+            seen = frozenset((k, v) for k, v in skeleton.items() if k in self._seen_by_stages)
             product = 1
             for number in range(1, int(skeleton["stages"]) + 1):
                 if _is_leader(number, skeleton):
-                    product *= _count(self.stage, tuple(sorted(skeleton.items())), number)
+                    product *= _count(self.stage, seen, number)
             total += product
         return total
+
+    @cached_property
+    def _seen_by_stages(self) -> frozenset[str]:
+        """Choices of the network that those of a stage depend on."""
+        return frozenset[str]().union(*(_depends(d) for d in self.stage))
 
     def restrict(self, only: Mapping[str, Sequence[Value]]) -> Space:
         """The same space with the named dimensions cut down to some of their values.
@@ -166,7 +172,12 @@ class Space:
             SpaceError: an unknown dimension, or a value that it does not have.
         """
         for name, values in only.items():
-            known = self.dimension(name).values
+            dimension = self.dimension(name)
+            if name != dimension.name:
+                raise SpaceError(
+                    f"{name!r} is a choice of one stage; {dimension.name!r} is restricted in all"
+                )
+            known = dimension.values
             for value in values:
                 if value not in known:
                     raise SpaceError(f"{name} has no value {value!r}; it has {list(known)}")
@@ -235,8 +246,9 @@ def _combinations(dimensions: Sequence[Dimension], known: Choices) -> Iterator[C
         yield from _combinations(rest, {**known, first.name: value})
 
 
+@lru_cache(maxsize=4096)
 def _count(
-    stage: tuple[Dimension, ...], skeleton: tuple[tuple[str, Value], ...], number: int
+    stage: tuple[Dimension, ...], skeleton: frozenset[tuple[str, Value]], number: int
 ) -> int:
     """Points of one stage; counted over what later dimensions can see, not one by one."""
     needed = [frozenset(_depends(d) for d in stage[i:]) for i in range(len(stage))]
@@ -257,7 +269,7 @@ def _count(
             total += count(position + 1, frozenset((k, v) for k, v in then.items() if k in later))
         return total
 
-    return count(0, frozenset({*skeleton, ("stage", number)}))
+    return count(0, skeleton | {("stage", number)})
 
 
 def _depends(dimension: Dimension) -> frozenset[str]:
@@ -282,17 +294,25 @@ def _check_names(dimensions: Sequence[Dimension], known: Mapping[str, Value], pl
             )
         if dimension.name in seen:
             raise SpaceError(f"dimension {dimension.name!r} appears twice")
+        for value in dimension.values:
+            check_value(dimension.name, value)
         seen.add(dimension.name)
 
 
 def _check_order(dimensions: Sequence[Dimension]) -> None:
-    """A condition may only look at dimensions decided before."""
+    """A condition or a rule may only look at dimensions decided before.
+
+    What a rule reads may also be missing: it has a default then, or is no dimension at all.
+    """
     before: set[str] = set()
+    there = {dimension.name for dimension in dimensions}
     for dimension in dimensions:
-        for condition in dimension.when:
-            if condition.name not in before:
+        rule = RULES.get(dimension.name)
+        read = there.intersection(rule.reads if rule else ())
+        for name in (*(condition.name for condition in dimension.when), *sorted(read)):
+            if name not in before:
                 raise SpaceError(
-                    f"{dimension.name!r} depends on {condition.name!r}, which is not decided "
-                    f"before it; move it or drop the condition"
+                    f"{dimension.name!r} depends on {name!r}, which is not decided before it; "
+                    f"move it behind {name!r} or drop the condition"
                 )
         before.add(dimension.name)
