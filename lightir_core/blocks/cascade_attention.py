@@ -11,9 +11,13 @@ attention is used and the shift is masked, as the paper says.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
@@ -24,6 +28,7 @@ from lightir_core.blocks.position import TablePosition
 from lightir_core.blocks.windows import ShiftMask, roll
 
 Grid = tuple[int, int]
+Maps = tuple[Tensor, Tensor, Tensor]
 
 
 class CascadeHead(nn.Module):
@@ -38,7 +43,7 @@ class CascadeHead(nn.Module):
         self.filter = nn.Conv2d(key_dim, key_dim, 5, padding=2, groups=key_dim, bias=False)
         self.filter_norm = nn.BatchNorm2d(key_dim)
 
-    def forward(self, group: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, group: Tensor) -> Maps:
         """(windows, d, Wh, Ww) to q, k, v, each (windows, width, Wh, Ww)."""
         qkv = self.norm(self.qkv(group))
         q, k, v = qkv.split((self.key_dim, self.key_dim, qkv.shape[1] - 2 * self.key_dim), dim=1)
@@ -49,8 +54,8 @@ class CascadeAttention(nn.Module):
     """Heads one after another inside the windows of a (B, C, H, W) map.
 
     Attributes:
-        recompute: in training, forget each head's N x N map and compute it again for the gradient.
-            Same numbers, less memory, some more time.
+        recompute: in training, forget what a head computed and compute it again for its gradient:
+            the same numbers for half the memory and a third more time; see `set_recomputation`.
     """
 
     def __init__(self, settings: arch.CascadeAttention, width: int) -> None:
@@ -96,33 +101,62 @@ class CascadeAttention(nn.Module):
         for head, group, bias in zip(self.heads, groups, biases, strict=True):
             if outputs and self.cascade:
                 group = group + outputs[-1]
-            outputs.append(self._attend(head(group), bias, grid))
+            outputs.append(self._run_head(head, group, bias, grid))
         return torch.cat(outputs, dim=1)
 
-    def _attend(self, qkv: tuple[Tensor, Tensor, Tensor], bias: Tensor, grid: Grid) -> Tensor:
-        if self.recompute and self.training and torch.is_grad_enabled():
-            # only the products: a batch norm computed twice would count its batch twice
-            return checkpoint(
-                _attend_one, *qkv, bias, self.mask, grid, use_reentrant=False,
-                preserve_rng_state=False,
-            )  # fmt: skip
-        return _attend_one(*qkv, bias, self.mask, grid)
+    def _run_head(self, head: nn.Module, group: Tensor, bias: Tensor, grid: Grid) -> Tensor:
+        if not (self.recompute and self.training and torch.is_grad_enabled()):
+            return _attend_group(head, group, bias, self.mask, grid)
+        # Weights that are lent for this call only (`torch.func.functional_call`) are gone when the
+        # gradient is computed: keep the very tensors.
+        weights = dict(head.named_parameters())
+        return checkpoint(
+            _attend_group,
+            lambda x: functional_call(head, weights, x),
+            group,
+            bias,
+            self.mask,
+            grid,
+            use_reentrant=False,
+            preserve_rng_state=False,
+            context_fn=lambda: (contextlib.nullcontext(), _statistics_at_rest(head)),
+        )
 
 
-def _attend_one(
-    q: Tensor, k: Tensor, v: Tensor, bias: Tensor, mask: ShiftMask | None, grid: Grid
+def _attend_group(
+    head: Callable[[Tensor], Maps], group: Tensor, bias: Tensor, mask: ShiftMask | None, grid: Grid
 ) -> Tensor:
-    """One head: maps (B·nh·nw, width, Wh, Ww) in, (B·nh·nw, d, Wh, Ww) out."""
-    height = v.shape[2]
+    """One head on its channel group, both (B·nh·nw, d, Wh, Ww)."""
     q, k, v = (
         rearrange(map_, "(b nh nw) c wh ww -> b nh nw (wh ww) c", nh=grid[0], nw=grid[1])
-        for map_ in (q, k, v)
+        for map_ in head(group)
     )
     y = attend(q * q.shape[-1] ** -0.5, k, v, bias, mask)
-    return rearrange(y, "b nh nw (wh ww) c -> (b nh nw) c wh ww", wh=height)
+    return rearrange(y, "b nh nw (wh ww) c -> (b nh nw) c wh ww", wh=group.shape[2])
+
+
+@contextlib.contextmanager
+def _statistics_at_rest(module: nn.Module) -> Iterator[None]:
+    """Inside, batch norms use the batch but do not count it: it was counted the first time."""
+    norms = [norm for norm in module.modules() if isinstance(norm, nn.BatchNorm2d)]
+    settings = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for norm, (momentum, batches) in zip(norms, settings, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, batches
 
 
 def _split_windows(x: Tensor, window: tuple[int, int]) -> Tensor:
     """(B, H, W, C) to (B·nh·nw, C, Wh, Ww), channels-last in memory."""
     windows = rearrange(x, "b (nh wh) (nw ww) c -> (b nh nw) wh ww c", wh=window[0], ww=window[1])
     return channels_first(windows)
+
+
+def set_recomputation(network: nn.Module, enabled: bool) -> None:
+    """Choose between memory and time for the training of every GSWA in `network`."""
+    for module in network.modules():
+        if isinstance(module, CascadeAttention):
+            module.recompute = enabled
