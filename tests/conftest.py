@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from PIL import Image
 
@@ -11,6 +12,9 @@ from lightir_core.data import photographs
 # the same examples every time, and no time limit on a machine that does other work as well
 settings.register_profile("lightir", derandomize=True, deadline=None)
 settings.load_profile("lightir")
+
+# the networks of the tests are tiny: threads would wait for each other most of the time
+torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True, scope="session")

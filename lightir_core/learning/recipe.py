@@ -48,7 +48,7 @@ class Recipe:
             if getattr(self, name) < 1:
                 raise TrainingError(f"recipe {self.name!r}: {name}={getattr(self, name)}; use >= 1")
         for name in ("lr", "matrix_lr", "clip_norm"):
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:  # NaN is neither
                 raise TrainingError(f"recipe {self.name!r}: {name}={getattr(self, name)}; use > 0")
         for name in ("warmup", "final_lr", "ema"):
             if not 0 <= getattr(self, name) < 1:

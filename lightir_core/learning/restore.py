@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from lightir_core.errors import ShapeError
 from lightir_core.learning.training import precision
 
 TILE_PX = 256
@@ -36,7 +37,15 @@ def restore(
         tile_px: side of a tile at low resolution; larger images are cut.
         overlap_px: context kept on each inner side of a tile.
         fast: bfloat16 where the device has it; scores are taken without.
+
+    Raises:
+        ShapeError: the overlaps leave nothing of a tile.
     """
+    if tile_px <= 2 * overlap_px:
+        raise ShapeError(
+            f"tile_px={tile_px} leaves nothing beside overlap_px={overlap_px} on both sides; use "
+            f"at least {2 * overlap_px + 1}"
+        )
     height, width = image.shape[-2:]
     if height <= tile_px and width <= tile_px:
         return _apply(network, image, fast)
@@ -56,12 +65,11 @@ Span = tuple[int, int, int, int]
 
 
 def _spans(length: int, tile: int, overlap: int) -> Iterator[Span]:
-    step = max(1, tile - 2 * overlap)
     kept = 0
     while kept < length:
         start = max(0, kept - overlap)
         stop = min(length, start + tile)
-        end = length if stop == length else min(stop - overlap, kept + step)
+        end = length if stop == length else stop - overlap
         yield start, stop, kept, end
         kept = end
 

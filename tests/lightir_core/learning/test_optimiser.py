@@ -1,0 +1,187 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from lightir_core.architecture import Projection
+from lightir_core.blocks.projection import build_projection
+from lightir_core.learning.optimiser import Optimiser, schedule
+from lightir_core.learning.recipe import Recipe
+
+RECIPE = Recipe(name="test", steps=100, clip_norm=1e9)
+
+
+def parameters_of(optimiser, kind):
+    [chosen] = [o for o in optimiser._optimisers if isinstance(o, kind)]
+    return [p for group in chosen.param_groups for p in group["params"]]
+
+
+class Parts(nn.Module):
+    """One parameter of each kind that a network has."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(16, 16, 3)
+        self.dense = nn.Linear(12, 20)
+        self.kernel = nn.Conv2d(8, 16, 3)
+        self.depthwise = nn.Conv2d(16, 16, 3, groups=16)
+        self.grouped = nn.Parameter(torch.randn(2, 10, 8))
+        self.narrow = nn.Linear(16, 4)
+        self.position_table = nn.Parameter(torch.randn(30, 12))
+        self.norm = nn.LayerNorm(12)
+        self.tail = nn.Conv2d(16, 12, 3)
+
+
+@pytest.fixture
+def parts():
+    torch.manual_seed(0)
+    return Parts()
+
+
+def give_gradients(network, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in network.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=generator)
+
+
+def matrices(parts):
+    """Plain two-dimensional copies of what Muon should get, with their gradients."""
+    for name in ("dense.weight", "kernel.weight", "grouped"):
+        parameter = parts.get_parameter(name)
+        values, grads = parameter.detach(), parameter.grad
+        if parameter.ndim == 4:  # out, (height, width, in)
+            values, grads = (t.permute(0, 2, 3, 1).flatten(1) for t in (values, grads))
+        pairs = zip(values, grads, strict=True) if parameter.ndim == 3 else [(values, grads)]
+        yield from ((value.clone(), grad.clone()) for value, grad in pairs)
+
+
+def test_muon_gets_the_matrices_inside_and_adam_the_rest(parts):
+    optimiser = Optimiser(parts, RECIPE)
+    muon = parameters_of(optimiser, torch.optim.Muon)
+    assert [tuple(p.shape) for p in muon] == [(10, 8), (10, 8), (20, 12), (16, 72)]
+    adam = {id(p) for p in parameters_of(optimiser, torch.optim.Adam)}
+    inside = {"dense.weight", "kernel.weight", "grouped"}
+    assert adam == {id(p) for name, p in parts.named_parameters() if name not in inside}
+
+
+def test_adam_takes_all_if_the_recipe_says_so(parts):
+    optimiser = Optimiser(parts, Recipe(name="x", steps=9, optimiser="adam"))
+    assert len(parameters_of(optimiser, torch.optim.Adam)) == len(list(parts.parameters()))
+
+
+def test_a_network_of_matrices_alone_needs_no_adam():
+    network = nn.Linear(9, 9, bias=False)
+    give_gradients(network)
+    before = network.weight.detach().clone()
+    Optimiser(network, RECIPE).step(0)
+    assert not torch.equal(before, network.weight)
+
+
+@pytest.mark.parametrize("name", ["dense.weight", "kernel.weight", "grouped"])
+def test_views_share_memory_with_the_parameter(parts, name):
+    optimiser = Optimiser(parts, RECIPE)
+    parameter = parts.get_parameter(name)
+    views = [v for p, views in optimiser._matrices if p is parameter for v in views]
+    assert sum(view.numel() for view in views) == parameter.numel()
+    for number, view in enumerate(views):
+        with torch.no_grad():
+            view.fill_(number + 7.0)
+    expected = [7.0] if len(views) == 1 else [7.0, 8.0]
+    assert sorted(parameter.detach().unique().tolist()) == expected
+
+
+def test_a_kernel_keeps_its_values_when_it_becomes_channels_last(parts):
+    before = parts.kernel.weight.detach().clone()
+    Optimiser(parts, RECIPE)
+    assert torch.equal(before, parts.kernel.weight)
+    assert parts.kernel.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_step_is_muons_own_on_plain_matrices(parts, layout):
+    parts.kernel.to(memory_format=layout)
+    give_gradients(parts)
+    expected = list(matrices(parts))
+    for value, grad in expected:
+        value.grad = grad
+    muon = torch.optim.Muon(
+        [value for value, _ in expected],
+        lr=RECIPE.matrix_lr * schedule(3, RECIPE),
+        weight_decay=RECIPE.weight_decay,
+        adjust_lr_fn="match_rms_adamw",
+    )
+    muon.step()
+    Optimiser(parts, RECIPE).step(3)
+    for parameter in parts.parameters():
+        parameter.grad = torch.zeros_like(parameter)  # `matrices` reads them
+    for (value, _), (now, _) in zip(expected, matrices(parts), strict=True):
+        torch.testing.assert_close(now, value)
+
+
+def test_a_real_grouped_projection_goes_to_muon_group_by_group():
+    projection = build_projection(Projection(groups=2, residual=True), 32, 32)
+    [weight] = [p for p in projection.parameters() if p.ndim > 1]
+    assert weight.shape == (2, 16, 16)
+    optimiser = Optimiser(projection, RECIPE)
+    assert [tuple(p.shape) for p in parameters_of(optimiser, torch.optim.Muon)] == [(16, 16)] * 2
+
+
+def test_gradients_are_clipped_together_and_cleared(parts):
+    weight = parts.norm.weight
+    before = weight.detach().clone()
+    for parameter in parts.parameters():
+        parameter.grad = torch.full_like(parameter, 100.0)
+    norms = []
+    original = nn.utils.clip_grad_norm_
+
+    def watched(parameters, limit):
+        parameters = list(parameters)
+        original(parameters, limit)
+        norms.append(torch.stack([p.grad.norm() for p in parameters]).norm().item())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nn.utils, "clip_grad_norm_", watched)
+        Optimiser(parts, Recipe(name="x", steps=10, clip_norm=0.5)).step(0)
+    assert norms == [pytest.approx(0.5, rel=1e-4)]
+    assert all(parameter.grad is None for parameter in parts.parameters())
+    assert not torch.equal(before, weight)
+
+
+def test_a_parameter_without_a_gradient_stays(parts):
+    give_gradients(parts)
+    parts.dense.weight.grad = None
+    before = parts.dense.weight.detach().clone()
+    Optimiser(parts, RECIPE).step(0)
+    assert torch.equal(before, parts.dense.weight)
+
+
+def test_the_schedule_by_hand():
+    recipe = Recipe(name="x", steps=100, warmup=0.05, final_lr=0.02)
+    assert [schedule(i, recipe) for i in range(6)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1])
+    # half of the 95 steps after the rise: (1 + 0.02) / 2, a little more as 47 is less than half
+    assert schedule(5 + 47, recipe) == pytest.approx(
+        0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * 47 / 95))
+    )
+    assert 0.02 < schedule(99, recipe) < 0.0215
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 1000])
+def test_the_schedule_rises_then_falls_and_stays_in_bounds(steps):
+    recipe = Recipe(name="x", steps=steps, warmup=0.1, final_lr=0.01)
+    rates = [schedule(i, recipe) for i in range(steps)]
+    peak = rates.index(max(rates))
+    assert max(rates) == 1
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert min(rates) >= min(0.01, rates[0])
+
+
+def test_the_schedule_scales_both_optimisers(parts):
+    optimiser = Optimiser(parts, RECIPE)
+    give_gradients(parts)
+    optimiser.step(0)
+    rates = {type(o): o.param_groups[0]["lr"] for o in optimiser._optimisers}
+    first = schedule(0, RECIPE)
+    assert rates[torch.optim.Adam] == pytest.approx(RECIPE.lr * first)
+    assert rates[torch.optim.Muon] == pytest.approx(RECIPE.matrix_lr * first)

@@ -1,0 +1,42 @@
+import dataclasses
+
+import pytest
+
+from lightir_core.errors import TrainingError
+from lightir_core.learning.recipe import FINISH, PROXY, Recipe
+
+
+@pytest.mark.parametrize("name", ["steps", "batch", "patch_px"])
+@pytest.mark.parametrize("value", [0, -3])
+def test_counts_are_at_least_one(name, value):
+    with pytest.raises(TrainingError, match=f"recipe 'x': {name}={value}; use >= 1"):
+        Recipe(**{"name": "x", "steps": 5, name: value})
+
+
+@pytest.mark.parametrize("name", ["lr", "matrix_lr", "clip_norm"])
+@pytest.mark.parametrize("value", [0.0, -1e-3, float("nan")])
+def test_rates_are_positive(name, value):
+    with pytest.raises(TrainingError, match=f"recipe 'x': {name}={value}; use > 0"):
+        Recipe(**{"name": "x", "steps": 5, name: value})
+
+
+@pytest.mark.parametrize("name", ["warmup", "final_lr", "ema"])
+@pytest.mark.parametrize("value", [-0.1, 1.0, 2.0, float("nan")])
+def test_shares_are_below_one(name, value):
+    with pytest.raises(
+        TrainingError, match=rf"recipe 'x': {name}={value}; use a share in \[0, 1\)"
+    ):
+        Recipe(**{"name": "x", "steps": 5, name: value})
+
+
+def test_lasting_changes_the_steps_alone():
+    longer = PROXY.lasting(1234)
+    assert longer == dataclasses.replace(PROXY, steps=1234)
+    assert PROXY.steps != 1234
+    with pytest.raises(TrainingError, match="recipe 'proxy': steps=0; use >= 1"):
+        PROXY.lasting(0)
+
+
+def test_training_on_is_gentler_than_the_start():
+    assert FINISH.matrix_lr < PROXY.matrix_lr
+    assert FINISH.patch_px == PROXY.patch_px  # one check of the images' sizes serves both
