@@ -12,12 +12,13 @@ like) live in this file and nowhere else.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
 from dataclasses import fields, replace
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -32,8 +33,25 @@ Side = tuple[Annotated[int, Field(ge=2, le=256)], Annotated[int, Field(ge=2, le=
 Shift = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
+Settings = TypeVar("Settings")
 
 
+def _explained(settings: type[Settings]) -> type[Settings]:
+    """The class, whose constructor raises ArchitectureError where pydantic raises its own error."""
+    construct = settings.__init__
+
+    @functools.wraps(construct)
+    def __init__(self: Settings, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401, N807
+        try:
+            construct(self, *args, **kwargs)
+        except ValidationError as error:
+            raise ArchitectureError(explain(error)) from None
+
+    settings.__init__ = __init__
+    return settings
+
+
+@_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Projection:
     """A linear map of channels in `groups` diagonal blocks, plus identity if `residual`.
@@ -46,6 +64,7 @@ class Projection:
     bias: bool = True
 
 
+@_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class TablePosition:
     """A learned table of relative positions, one column per head (Swin Transformer)."""
@@ -53,6 +72,7 @@ class TablePosition:
     kind: Literal["table"] = "table"
 
 
+@_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class ExponentialPosition:
     """ES-RPB: an MLP over exponentially mapped offsets (GRFormer); `hidden` is its width M."""
@@ -64,6 +84,7 @@ class ExponentialPosition:
 Position = TablePosition | ExponentialPosition
 
 
+@_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class ChannelBranch:
     """Channel-wise attention over the same q, k, v (Compacter's CASA).
@@ -75,6 +96,7 @@ class ChannelBranch:
     interaction: bool = True
 
 
+@_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class WindowAttention:
     """Attention inside (shifted) windows; the switches cover SwinIR, GRFormer, DRT and Compacter.
@@ -100,6 +122,7 @@ class WindowAttention:
         object.__setattr__(self, "shift_size", _settled_shift(self.shift_size, self.window_size))
 
 
+@_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class CascadeAttention:
     """GSWA (AgileIR): one head per channel group, each fed with the output of the one before it.
@@ -120,6 +143,7 @@ class CascadeAttention:
         object.__setattr__(self, "shift_size", _settled_shift(self.shift_size, self.window_size))
 
 
+@_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class ResidualConvolution:
     """EDSR's residual block: convolution, ReLU, convolution. `hidden_dim=None` means the width."""
@@ -132,6 +156,7 @@ class ResidualConvolution:
 Mixer = WindowAttention | CascadeAttention | ResidualConvolution
 
 
+@_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Mlp:
     """Linear, GELU, Linear."""
@@ -140,6 +165,7 @@ class Mlp:
     hidden_dim: Count
 
 
+@_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class DepthwiseMlp:
     """GRFormer's feed-forward: an MLP with two depth-wise convolutions as a residual inside."""
@@ -148,6 +174,7 @@ class DepthwiseMlp:
     hidden_dim: Count
 
 
+@_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Dsgm:
     """Compacter's dual selective gating module; `reading` settles what its figure leaves open."""
@@ -160,6 +187,7 @@ class Dsgm:
 FeedForward = Mlp | DepthwiseMlp | Dsgm
 
 
+@_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Block:
     """One residual mixer and one residual feed-forward; `norm` is where LayerNorm stands."""
@@ -169,6 +197,7 @@ class Block:
     norm: Literal["pre", "post", "none"] = "pre"
 
 
+@_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class CrossLayer:
     """Cross-layer attention after a stage (ACLA): `keys` K per reference, `references` L.
@@ -183,6 +212,7 @@ class CrossLayer:
     depthwise_tail: bool = False
 
 
+@_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Stage:
     """Blocks applied in order, `recursions` times, then a closing convolution and a skip.
@@ -238,6 +268,7 @@ class Stage:
         return self._hash
 
 
+@_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Stem:
     """First layer: a 3x3 convolution, or with `kernel_size == patch_size` a patch embedding (DRT).
@@ -250,6 +281,7 @@ class Stem:
     norm: bool = False
 
 
+@_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Body:
     """What closes the trunk: LayerNorm, 3x3 convolution, the stem's output added."""
@@ -259,6 +291,7 @@ class Body:
     skip: bool = True
 
 
+@_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Tail:
     """From features to the image.
@@ -274,6 +307,7 @@ class Tail:
     skip: Literal["none", "interpolated"] = "none"
 
 
+@_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Architecture:
     """A network, described. Equal architectures build equal modules.
@@ -360,9 +394,12 @@ def from_json(text: str) -> Architecture:
 
 def explain(error: ValidationError) -> str:
     """What is wrong with an impossible architecture: the first problem, with its place."""
-    first = error.errors()[0]
+    unknown = ("unexpected_keyword_argument", "extra_forbidden")
+    problems = error.errors()
+    # a misspelt key is also a missing one; the spelling is what helps
+    first = next((problem for problem in problems if problem["type"] in unknown), problems[0])
     place = ".".join(str(part) for part in first["loc"]) or "architecture"
-    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+    if first["type"] in unknown:
         key = str(first["loc"][-1])
         return f"{place}: unknown key {key!r}{nearest(key, _KNOWN_KEYS)}"
     if "ctx" in first and isinstance(first["ctx"].get("error"), Exception):
