@@ -109,7 +109,7 @@ class CascadeAttention(nn.Module):
             return _attend_group(head, group, bias, self.mask, grid)
         # Weights that are lent for this call only (`torch.func.functional_call`) are gone when the
         # gradient is computed: keep the very tensors.
-        weights = dict(head.named_parameters())
+        weights: dict[str, Tensor] = dict(head.named_parameters())
         return checkpoint(
             _attend_group,
             lambda x: functional_call(head, weights, x),
