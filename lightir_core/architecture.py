@@ -487,16 +487,21 @@ def _check_window_attention(mixer: WindowAttention, width: int, place: str) -> N
         raise ArchitectureError(f"{place}.output: a residual needs values {width} wide")
     _check_groups(mixer.output, inner["values"], width, f"{place}.output")
     if mixer.channel is not None:
-        if key_dim != value_dim:
-            raise ArchitectureError(
-                f"{place}: the channel branch needs key_dim == value_dim, "
-                f"got {key_dim} and {value_dim}"
-            )
-        if inner["keys"] % mixer.channel.num_heads:
-            heads = mixer.channel.num_heads
-            raise ArchitectureError(
-                _indivisible(place, "channel.num_heads", heads, "inner width", inner["keys"])
-            )
+        _check_channel(mixer.channel, mixer.num_heads, key_dim, value_dim, place)
+
+
+def _check_channel(
+    channel: ChannelBranch, num_heads: int, key_dim: int, value_dim: int, place: str
+) -> None:
+    if key_dim != value_dim:
+        raise ArchitectureError(
+            f"{place}: the channel branch needs key_dim == value_dim, got {key_dim} and {value_dim}"
+        )
+    inner = num_heads * key_dim
+    if inner % channel.num_heads:
+        raise ArchitectureError(
+            _indivisible(place, "channel.num_heads", channel.num_heads, "inner width", inner)
+        )
 
 
 def _check_groups(projection: Projection, inputs: int, outputs: int, place: str) -> None:
@@ -513,14 +518,8 @@ def _indivisible(place: str, name: str, value: int, whole_name: str, whole: int)
 
 
 def _check_skeleton(architecture: Architecture) -> None:
-    stem, tail = architecture.stem, architecture.tail
-    if stem.patch_size > 1 and stem.kernel_size != stem.patch_size:
-        raise ArchitectureError(
-            f"stem: patch_size={stem.patch_size} needs kernel_size={stem.patch_size}, "
-            f"got {stem.kernel_size}"
-        )
-    if stem.patch_size == 1 and stem.kernel_size not in (1, 3):
-        raise ArchitectureError(f"stem: kernel_size={stem.kernel_size} needs an equal patch_size")
+    _check_stem(architecture.stem)
+    tail = architecture.tail
     if tail.upsampler == "staged" and architecture.scale not in (1, 2, 3, 4, 8):
         raise ArchitectureError(
             f"tail: a staged upsampler knows scales 1, 2, 3, 4, 8, not {architecture.scale}"
@@ -537,6 +536,16 @@ def _check_skeleton(architecture: Architecture) -> None:
             f"{channels[0]} and {channels[1]}; use normalisation='none'"
         )
     _check_sharing(architecture)
+
+
+def _check_stem(stem: Stem) -> None:
+    if stem.patch_size > 1 and stem.kernel_size != stem.patch_size:
+        raise ArchitectureError(
+            f"stem: patch_size={stem.patch_size} needs kernel_size={stem.patch_size}, "
+            f"got {stem.kernel_size}"
+        )
+    if stem.patch_size == 1 and stem.kernel_size not in (1, 3):
+        raise ArchitectureError(f"stem: kernel_size={stem.kernel_size} needs an equal patch_size")
 
 
 def _check_sharing(architecture: Architecture) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lightir_core import presets
+from lightir_core import designs
 from lightir_core.architecture import Architecture, Tail
 from lightir_core.errors import CheckpointError
 
@@ -27,7 +27,7 @@ GRFORMER_WINDOW = (8, 32)  # nor, as a rule, does GRFormer's window
 
 def swinir(config: Config) -> Architecture:
     """SwinIR with the light upsampler, or with none (denoising, JPEG)."""
-    architecture = presets.swinir(
+    architecture = designs.swinir(
         config["embed_dim"],
         config["depths"],
         config["num_heads"],
@@ -40,7 +40,7 @@ def swinir(config: Config) -> Architecture:
 
 def agileir(config: Config) -> Architecture:
     """AgileIR; `key_dims` holds a width per stage."""
-    architecture = presets.agileir(
+    architecture = designs.agileir(
         config["embed_dim"],
         config["depths"],
         config["num_heads"],
@@ -55,7 +55,7 @@ def agileir(config: Config) -> Architecture:
 def grformer(config: Config) -> Architecture:
     """GRFormer; `window_size` is (height, width)."""
     height, width = config["window_size"]
-    architecture = presets.grformer(
+    architecture = designs.grformer(
         config["embed_dim"],
         config["depths"],
         config["num_heads"],
@@ -68,7 +68,7 @@ def grformer(config: Config) -> Architecture:
 
 def drt(config: Config) -> Architecture:
     """DRT; `recursions_L` are passes and `num_rtb_N` stages."""
-    return presets.drt(
+    return designs.drt(
         config["dim"],
         config["num_rtb_N"],
         config["recursions_L"],
@@ -81,7 +81,7 @@ def drt(config: Config) -> Architecture:
 
 def edsr_cla(config: Config) -> Architecture:
     """EDSR with cross-layer attention after each stage; `selection` makes it adaptive."""
-    return presets.edsr(
+    return designs.edsr(
         config["feats"],
         (config["blocks_per_stage"],) * config["stages"],
         config["scale"],

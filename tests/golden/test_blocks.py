@@ -9,7 +9,7 @@ from lightir_core import published_layouts as layouts
 from lightir_core.blocks.cascade_attention import CascadeAttention
 from lightir_core.blocks.cross_layer import CrossLayerAttention, set_temperature
 from lightir_core.blocks.window_attention import WindowAttention
-from lightir_core.presets import drt, grformer
+from lightir_core.designs import drt, grformer
 from lightir_core.stage import build_block, build_stage
 
 
