@@ -88,15 +88,23 @@ class Feasible:
         """Make sure that something fits.
 
         Raises:
-            BudgetError: nothing does; the smallest reachable cost is told.
+            BudgetError: nothing does, then the smallest reachable cost is told; or the budget
+                limits what the price of a candidate does not say.
         """
+        some = self.candidate(self.space.sample(random.Random(0)))
+        for axis, _ in self.budget.limits:
+            if getattr(some.cost, AXES[axis].field) is None:
+                raise BudgetError(
+                    f"budget {self.budget.text!r}: candidates are not priced in {axis}; limit "
+                    f"params or macs"
+                )
         smallest = self.smallest()
         excess = self.budget.excess(smallest.cost)
         if excess is None:
             return
-        reach = ", ".join(
-            f"{axis} {AXES[axis].format(getattr(smallest.cost, AXES[axis].field))}"
-            for axis, _ in self.budget.limits
+        # in all digits, as a budget is written: rounded down it could not be met either
+        reach = ",".join(
+            f"{axis}={getattr(smallest.cost, AXES[axis].field):_}" for axis, _ in self.budget.limits
         )
         raise BudgetError(
             f"budget {self.budget.text!r} cannot be met in space {self.space.name!r}: the "

@@ -1,0 +1,82 @@
+"""A space small enough to be known whole, and what a search of it needs."""
+
+import pytest
+
+from budgets.budget import Budget
+from budgets.units import Size
+from results.objectives import Objective
+from search.feasible import Feasible
+from search.strategies import Setting
+from spaces import SPACES, Dimension, Frame, Space, When
+
+FRAME = Frame(scale=2)
+SIZE = Size(64, 64)
+
+FEW = Space(
+    name="few",
+    network=(Dimension("width", (8, 16)), Dimension("stages", (1, 2))),
+    stage=(
+        Dimension("mixer", ("window", "convolution")),
+        Dimension("heads", (2, 4), (When("mixer", ("window",)),)),
+        Dimension("window", ("4x4",)),
+        Dimension("blocks", (1, 2)),
+    ),
+)
+"""84 networks: width 2 x (6 + 36)."""
+
+SMALL = SPACES["small"].restrict(
+    {"width": (24, 32), "heads": (2,), "window": ("4x4", "8x8"), "ratio": (1.0, 2.0)}
+)
+"""Too large to try everything, with few enough blocks to be priced at once."""
+
+PSNR = Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y")
+MACS = Objective(name="macs", direction="minimise", unit="MACs", label="MACs")
+PARAMS = Objective(name="params", direction="minimise", unit="parameters", label="Parameters")
+
+
+@pytest.fixture(scope="session")
+def feasible():
+    """(space or its name, budget) -> what fits."""
+
+    def fitting(space="few", budget="1M"):
+        space = {**SPACES, "few": FEW, "small": SMALL}[space] if isinstance(space, str) else space
+        return Feasible(space, FRAME, Budget.parse(budget), SIZE)
+
+    return fitting
+
+
+@pytest.fixture(scope="session")
+def setting(feasible):
+    def settled(space="small", budget="60k", objectives=(PSNR, MACS), generation=4, seed=0):
+        return Setting(feasible(space, budget), objectives, generation, seed)
+
+    return settled
+
+
+@pytest.fixture(scope="session")
+def few_candidates(feasible):
+    """Every point of `few` with its architecture and cost."""
+    everything = feasible()
+
+    def points(space):
+        import itertools
+
+        for width, stages in itertools.product((8, 16), (1, 2)):
+            per_stage = [
+                {"mixer": mixer, **heads, "window": "4x4", "blocks": blocks}
+                for mixer, all_heads in (
+                    ("window", ({"heads": 2}, {"heads": 4})),
+                    ("convolution", ({},)),
+                )
+                for heads in all_heads
+                for blocks in (1, 2)
+            ]
+            for chosen in itertools.product(per_stage, repeat=stages):
+                point = {"width": width, "stages": stages}
+                for number, stage in enumerate(chosen, start=1):
+                    point |= {f"stage{number}.{name}": value for name, value in stage.items()}
+                yield point
+
+    found = [everything.candidate(point) for point in points(FEW)]
+    assert len(found) == FEW.size == 84
+    return found

@@ -1,0 +1,164 @@
+"""Nothing over budget, nothing twice, and the truth about what cannot be."""
+
+import random
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from budgets.price import price
+from lightir_core.errors import BudgetError, SearchError
+from spaces import SPACES
+
+seeds = st.integers(0, 2**32)
+
+# axis -> a limit that about half of a space keeps
+BUDGETS = ("60k", "macs=30M", "params=60k,macs=100M", "params=100k,macs=30M")
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("space", ["few", "small"])
+@settings(max_examples=8)
+@given(seed=seeds)
+def test_near_is_never_over_budget(feasible, space, budget, seed):
+    fitting = feasible(space, budget)
+    candidate = fitting.near({}, random.Random(seed))
+    assert fitting.budget.allows(candidate.cost)
+    assert candidate.cost == price(candidate.architecture, fitting.size)
+    assert candidate.architecture == fitting.space.decode(candidate.choices, fitting.frame)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("space", SPACES)
+def test_near_is_never_over_budget_in_any_space(feasible, space):
+    fitting = feasible(space, "params=90k,macs=120M")
+    rng = random.Random(0)
+    taken = set()
+    for _ in range(10):
+        candidate = fitting.near({}, rng, taken)
+        assert fitting.budget.allows(candidate.cost)
+        assert candidate.architecture.id not in taken
+        taken.add(candidate.architecture.id)
+
+
+def test_everything_that_fits_is_found_once_and_then_no_more(feasible, few_candidates):
+    limit = sorted(c.cost.params for c in few_candidates)[len(few_candidates) // 2]
+    fitting = feasible("few", f"{limit}")
+    there = {c.architecture.id for c in few_candidates if c.cost.params <= limit}
+    rng, taken = random.Random(0), set()
+    for _ in there:
+        candidate = fitting.near({}, rng, taken)
+        assert candidate.architecture.id not in taken
+        taken.add(candidate.architecture.id)
+    assert taken == there
+    with pytest.raises(
+        SearchError, match=f"no new architecture within budget {limit} .* space 'few' has about run"
+    ):
+        fitting.near({}, rng, taken)
+
+
+@given(seed=seeds)
+def test_a_wish_that_fits_is_fulfilled(feasible, few_candidates, seed):
+    rng = random.Random(seed)
+    wish = rng.choice(few_candidates)
+    assert feasible().near(wish.choices, rng) == wish
+
+
+@given(seed=seeds)
+def test_a_wish_that_does_not_fit_is_bent(feasible, few_candidates, seed):
+    rng = random.Random(seed)
+    limit = sorted(c.cost.macs for c in few_candidates)[20]
+    wish = rng.choice([c for c in few_candidates if c.cost.macs > limit])
+    found = feasible("few", f"macs={limit}").near(wish.choices, rng)
+    assert found.cost.macs <= limit
+
+
+def test_a_taken_wish_becomes_a_neighbour(feasible, few_candidates):
+    [wish] = [c for c in few_candidates if c.choices == {
+        "width": 16, "stages": 1, "stage1.mixer": "window", "stage1.heads": 2,
+        "stage1.window": "4x4", "stage1.blocks": 1,
+    }]  # fmt: skip
+    found = feasible().near(wish.choices, random.Random(3), {wish.architecture.id})
+    assert found.architecture != wish.architecture
+    names = {*found.choices, *wish.choices}
+    changed = [n for n in names if found.choices.get(n) != wish.choices.get(n)]
+    # one change, with what hangs on it: a second stage brings its choices along
+    assert len([n for n in changed if not n.startswith("stage2")]) == 1 or changed == [
+        "stage1.mixer", "stage1.heads",
+    ]  # fmt: skip
+
+
+def test_equal_seeds_go_equal_ways(feasible):
+    fitting = feasible("small", "50k")
+    first, second = (fitting.near({}, random.Random(5)) for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("budget", ["params=1", "macs=1", "params=1,macs=1T", "params=1M,macs=1"])
+def test_the_smallest_is_the_smallest(feasible, few_candidates, budget):
+    fitting = feasible("few", budget)
+    least = min(fitting.overrun(c.cost) for c in few_candidates)
+    assert fitting.overrun(fitting.smallest().cost) == least
+
+
+@pytest.mark.parametrize("axis", ["params", "macs"])
+@pytest.mark.parametrize("space", ["small", pytest.param("default", marks=pytest.mark.slow)])
+def test_nothing_sampled_is_smaller_than_the_smallest(feasible, space, axis):
+    fitting = feasible(space, f"{axis}=1")
+    least = getattr(fitting.smallest().cost, axis)
+    rng = random.Random(0)
+    sampled = (fitting.candidate(fitting.space.sample(rng)) for _ in range(150))
+    assert least <= min(getattr(c.cost, axis) for c in sampled)
+
+
+def test_overrun_is_the_worst_share(feasible, few_candidates):
+    cost = few_candidates[0].cost
+    fitting = feasible("few", f"params={cost.params * 2},macs={cost.macs}")
+    assert fitting.overrun(cost) == 1
+    fitting = feasible("few", f"params={cost.params},macs={cost.macs * 4}")
+    assert fitting.overrun(cost) == 1
+
+
+def test_a_possible_budget_passes(feasible, few_candidates):
+    least = min(c.cost.params for c in few_candidates)
+    feasible("few", f"{least}").check()
+
+
+@pytest.mark.parametrize("axis", ["params", "macs"])
+def test_an_impossible_budget_names_the_smallest_cost(feasible, few_candidates, axis):
+    least = min(getattr(c.cost, axis) for c in few_candidates)
+    fitting = feasible("few", f"{axis}={least - 1}")
+    with pytest.raises(BudgetError) as caught:
+        fitting.check()
+    message = str(caught.value)
+    assert re.match(
+        rf"budget '{axis}={least - 1}' cannot be met in space 'few': the smallest network it holds "
+        rf"costs {axis}=\S+ \(at 64x64\); raise the budget or widen the space$",
+        message,
+    )
+    [told] = re.findall(rf"costs ({axis}=\S+) ", message)
+    feasible("few", told).check()  # the advice can be followed
+
+
+@pytest.mark.parametrize("axis", ["params", "macs"])
+def test_the_smallest_cost_is_told_so_that_it_can_be_asked_for(feasible, axis):
+    """In four digits, rounded down, it would be a budget that cannot be met."""
+    with pytest.raises(BudgetError) as caught:
+        feasible("small", f"{axis}=10").check()
+    [told] = re.findall(rf"costs ({axis}=\S+) ", str(caught.value))
+    feasible("small", told).check()
+
+
+def test_budgets_that_only_together_are_impossible(feasible, few_candidates):
+    params = min(c.cost.params for c in few_candidates)
+    macs = min(c.cost.macs for c in few_candidates)
+    fitting = feasible("few", f"params={10 * params},macs={macs // 2}")
+    with pytest.raises(BudgetError, match=r"costs params=[\d_]+,macs=[\d_]+ \(at 64x64\)"):
+        fitting.check()
+
+
+@pytest.mark.parametrize("budget", ["memory=2GiB", "latency=40ms", "400k,latency=40ms"])
+def test_axes_that_the_search_cannot_price_are_refused(feasible, budget):
+    with pytest.raises(BudgetError, match=r"candidates are not priced in (memory|latency); limit"):
+        feasible("few", budget).check()
