@@ -23,10 +23,10 @@ import lightir_core
 
 Numbers = tuple[int, ...]
 
-_PRICED = (
-    *("architecture.py", "blocks/*.py", "stage.py", "network.py"),
-    *("trace.py", "parts.py", "measure.py", "profile.py"),
-)
+_PRICED = {
+    lightir_core: ("architecture.py", "blocks/*.py", "stage.py", "network.py"),
+    budgets: ("*.py",),
+}
 
 
 class CostCache:
@@ -74,9 +74,9 @@ def fingerprint() -> str:
 
 
 def _sources() -> Iterable[Path]:
-    for package in (lightir_core, budgets):
+    for package, patterns in _PRICED.items():
         folder = Path(package.__path__[0])
-        for pattern in _PRICED:
+        for pattern in patterns:
             yield from sorted(folder.glob(pattern))
 
 
