@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import torch
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -15,6 +16,8 @@ from pydantic.dataclasses import dataclass
 
 from lightir_core.errors import SearchError, nearest
 from results.run import read_config
+
+Entry = TypeVar("Entry")
 
 LIBRARIES = ("lightir", "torch", "optuna", "torch-pruning", "numpy", "einops")
 
@@ -26,7 +29,8 @@ class SearchConfig:
     Attributes:
         task: a key of `lightir_core.data.tasks.TASKS`, possibly with parameters.
         budget: hard limits, as `budgets.Budget.parse` reads them.
-        space: a key of `spaces.SPACES`.
+        space: a key of `spaces.SPACES`, or the path of a user's own (see `spaces.user`).
+        only: cuts dimensions of the space down, each entry like "window=8x8,4x16".
         strategy: a key of `search.strategies.STRATEGIES`.
         objectives: keys of `search.objectives.OBJECTIVES`.
         trials: candidates to train.
@@ -47,6 +51,7 @@ class SearchConfig:
     task: str = "sr-x2"
     budget: str = "400k"
     space: str = "default"
+    only: tuple[str, ...] = ()
     strategy: str = "nsga2"
     objectives: tuple[str, ...] = ("psnr", "macs")
     trials: Annotated[int, Field(ge=1)] = 24
@@ -137,3 +142,16 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[library] = "not installed as a package"
     return found
+
+
+def known(what: str, name: str, table: Mapping[str, Entry]) -> Entry:
+    """The entry of a table called `name`.
+
+    Raises:
+        SearchError: there is none; the nearest is named.
+    """
+    if name not in table:
+        raise SearchError(
+            f"{what} {name!r} is not known{nearest(name, table)}; use one of {', '.join(table)}"
+        )
+    return table[name]

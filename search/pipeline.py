@@ -27,10 +27,10 @@ from results.models import ModelResult, load_results
 from results.objectives import minimised, values_of
 from results.pareto import pareto_front
 from results.report import build_report
-from results.run import RunFolder, write_config
+from results.run import RunFolder, read_config, write_config
 from results.study import Record, Trial
 from search.compress.prune import Pruned, prune, smallest
-from search.config import SearchConfig, describe, load_config
+from search.config import SearchConfig, describe, known, load_config
 from search.engines.local import LocalEngine
 from search.evaluators.images import describe_images, open_images
 from search.evaluators.job import Job, Outcome, Source
@@ -42,7 +42,15 @@ from search.loop import Engine, Limits, search
 from search.objectives import objectives
 from search.seeds import derive
 from search.strategies import STRATEGIES, Setting
-from spaces import SPACES, Frame
+from spaces import (
+    SPACES,
+    Frame,
+    Space,
+    parse_only,
+    read_space,
+    space_from_plain,
+    space_to_plain,
+)
 
 SEARCH_SHARE = 0.55
 """Share of the time limit for the search; the rest is for training on, pruning and the report."""
@@ -70,7 +78,7 @@ def run(config: SearchConfig, folder: Path, listener: Listener, command: Sequenc
             f"{folder} exists already; choose another --out, or continue it with "
             f"`python -m search resume {shlex.quote(str(folder))}`"
         )
-    plan = _plan(config, folder)
+    plan = _plan(config, folder, find_space(config.space, config.only))
     plan.feasible.check()
     facts = _facts(plan, command, listener)
     with Record.create(
@@ -86,7 +94,9 @@ def resume(folder: Path, listener: Listener) -> Path:
     Raises:
         LightIRError: not a run folder, a damaged one, or one that is in use.
     """
-    plan = _plan(load_config(folder), folder)
+    # the space of then, not what its name may mean today
+    space = space_from_plain(read_config(folder).get("space"))
+    plan = _plan(load_config(folder), folder, space)
     with Record.open(folder, write=True) as record:
         return _conduct(plan, record, listener)
 
@@ -103,17 +113,24 @@ def _conduct(plan: Plan, record: Record, listener: Listener) -> Path:
     return build_report(plan.folder.path)
 
 
-def _plan(config: SearchConfig, folder: Path) -> Plan:
+def find_space(name: str, only: Sequence[str] = ()) -> Space:
+    """The space called `name`, or in the file of that name, cut down to what `only` says.
+
+    Raises:
+        SpaceError: no such space, or one that `only` does not fit.
+        SearchError: neither a known name nor a file.
+    """
+    space = read_space(Path(name)) if Path(name).is_file() else known("space", name, SPACES)
+    return space.restrict(parse_only(only, space))
+
+
+def _plan(config: SearchConfig, folder: Path, space: Space) -> Plan:
     task = parse_task(config.task)
     frame = Frame(task.scale, task.in_channels, task.out_channels)
     size = parse_size(config.at) if config.at else reference_size(task)
-    if config.space not in SPACES:
-        raise SearchError(f"space {config.space!r} is not known; use one of {', '.join(SPACES)}")
-    if config.strategy not in STRATEGIES:
-        known = ", ".join(STRATEGIES)
-        raise SearchError(f"strategy {config.strategy!r} is not known; use one of {known}")
+    known("strategy", config.strategy, STRATEGIES)
     _ = config.torch_device  # raises early if it is not there
-    feasible = Feasible(SPACES[config.space], frame, Budget.parse(config.budget), size)
+    feasible = Feasible(space, frame, Budget.parse(config.budget), size)
     source = Source(task=config.task, data=config.data, val=config.val)
     return Plan(config, RunFolder(folder), task, feasible, source)
 
@@ -134,7 +151,8 @@ def _facts(plan: Plan, command: Sequence[str], listener: Listener) -> dict[str, 
         "objectives": [kind.to_plain() for kind in kinds],
         "baseline": score_baseline(plan.source),
         "data": describe_images(plan.source),
-        "space_size": plan.feasible.space.size,
+        "space": space_to_plain(plan.feasible.space),
+        "space_size": str(plan.feasible.space.size),
         "size": str(plan.feasible.size),
     }
 

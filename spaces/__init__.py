@@ -4,8 +4,21 @@ from spaces.decode import Frame, Value
 from spaces.default import DEFAULT, SMALL
 from spaces.papers import ACLA, AGILEIR, COMPACTER, DRT, GRFORMER
 from spaces.space import Choices, Dimension, Space, When
+from spaces.user import parse_only, read_space, space_from_plain, space_to_plain
 
-__all__ = ["SPACES", "Choices", "Dimension", "Frame", "Space", "Value", "When"]
+__all__ = [
+    "SPACES",
+    "Choices",
+    "Dimension",
+    "Frame",
+    "Space",
+    "Value",
+    "When",
+    "parse_only",
+    "read_space",
+    "space_from_plain",
+    "space_to_plain",
+]
 
 SPACES: dict[str, Space] = {
     space.name: space for space in (DEFAULT, SMALL, ACLA, AGILEIR, GRFORMER, DRT, COMPACTER)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from scipy.stats import kendalltau
 
@@ -121,7 +122,8 @@ def rankings(scores: Sequence[tuple[Candidate, int, float]]) -> list[Ranking]:
 
 
 def _tau(first: Sequence[float], second: Sequence[float]) -> float:
-    return float(kendalltau(first, second)[0])
+    found: Any = kendalltau(first, second)  # its type hides the fields
+    return float(found.statistic)
 
 
 def _file(folder: Path, candidate: Candidate, steps: int) -> Path:

@@ -14,12 +14,11 @@ from budgets.budget import Budget
 from budgets.units import format_count
 from lightir_core.data.tasks import parse_task
 from search.bench import rank as ranking
-from search.cli.options import lookup
 from search.config import SearchConfig
 from search.evaluators.job import Source
 from search.feasible import Feasible
-from search.pipeline import reference_size
-from spaces import SPACES, Frame
+from search.pipeline import find_space, reference_size
+from spaces import Frame
 
 bench = typer.Typer(help="Measure the program itself.", no_args_is_help=True)
 DEFAULT = SearchConfig()
@@ -47,7 +46,7 @@ def rank(
     """
     kind = parse_task(task)
     feasible = Feasible(
-        lookup("space", space, SPACES),
+        find_space(space),
         Frame(kind.scale, kind.in_channels, kind.out_channels),
         Budget.parse(budget),
         reference_size(kind),

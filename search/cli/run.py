@@ -48,6 +48,12 @@ def run(
     ] = DEFAULT.prune,
     time: Annotated[str, typer.Option(help="Time limit such as 10min or 2h; 0 is none.")] = "10min",
     space: Annotated[str, typer.Option(help="Search space; see `spaces`.")] = DEFAULT.space,
+    fix: Annotated[
+        list[str] | None, typer.Option(help="Fix a dimension: width=48; repeatable.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Cut a dimension down: window=8x8,4x16; repeatable.")
+    ] = None,
     strategy: Annotated[str, typer.Option(help="nsga2, nsga3, tpe or random.")] = DEFAULT.strategy,
     goals: Annotated[
         str, typer.Option("--objectives", help="psnr, macs, params, joined by commas.")
@@ -77,7 +83,8 @@ def run(
             "finalists": finalists,
             "prune": prune,
             "time_s": parse_duration(time),
-            "space": space,
+            "space": space if not Path(space).is_file() else str(Path(space).resolve()),
+            "only": (*(fix or ()), *(only or ())),
             "strategy": strategy,
             "objectives": tuple(part.strip() for part in goals.split(",")),
             "at": at,

@@ -8,12 +8,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lightir_core.errors import SpaceError, nearest
+from search.pipeline import find_space
 from spaces import SPACES, Dimension, Space
 
 
 def spaces(
-    name: Annotated[str | None, typer.Argument(help="A space to show in full.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A space to show in full, or a file of one.")
+    ] = None,
 ) -> None:
     """List the search spaces, or show the dimensions of one.
 
@@ -23,11 +25,7 @@ def spaces(
     if name is None:
         console.print(_overview())
         return
-    if name not in SPACES:
-        raise SpaceError(
-            f"space {name!r} is not known{nearest(name, SPACES)}; known: {', '.join(SPACES)}"
-        )
-    space = SPACES[name]
+    space = find_space(name)
     console.print(f"{space.name}: {space.summary}\n{_size(space)} points\n", highlight=False)
     console.print(_dimensions(space))
 
