@@ -47,17 +47,29 @@ def search(
         if time.monotonic() > limits.deadline and first >= len(record.trials()):
             listener.note(f"time is up after {first} trials")
             return
-        try:
-            candidates = {number: strategy.propose(number) for number in numbers}
-        except SearchError as error:
-            listener.note(f"the search ends early: {error}")
-            return
+        candidates = _propose(strategy, numbers, listener)
         _check_replay(candidates, record.trials())
         _evaluate(candidates, record, engine, make_job, limits, listener)
-        for number in numbers:
+        for number in candidates:
             trial = record.trials()[number]
             values = values_of(record.objectives, trial.scores, trial.cost)
             strategy.observe(number, values if trial.state == "finished" else None)
+        if len(candidates) < len(numbers):
+            return
+
+
+def _propose(
+    strategy: Strategy, numbers: Sequence[int], listener: Listener
+) -> dict[int, Candidate]:
+    """A candidate for each number; fewer, with a note, when the space runs out."""
+    candidates: dict[int, Candidate] = {}
+    for number in numbers:
+        try:
+            candidates[number] = strategy.propose(number)
+        except SearchError as error:
+            listener.note(f"the search ends early: {error}")
+            break
+    return candidates
 
 
 def _evaluate(

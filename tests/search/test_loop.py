@@ -1,0 +1,277 @@
+"""The search is the same for any number of workers, any order of results, and after any kill."""
+
+import math
+import random
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from lightir_core.errors import SearchError
+from lightir_core.learning.recipe import PROXY
+from results.study import Record
+from search.evaluators.job import Job, Outcome, Source
+from search.listener import Silent
+from search.loop import Limits, costs, search
+from search.seeds import derive
+from search.strategies import STRATEGIES
+
+FOREVER = float("inf")
+TRIALS = 14
+
+
+def score_by_size(job):
+    """Scores without a training: the smaller the better, and some noise from the job's seed."""
+    noise = random.Random(job.seed).random() / 10
+    blocks = sum(len(stage.blocks) for stage in job.architecture.stages)
+    value = 30 - job.architecture.width / 10 + blocks + noise
+    return Outcome(number=job.number, scores={"psnr_y": value}, curve=((1, value),), seconds=0.1)
+
+
+def score_or_fail(job):
+    if job.number % 5 == 2:
+        return Outcome(number=job.number, reason="training failed: the loss became nan at step 3")
+    if job.number % 5 == 4:
+        return replace(score_by_size(job), scores={"psnr_y": math.nan})
+    return score_by_size(job)
+
+
+@dataclass
+class InProcess:
+    """An engine in this process: `workers` jobs under way at a time, ending in random order."""
+
+    work: object = score_by_size
+    workers: int = 1
+    seed: int = 0
+    dies_after: int | None = None
+    """Results until a kill, as Ctrl-C or the end of the process would come."""
+
+    def __post_init__(self):
+        self.taken = []
+
+    def run(self, jobs):
+        rng = random.Random(self.seed)
+        queue, running = iter(jobs), []
+        while True:
+            while len(running) < self.workers and (job := next(queue, None)) is not None:
+                running.append(job)
+                self.taken.append(job.number)
+            if not running:
+                return
+            if self.dies_after == 0:
+                raise KeyboardInterrupt
+            if self.dies_after is not None:
+                self.dies_after -= 1
+            job = running.pop(rng.randrange(len(running)))
+            yield job, self.work(job)
+
+
+class Listening(Silent):
+    def __init__(self):
+        self.notes, self.trials = [], []
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def trial(self, trial):
+        self.trials.append(trial)
+
+
+def job_for(number, candidate):
+    return Job(
+        number=number,
+        architecture=candidate.architecture,
+        recipe=PROXY,
+        source=Source(task="sr-x2"),
+        seed=derive(0, "train", number),
+        device="cpu",
+        weights=Path("nowhere"),
+    )
+
+
+@pytest.fixture
+def searched(tmp_path, setting):
+    """Search, in a folder that is made at the first call with its name; the trials."""
+
+    def go(folder="run", *, strategy="nsga2", trials=TRIALS, deadline=FOREVER, listener=None,
+           engine=None, **more):  # fmt: skip
+        set_up = setting(**more)
+        path = tmp_path / folder
+        dimensions = set_up.feasible.space.distributions()
+        there = (path / "study.journal").exists()
+        opened = (
+            Record.open(path, write=True)
+            if there
+            else Record.create(path, set_up.objectives, dimensions)
+        )
+        with opened as record:
+            search(
+                STRATEGIES[strategy](set_up),
+                record,
+                engine or InProcess(),
+                job_for,
+                Limits(trials, set_up.generation, deadline),
+                listener or Silent(),
+            )
+            return record.trials()
+
+    return go
+
+
+def outline(trials):
+    return [
+        (t.number, t.state, t.architecture.id, dict(t.choices), dict(t.scores), t.curve, t.reason)
+        for t in trials
+    ]
+
+
+def test_trials_are_recorded_whole(searched, setting):
+    trials = searched()
+    assert [trial.number for trial in trials] == list(range(TRIALS))
+    assert {trial.state for trial in trials} == {"finished"}
+    feasible = setting().feasible
+    for trial in trials:
+        candidate = feasible.candidate(dict(trial.choices))
+        assert trial.architecture == candidate.architecture
+        assert trial.cost == costs(candidate)
+        assert feasible.budget.allows(candidate.cost)
+        expected = score_by_size(job_for(trial.number, candidate))
+        assert (trial.scores, trial.curve) == (expected.scores, expected.curve)
+    assert len({trial.architecture.id for trial in trials}) == TRIALS
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("work", [score_by_size, score_or_fail])
+def test_workers_and_their_order_do_not_matter(searched, strategy, work):
+    alone = outline(searched("a", strategy=strategy, engine=InProcess(work)))
+    for number, workers in enumerate((2, 3, 9)):
+        engine = InProcess(work, workers=workers, seed=number)
+        together = outline(searched(f"b{number}", strategy=strategy, engine=engine))
+        assert together == alone
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("kills", [(0,), (1,), (4,), (5, 0, 3), (13,), (1, 1, 1, 1)], ids=str)
+def test_killed_and_resumed_is_as_uninterrupted(searched, strategy, kills):
+    whole = outline(searched("whole", strategy=strategy, engine=InProcess(score_or_fail)))
+    for index, dies_after in enumerate(kills):
+        engine = InProcess(score_or_fail, workers=2, seed=index, dies_after=dies_after)
+        with pytest.raises(KeyboardInterrupt):
+            searched("killed", strategy=strategy, engine=engine)
+    resumed = searched("killed", strategy=strategy, engine=InProcess(score_or_fail, workers=3))
+    assert outline(resumed) == whole
+
+
+def test_what_had_ended_is_not_run_again(searched):
+    first = InProcess(dies_after=6)
+    with pytest.raises(KeyboardInterrupt):
+        searched(engine=first)
+    second = InProcess()
+    searched(engine=second)
+    ended = first.taken[:6]
+    assert sorted(ended + second.taken) == list(range(TRIALS))
+    third = InProcess()
+    searched(engine=third)
+    assert third.taken == []
+
+
+def test_more_trials_go_on_from_there(searched):
+    """Asking for more is as having asked for more at once, wherever the first search ended."""
+    whole = outline(searched("whole", trials=TRIALS))
+    for first in (1, 6, 8):
+        searched(f"from{first}", trials=first)
+        assert outline(searched(f"from{first}", trials=TRIALS)) == whole
+
+
+def test_seeds_make_other_searches(searched):
+    first, second = (
+        {t.architecture.id for t in searched(f"run{seed}", seed=seed)} for seed in (0, 1)
+    )
+    assert first != second
+
+
+def test_failures_are_recorded_and_the_search_goes_on(searched):
+    listener = Listening()
+    trials = searched(engine=InProcess(score_or_fail), listener=listener)
+    assert len(trials) == TRIALS
+    for trial in trials:
+        if trial.number % 5 == 2:
+            assert trial.reason == "training failed: the loss became nan at step 3"
+        elif trial.number % 5 == 4:
+            assert trial.reason == "psnr_y is nan"
+        assert trial.state == ("failed" if trial.number % 5 in (2, 4) else "finished")
+    assert sorted(t.number for t in listener.trials) == list(range(TRIALS))
+
+
+def test_a_failure_is_told_to_the_strategy(searched):
+    """A strategy that took a failure for a score would go another way."""
+    plain = searched("a")
+    failing = searched("b", engine=InProcess(score_or_fail))
+    assert outline(plain)[:2] == outline(failing)[:2]
+    assert [t.architecture.id for t in plain] != [t.architecture.id for t in failing]
+
+
+def test_the_largest_candidate_of_a_generation_starts_first(searched):
+    engine = InProcess()
+    trials = searched(engine=engine, trials=4)
+    assert engine.taken == sorted(range(4), key=lambda number: -trials[number].cost["macs"])
+
+
+def test_no_trial_begins_after_the_deadline(searched):
+    listener = Listening()
+    trials = searched(deadline=time.monotonic() - 1, listener=listener)
+    assert trials == []
+    assert listener.notes == ["time is up after 0 trials"]
+
+
+def test_the_deadline_cuts_a_generation(searched):
+    """What was proposed and not started is a failure with its reason; what runs may end."""
+
+    def slow(job):
+        time.sleep(0.3)
+        return score_by_size(job)
+
+    listener = Listening()
+    engine = InProcess(slow)
+    trials = searched(engine=engine, deadline=time.monotonic() + 0.5, listener=listener)
+    states = {trial.state for trial in trials}
+    assert len(trials) == 4
+    assert len(engine.taken) < 4
+    assert states <= {"finished", "failed"}
+    not_started = [t for t in trials if t.number not in engine.taken]
+    assert {t.reason for t in not_started} == {"not started: the time was up"}
+    assert listener.notes == ["time is up after 4 trials"]
+
+
+def test_a_space_that_runs_out_ends_the_search_early(searched, few_candidates):
+    limit = sorted(c.cost.params for c in few_candidates)[5]
+    listener = Listening()
+    trials = searched(space="few", budget=str(limit), trials=40, generation=2, listener=listener)
+    assert len(trials) == len([c for c in few_candidates if c.cost.params <= limit])
+    assert len(listener.notes) == 1
+    assert listener.notes[0].startswith("the search ends early: no new architecture within budget")
+
+
+def test_a_space_smaller_than_a_generation_is_tried_whole(searched, few_candidates):
+    limit = sorted(c.cost.params for c in few_candidates)[4]
+    there = {c.architecture.id for c in few_candidates if c.cost.params <= limit}
+    trials = searched(space="few", budget=str(limit), trials=40, generation=8)
+    assert {trial.architecture.id for trial in trials} == there
+
+
+def test_a_run_of_another_version_is_not_continued(searched):
+    with pytest.raises(KeyboardInterrupt):
+        searched(engine=InProcess(dies_after=3))
+    with pytest.raises(
+        SearchError,
+        match=r"trial 0 was \w{12}, but this program proposes \w{12}: .*another version",
+    ):
+        searched(seed=1)
+
+
+def test_nothing_is_lost_when_a_run_of_another_version_is_refused(searched):
+    before = outline(searched(trials=8))
+    with pytest.raises(SearchError, match="another version"):
+        searched(seed=1)
+    assert outline(searched(trials=8)) == before
