@@ -26,6 +26,10 @@ from search.feasible import Candidate, Feasible
 from search.seeds import derive
 
 
+SMALLEST = 0.25
+"""Limits of the first candidate, as a share of the budget."""
+
+
 @dataclass(frozen=True)
 class Ranking:
     """How one short length ranks.
@@ -44,7 +48,7 @@ class Ranking:
 
 
 def draw(feasible: Feasible, count: int, seed: int) -> list[Candidate]:
-    """Random candidates, the largest budget share of each spread evenly from 1/count to 1."""
+    """Random candidates of different size: their limits rise evenly from `SMALLEST` to the whole."""
     rng = random.Random(derive(seed, "rank"))
     taken: set[str] = set()
     drawn: list[Candidate] = []
@@ -52,7 +56,7 @@ def draw(feasible: Feasible, count: int, seed: int) -> list[Candidate]:
         share = Feasible(
             feasible.space,
             feasible.frame,
-            feasible.budget.scaled((index + 1) / count),
+            feasible.budget.scaled(SMALLEST + (1 - SMALLEST) * index / max(1, count - 1)),
             feasible.size,
         )
         drawn.append(share.near({}, rng, taken))
