@@ -1,0 +1,45 @@
+"""Work for worker processes: plain functions in a module that they can import."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import torch
+
+
+def double(job):
+    return 2 * job
+
+
+def describe_worker(job):
+    """Process, its threads, and how it takes Ctrl-C."""
+    return os.getpid(), torch.get_num_threads(), signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+def nap(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+def die_first(job):
+    """Job (folder, name): the process dies at the first attempt; one called "always" each time."""
+    folder, name = job
+    attempts = Path(folder) / name
+    with attempts.open("a") as file:
+        file.write("x")
+    if name == "always" or (name.startswith("once") and attempts.read_text() == "x"):
+        os._exit(1)
+    return name
+
+
+def refuse(job):
+    if job == 3:
+        raise ValueError(f"{job} is not for me")
+    return job
+
+
+def tell_pid_and_wait(folder):
+    """Write the worker's process id into the folder, then wait for a long time."""
+    (Path(folder) / f"{os.getpid()}.pid").touch()
+    time.sleep(600)
