@@ -25,7 +25,6 @@ from search.evaluators.train import evaluate_candidate
 from search.feasible import Candidate, Feasible
 from search.seeds import derive
 
-
 SMALLEST = 0.25
 """Limits of the first candidate, as a share of the budget."""
 
