@@ -134,8 +134,12 @@ class MacCounter(TorchDispatchMode):
             return out
         out = func(*args, **(kwargs or {}))
         if formula is not None:
-            self.macs += formula(args, out)
+            self.count(formula(args, out), args)
         return out
+
+    def count(self, macs: int, operands: Arguments) -> None:
+        """Add the multiply-adds of one operation on `operands`."""
+        self.macs += macs
 
 
 def count_macs(function: Callable[[], object]) -> int:
