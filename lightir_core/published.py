@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightir_core import published_configs as configs
 from lightir_core import published_layouts as layouts
@@ -73,7 +73,7 @@ def load(
     system: str,
     config: Mapping[str, Any],
     tensors: Mapping[str, Tensor] | Mapping[str, np.ndarray],
-) -> nn.Module:
+) -> Network:
     """A published network with its weights, in evaluation mode.
 
     Args:

@@ -47,7 +47,7 @@ class Ranking:
 
 
 def draw(feasible: Feasible, count: int, seed: int) -> list[Candidate]:
-    """Random candidates of different size: their limits rise evenly from `SMALLEST` to the whole."""
+    """Random candidates of different size: limits rise evenly from `SMALLEST` to the whole."""
     rng = random.Random(derive(seed, "rank"))
     taken: set[str] = set()
     drawn: list[Candidate] = []

@@ -10,6 +10,8 @@ import typer
 from lightir_core.errors import LightIRError
 from search.cli.bench import bench
 from search.cli.cost import cost
+from search.cli.importing import import_
+from search.cli.preset import preset
 from search.cli.report import report
 from search.cli.restore import restore
 from search.cli.resume import resume
@@ -27,8 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, resume, report, restore, cost, spaces):
-    app.command(command.__name__, epilog=(command.__doc__ or "").partition("Example:")[2])(command)
+for command in (run, resume, report, restore, cost, spaces, preset, import_):
+    app.command(command.__name__.strip("_"))(command)
 app.add_typer(bench, name="bench")
 
 

@@ -14,13 +14,16 @@ from budgets.price import price
 from budgets.units import Size, format_count, parse_size
 from lightir_core.architecture import Architecture, from_json
 from lightir_core.errors import ArchitectureError
+from lightir_core.presets import PRESETS, preset
 from search.cli.options import Json
 
 
 def cost(
     what: Annotated[
-        Path, typer.Argument(metavar="ARCH", help="An architecture file or a model folder.")
+        str,
+        typer.Argument(metavar="ARCH", help="A preset, an architecture file or a model folder."),
     ],
+    task: Annotated[str, typer.Option(help="Of a preset: what it restores.")] = "sr-x2",
     at: Annotated[str, typer.Option(help="Output size, WIDTHxHEIGHT.")] = "1280x720",
     as_json: Json = False,
 ) -> None:
@@ -28,7 +31,9 @@ def cost(
 
     Example:  python -m search cost models/x/architecture.json --at 1280x720
     """
-    architecture, size = read_architecture(what), parse_size(at)
+    known = what in PRESETS
+    architecture = preset(what, task) if known else read_architecture(Path(what))
+    size = parse_size(at)
     total = price(architecture, size)
     if as_json:
         plain = {"id": architecture.id, "params": total.params, "macs": total.macs, "at": str(size)}

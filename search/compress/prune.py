@@ -85,13 +85,12 @@ def prune(network: Network, budget: Budget, size: Size, data: Batches, *, seed: 
 
 def _measure_gradients(network: Network, data: Batches, seed: int) -> None:
     """Sum the gradients of the L1 loss over a few batches."""
-    network.train()
+    network.eval()  # in training mode batch norms would move their averages
     network.zero_grad(set_to_none=True)
     device = next(network.parameters()).device
     for step in range(BATCHES):
         lq, gt = (t.to(device) for t in data.batch(seed, step, BATCH, PATCH_PX))
         (network(lq) - gt).abs().mean().backward()
-    network.eval()
 
 
 Channel = tuple[Unit, int]
@@ -187,8 +186,9 @@ def _carry_out(network: Network, gone: Sequence[Channel], size: Size) -> Pruned:
 @torch.no_grad()
 def _check_equal(pruned: Network, rebuilt: Network) -> None:
     """Both must compute the same, at two sizes."""
-    parameter = next(rebuilt.parameters())
+    device, channels = next(rebuilt.parameters()).device, rebuilt.architecture.in_channels
     for side in (PATCH_PX, PATCH_PX + 5):
-        image = torch.linspace(0, 1, side * side * 3).view(1, 3, side, side).to(parameter.device)
+        image = torch.linspace(0, 1, channels * side**2, device=device)
+        image = image.view(1, channels, side, side)
         difference = (pruned(image) - rebuilt(image)).abs().max().item()
         assert difference <= TOLERANCE, f"rebuilt network differs by {difference}"
