@@ -1,0 +1,117 @@
+"""Architectures with hidden channels of every kind, and real patches to weigh them on."""
+
+import pytest
+import torch
+
+from lightir_core.architecture import (
+    Architecture,
+    Block,
+    CascadeAttention,
+    CrossLayer,
+    DepthwiseMlp,
+    Dsgm,
+    Mlp,
+    ResidualConvolution,
+    Stage,
+    Tail,
+    WindowAttention,
+)
+from lightir_core.data.datasets import TrainingSet
+from lightir_core.data.images import Gallery, Image
+from lightir_core.data.sources import from_gallery
+from lightir_core.data.tasks import parse_task
+from lightir_core.network import build
+
+WINDOW = WindowAttention(num_heads=2, window_size=(4, 4))
+
+
+def block(feed_forward=None, mixer=WINDOW, norm="pre"):
+    return Block(mixer=mixer, feed_forward=feed_forward, norm=norm)
+
+
+CONVOLUTION = block(mixer=ResidualConvolution(), norm="none")
+
+
+def network_of(*stages, **more):
+    return Architecture(width=12, scale=2, stages=stages, tail=Tail(skip="interpolated"), **more)
+
+
+TWO = Stage(blocks=(block(Mlp(hidden_dim=16)), CONVOLUTION))
+
+ARCHITECTURES = {
+    "mlp": network_of(Stage(blocks=(block(Mlp(hidden_dim=24)),))),
+    "depthwise_mlp": network_of(Stage(blocks=(block(DepthwiseMlp(hidden_dim=24)),))),
+    "dsgm": network_of(Stage(blocks=(block(Dsgm(hidden_dim=16)),))),
+    "dsgm literal": network_of(Stage(blocks=(block(Dsgm(hidden_dim=16, reading="literal")),))),
+    "dsgm single": network_of(Stage(blocks=(block(Dsgm(hidden_dim=16, reading="single")),))),
+    "convolution": network_of(Stage(blocks=(CONVOLUTION, CONVOLUTION))),
+    "large kernel": network_of(
+        Stage(blocks=(block(mixer=ResidualConvolution(hidden_dim=20, kernel_size=5)),))
+    ),
+    "convolution before an mlp": network_of(
+        Stage(blocks=(block(Mlp(hidden_dim=16), ResidualConvolution()),))
+    ),
+    "post norm": network_of(Stage(blocks=(block(Mlp(hidden_dim=24), norm="post"),))),
+    "cascade": network_of(
+        Stage(
+            blocks=(
+                block(
+                    Mlp(hidden_dim=16),
+                    CascadeAttention(num_heads=2, key_dim=4, window_size=(4, 4)),
+                ),
+            )
+        )
+    ),
+    "recursion": network_of(Stage(blocks=TWO.blocks, recursions=3, anchor="every")),
+    "shared stages": network_of(TWO, TWO, Stage(blocks=(CONVOLUTION,)), stage_sharing=2),
+    "stages": network_of(TWO, Stage(blocks=(block(DepthwiseMlp(hidden_dim=20)),))),
+    "cross-layer": network_of(
+        TWO, Stage(blocks=TWO.blocks, cross_layer=CrossLayer(keys=2, references=2))
+    ),
+    "some untied": network_of(Stage(blocks=TWO.blocks, recursions=2, tied=False), TWO),
+    "one colour": network_of(TWO, in_channels=1, out_channels=1),
+}
+
+
+@pytest.fixture(scope="session")
+def architectures():
+    return ARCHITECTURES
+
+
+@pytest.fixture(scope="session")
+def data(photograph):
+    task = parse_task("sr-x2")
+    return TrainingSet(task, from_gallery(task, Gallery((Image("crop", photograph()),), ())))
+
+
+class Gray:
+    """The same patches in one colour."""
+
+    def __init__(self, colour):
+        self._colour = colour
+
+    def batch(self, *where):
+        return tuple(image.mean(1, keepdim=True) for image in self._colour.batch(*where))
+
+
+@pytest.fixture
+def patches(data):
+    return lambda architecture: data if architecture.in_channels == 3 else Gray(data)
+
+
+@pytest.fixture
+def trained():
+    """A network none of whose weights is zero, as a training leaves it."""
+
+    def filled(architecture, seed=0):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            network = build(architecture)
+            with torch.no_grad():
+                for name, parameter in network.named_parameters():
+                    parameter.normal_(0, 0.1)
+                    if "norm" in name and name.endswith("weight"):
+                        parameter.add_(1)
+        return network.eval()
+
+    return filled
