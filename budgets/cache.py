@@ -54,14 +54,14 @@ class CostCache:
             self._file = None
 
 
-def default_file() -> Path | None:
-    """The file for this version of the code under the user's cache directory."""
+def default_file(kind: str = "costs") -> Path | None:
+    """The file of one kind of record, for this version of the code, in the user's cache."""
     root = os.environ.get("XDG_CACHE_HOME")
     try:
         folder = Path(root) if root else Path.home() / ".cache"
     except RuntimeError:  # no home directory
         return None
-    return folder / "lightir" / f"costs-{fingerprint()}.jsonl"
+    return folder / "lightir" / f"{kind}-{fingerprint()}.jsonl"
 
 
 @cache

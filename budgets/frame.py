@@ -69,7 +69,7 @@ def frame_memory(
         setting: how it runs.
         itemsize: bytes of an element of the trunk's output.
     """
-    return _frame_memory(_without_trunk(architecture), image, setting, itemsize)
+    return _frame_memory(without_trunk(architecture), image, setting, itemsize)
 
 
 @lru_cache(maxsize=2**12)
@@ -80,8 +80,8 @@ def _frame_memory(
     return remember(key, FrameMemory, lambda: _trace(frame, image, setting, itemsize))
 
 
-def _without_trunk(architecture: arch.Architecture) -> arch.Architecture:
-    """The skeleton with the padding of the whole: one block for each window."""
+def without_trunk(architecture: arch.Architecture) -> arch.Architecture:
+    """The skeleton with the padding of the whole: stages that only hold its windows."""
     windows = {
         block.mixer.window_size
         for stage in architecture.stages

@@ -1,0 +1,173 @@
+"""Time of a forward pass: each distinct part timed once on the device, then summed.
+
+    latency = frame + sum of the parts' times x passes + one sum of two maps for each skip
+
+The frame is the network without its trunk. Times lie in a file of JSON lines, by device and part,
+which can be shipped, joined with others and used where the device is not.
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from budgets.cache import CostCache, default_file
+from budgets.flow import trunk_steps
+from budgets.frame import without_trunk
+from budgets.parts import Part, build_part, feature_size, part_inputs
+from budgets.units import Size
+from lightir_core.architecture import Architecture
+from lightir_core.errors import BudgetError
+from lightir_core.network import build
+
+LEAST_RUNS = 5
+LEAST_SECONDS = 0.2
+MOST_RUNS = 200
+
+
+class LatencyTable:
+    """Times of parts, by device; kept in a file."""
+
+    def __init__(
+        self, file: Path | None = None, *, device: str = "cpu", name: str | None = None
+    ) -> None:
+        """Open a table.
+
+        Args:
+            file: where the times are; None is a file under the user's cache directory that is
+                renewed with the code.
+            device: torch's name of the device that times what is missing.
+            name: use the times of the device that has this name, and never time anything.
+        """
+        default = default_file("latency")
+        self._cache = CostCache(default if file is None else file)
+        self._device = torch.device(device) if name is None else None
+        self.name = device_name(device) if name is None else name
+
+    def time_ms(self, key: str, prepare: Callable[[], Callable[[], object]]) -> float:
+        """The time stored under `key`; else the median time of what `prepare` makes, on the device.
+
+        Raises:
+            BudgetError: the time is not in the table and the device is not here.
+        """
+        full = f"{self.name} {key}"
+        known = self._cache.get(full)
+        if known is not None:
+            return known[0] / 1e6
+        if self._device is None:
+            raise BudgetError(
+                f"the latency table has no time for a part on {self.name!r}: {key[:200]}; run once "
+                "on that device with this architecture, and share the file again"
+            )
+        with torch.inference_mode(), self._device:
+            nanoseconds = time_ns(prepare(), self._device)
+        self._cache.put(full, (nanoseconds,))
+        return nanoseconds / 1e6
+
+
+def latency(architecture: Architecture, size: Size, table: LatencyTable) -> float:
+    """Milliseconds of one forward pass of one image for an output of `size`, in single precision.
+
+    Raises:
+        BudgetError: a time is missing and the table's device is not here.
+    """
+    scale, patch = architecture.scale, architecture.stem.patch_size
+    image = Size(-(-size.height // scale), -(-size.width // scale))
+    features = feature_size(1, patch, architecture.window_multiple // patch, image)
+    frame = without_trunk(architecture)
+    total = table.time_ms(f"frame {frame.id} {image}", lambda: _frame(frame, image))
+    width = architecture.width
+    for step in trunk_steps(architecture):
+        if step.part is None:
+            key = f"sum {width} {features}"
+            total += table.time_ms(key, lambda: _sum(width, features))
+        else:
+            total += _part_ms(step.part, features, table)
+    return total
+
+
+def _part_ms(part: Part, size: Size, table: LatencyTable) -> float:
+    return table.time_ms(part.key(size), lambda: _part(part, size))
+
+
+def device_name(device: str = "cpu") -> str:
+    """What tells this device's times from others': model and, on a CPU, threads."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{_processor()} x{torch.get_num_threads()}"
+
+
+def time_ns(run: Callable[[], object], device: torch.device) -> int:
+    """Median nanoseconds of `run`, after a warm-up, synchronised."""
+    for _ in range(2):
+        run()
+    synchronise(device)
+    times: list[int] = []
+    started = time.perf_counter()
+    while len(times) < LEAST_RUNS or (
+        time.perf_counter() - started < LEAST_SECONDS and len(times) < MOST_RUNS
+    ):
+        before = time.perf_counter_ns()
+        run()
+        synchronise(device)
+        times.append(time.perf_counter_ns() - before)
+    return round(statistics.median(times))
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done what it was asked to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def observed_latency(architecture: Architecture, size: Size, device: str = "cpu") -> float:
+    """Milliseconds of a real forward pass of the whole network, to hold predictions against."""
+    with torch.inference_mode(), torch.device(device):
+        network = build(architecture).eval()
+        sides = (-(-side // architecture.scale) for side in (size.height, size.width))
+        image = _filled(torch.empty(1, architecture.in_channels, *sides))
+        return time_ns(lambda: network(image), torch.device(device)) / 1e6
+
+
+def _part(part: Part, size: Size) -> Callable[[], object]:
+    module = build_part(part).eval()
+    first, *others = part_inputs(part, size)
+    inputs = (_filled(first), *(_filled_like(x) for x in others))
+    return lambda: module(*inputs)
+
+
+def _frame(frame: Architecture, image: Size) -> Callable[[], object]:
+    network = build(frame).eval()
+    network.stages = nn.ModuleList([nn.Identity()])
+    x = _filled(torch.empty(1, frame.in_channels, image.height, image.width))
+    return lambda: network(x)
+
+
+def _sum(width: int, size: Size) -> Callable[[], object]:
+    left, right = (_filled(torch.empty(1, width, size.height, size.width)) for _ in range(2))
+    return lambda: left + right
+
+
+def _filled(tensor: Tensor) -> Tensor:
+    """Noise, channels-last: undefined numbers may be denormal, which are slow."""
+    return torch.rand_like(tensor).contiguous(memory_format=torch.channels_last)
+
+
+def _filled_like(value: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+    return [_filled(x) for x in value] if isinstance(value, list) else _filled(value)
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,60 @@
+import pytest
+
+from budgets import assess as module
+from budgets.assess import Terms, assess, excess
+from budgets.budget import Budget
+from budgets.cost import Cost
+from budgets.latency import LatencyTable, latency
+from budgets.memory import inference_memory, training_memory
+from budgets.price import price
+from budgets.units import Size
+from lightir_core.architecture import Architecture, Block, ResidualConvolution, Stage
+from lightir_core.errors import BudgetError
+
+ARCHITECTURE = Architecture(width=8, stages=(Stage(blocks=(Block(mixer=ResidualConvolution()),)),))
+SIZES = (Size(16, 64), Size(40, 24))
+
+
+def test_only_what_is_asked_for_is_computed():
+    cost = assess(ARCHITECTURE, (), Terms(SIZES[:1]))
+    assert cost == price(ARCHITECTURE, SIZES[0])
+    assert cost.training_bytes is cost.inference_bytes is cost.latency_ms is None
+
+
+def test_every_axis_at_its_worst_size(tmp_path):
+    table = LatencyTable(tmp_path / "times.jsonl")
+    terms = Terms(SIZES, batch=2, patch_px=12, state_copies=1, times=table)
+    cost = assess(ARCHITECTURE, ("memory", "inference-memory", "latency"), terms)
+    assert cost == Cost(
+        price(ARCHITECTURE, SIZES[0]).params,
+        max(price(ARCHITECTURE, size).macs for size in SIZES),
+        training_memory(ARCHITECTURE, 2, 12, state_copies=1),
+        max(inference_memory(ARCHITECTURE, size) for size in SIZES),
+        max(latency(ARCHITECTURE, size, table) for size in SIZES),
+    )
+
+
+def test_excess_looks_at_the_cheap_axes_first(monkeypatch):
+    terms = Terms(SIZES)
+    assert excess(ARCHITECTURE, Budget.parse("memory=1GiB,params=1M"), terms) is None
+    words = excess(ARCHITECTURE, Budget.parse("memory=1KiB,params=1M"), terms)
+    assert words is not None
+    assert words.startswith("memory ")
+    monkeypatch.setattr(module, "training_memory", None)
+    words = excess(ARCHITECTURE, Budget.parse("memory=1KiB,params=10"), terms)
+    assert words is not None
+    assert words.startswith("params ")
+
+
+@pytest.mark.parametrize(
+    ("axes", "reason"),
+    [(("latency",), "needs a table of times"), (("latancy",), "did you mean 'latency'")],
+)
+def test_bad_axes(axes, reason):
+    with pytest.raises(BudgetError, match=reason):
+        assess(ARCHITECTURE, axes, Terms(SIZES))
+
+
+def test_terms_need_a_size():
+    with pytest.raises(BudgetError, match="at least one image size"):
+        Terms(())

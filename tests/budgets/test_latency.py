@@ -1,0 +1,131 @@
+import shutil
+
+import pytest
+import torch
+
+from budgets import latency as module
+from budgets.latency import LatencyTable, device_name, latency, observed_latency, time_ns
+from budgets.parts import Part
+from budgets.units import Size
+from lightir_core.architecture import (
+    Architecture,
+    Block,
+    CrossLayer,
+    Mlp,
+    ResidualConvolution,
+    Stage,
+    WindowAttention,
+)
+from lightir_core.errors import BudgetError
+
+BLOCK = Block(
+    mixer=WindowAttention(num_heads=2, window_size=(4, 4)), feed_forward=Mlp(hidden_dim=24)
+)
+SMALL = Architecture(width=12, scale=2, stages=(Stage(blocks=(BLOCK,)),))
+SIZE = Size(32, 32)
+
+
+@pytest.fixture
+def few_runs(monkeypatch):
+    monkeypatch.setattr(module, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(module, "LEAST_RUNS", 3)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How often something was timed, each taking one more millisecond."""
+    timed = []
+
+    def count(run, device):
+        run()
+        timed.append(run)
+        return len(timed) * 10**6
+
+    monkeypatch.setattr(module, "time_ns", count)
+    return timed
+
+
+def test_each_distinct_part_is_timed_once(tmp_path, counted):
+    table = LatencyTable(tmp_path / "times.jsonl")
+    deep = Architecture(width=12, scale=2, stages=(Stage(blocks=(BLOCK,) * 3, recursions=2),) * 2)
+    # frame 1 ms, block 2 ms, closing 3 ms, sum of two maps 4 ms
+    assert latency(deep, SIZE, table) == 1 + 12 * 2 + 2 * 3 + 2 * 4
+    assert latency(SMALL, SIZE, table) == 1 + 2 + 3 + 4
+    assert len(counted) == 4
+
+
+def test_references_are_timed_too(tmp_path, counted):
+    stage = Stage(blocks=(BLOCK,), closing="none", skip="none")
+    slot = Stage(
+        blocks=(BLOCK,),
+        closing="none",
+        skip="none",
+        cross_layer=CrossLayer(keys=2, references=2),
+    )
+    table = LatencyTable(tmp_path / "times.jsonl")
+    architecture = Architecture(width=12, stages=(stage, slot))
+    assert latency(architecture, SIZE, table) == 1 + 2 + 2 + 3 + 4
+
+
+def test_another_size_is_another_time(tmp_path, counted):
+    table = LatencyTable(tmp_path / "times.jsonl")
+    latency(SMALL, SIZE, table)
+    latency(SMALL, Size(64, 32), table)
+    assert len(counted) == 8
+
+
+def test_a_table_can_be_shipped_and_joined(tmp_path, counted):
+    here = LatencyTable(tmp_path / "times.jsonl")
+    expected = latency(SMALL, SIZE, here)
+    shipped = tmp_path / "shipped.jsonl"
+    shutil.copy(tmp_path / "times.jsonl", shipped)
+    with shipped.open("ab") as stream:
+        stream.write((tmp_path / "times.jsonl").read_bytes())
+    there = LatencyTable(shipped, name=device_name())
+    assert latency(SMALL, SIZE, there) == expected
+    assert len(counted) == 4
+
+
+def test_what_a_shipped_table_lacks_is_an_error(tmp_path):
+    table = LatencyTable(tmp_path / "times.jsonl", name="some phone")
+    with pytest.raises(BudgetError, match=r"no time for a part on 'some phone'.*run once on that"):
+        latency(SMALL, SIZE, table)
+
+
+def test_the_default_table_lies_beside_the_other_costs(few_runs, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    latency(SMALL, SIZE, LatencyTable())
+    files = list((tmp_path / "lightir").iterdir())
+    assert [file.name.partition("-")[0] for file in files] == ["latency"]
+
+
+def test_the_median_time_of_a_call(few_runs):
+    matrix = torch.rand(300, 300)
+    assert 0 < time_ns(lambda: matrix @ matrix, torch.device("cpu")) < 10**9
+
+
+def test_a_real_prediction_is_near_a_real_run(tmp_path):
+    # loose: other programs may be running; the bench measures this properly
+    big = Architecture(width=32, stages=(Stage(blocks=(Block(mixer=ResidualConvolution()),) * 4),))
+    table = LatencyTable(tmp_path / "times.jsonl")
+    predicted = latency(big, Size(96, 96), table)
+    assert predicted == pytest.approx(observed_latency(big, Size(96, 96)), rel=0.7)
+    assert latency(SMALL, SIZE, table) < predicted
+
+
+def test_the_key_of_a_part_names_what_matters():
+    keys = {
+        Part("block", BLOCK, 12).key(SIZE),
+        Part("block", BLOCK, 24).key(SIZE),
+        Part("block", BLOCK, 12).key(Size(32, 64)),
+        Part("closing", "convolution", 12).key(SIZE),
+    }
+    assert len(keys) == 4
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
+def test_latency_on_a_gpu(tmp_path):
+    table = LatencyTable(tmp_path / "times.jsonl", device="cuda")
+    predicted = latency(SMALL, Size(256, 256), table)
+    assert predicted == pytest.approx(observed_latency(SMALL, Size(256, 256), "cuda"), rel=0.5)
