@@ -39,7 +39,7 @@ class SearchConfig:
         finalists: best members of the front that are trained on.
         finish_steps: further training steps of a finalist, and of a pruned network.
         prune: share of the parameters that pruning takes from the best network.
-        time_s: when to stop proposing so that all is done by then; 0 is no limit.
+        time_s: when to be done; search and further training are cut short for it. 0 is no limit.
         seed: decides everything that is random.
         data: folder of training images; None is the photographs that come with the dependencies.
         val: folder of validation images; None holds some of `data` out.
@@ -54,7 +54,7 @@ class SearchConfig:
     only: tuple[str, ...] = ()
     strategy: str = "nsga2"
     objectives: tuple[str, ...] = ("psnr", "macs")
-    trials: Annotated[int, Field(ge=1)] = 24
+    trials: Annotated[int, Field(ge=1)] = 16
     generation: Annotated[int, Field(ge=2)] = 8
     steps: Annotated[int, Field(ge=1)] = 200
     finalists: Annotated[int, Field(ge=1)] = 2
@@ -80,14 +80,11 @@ class SearchConfig:
         try:
             device = torch.device(self.device)
         except RuntimeError:
-            raise SearchError(
-                f"device {self.device!r} is not known; use auto, cpu or cuda"
-            ) from None
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise SearchError(
-                f"device {self.device!r}: this torch ({torch.__version__}) sees no GPU; use "
-                f"--device cpu, or install a CUDA build of torch"
-            )
+            device = None
+        if device is None or device.type not in ("cpu", "cuda"):
+            raise SearchError(f"device {self.device!r} is not known; use auto, cpu or cuda")
+        if device.type == "cuda":
+            _check_gpu(self.device, device.index or 0)
         return device
 
     @property
@@ -96,6 +93,19 @@ class SearchConfig:
         if self.workers:
             return self.workers
         return 1 if self.torch_device.type == "cuda" else len(os.sched_getaffinity(0))
+
+
+def _check_gpu(text: str, index: int) -> None:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
+        raise SearchError(
+            f"device {text!r}: this torch ({torch.__version__}) sees no GPU; use "
+            f"--device cpu, or install a CUDA build of torch"
+        )
+    if index >= count:
+        raise SearchError(
+            f"device {text!r}: this machine has {count} GPU(s), counted from 0; use cuda:{count - 1}"
+        )
 
 
 _ADAPTER: TypeAdapter[SearchConfig] = TypeAdapter(SearchConfig)

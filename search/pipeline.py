@@ -22,7 +22,7 @@ from budgets.units import Size, parse_size
 from lightir_core.checkpoints import load_model, save_weights
 from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import RunFailedError, SearchError
-from lightir_core.learning.recipe import FINISH, PROXY
+from lightir_core.learning.recipe import FINISH, PROXY, Recipe
 from results.models import ModelResult, load_results
 from results.objectives import minimised, values_of
 from results.pareto import pareto_front
@@ -52,8 +52,14 @@ from spaces import (
     space_to_plain,
 )
 
-SEARCH_SHARE = 0.55
+SEARCH_SHARE = 0.5
 """Share of the time limit for the search; the rest is for training on, pruning and the report."""
+
+FINISH_SHARE = 0.35
+"""Share of the time left after the search that each of the two further trainings may take."""
+
+
+LEAST_FINISH_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -107,8 +113,9 @@ def _conduct(plan: Plan, record: Record, listener: Listener) -> Path:
     with _engine(plan.config) as engine:
         _search(plan, record, engine, listener, begun)
         finalists = _finalists(plan, record)
-        trained = list(_train_on(plan, finalists, engine, listener))
-        _compress(plan, trained, engine, listener)
+        recipe = _affordable(plan, finalists, begun, listener)
+        trained = list(_train_on(plan, finalists, recipe, engine, listener))
+        _compress(plan, trained, recipe, engine, listener)
     listener.phase("report", 1)
     return build_report(plan.folder.path)
 
@@ -222,13 +229,27 @@ def _finalists(plan: Plan, record: Record) -> list[Trial]:
     return [finished[index] for index in front[: plan.config.finalists]]
 
 
+def _affordable(plan: Plan, finalists: Sequence[Trial], begun: float, listener: Listener) -> Recipe:
+    """The recipe for further training, shortened if the time limit asks for it."""
+    config = plan.config
+    if not config.time_s:
+        return FINISH.lasting(config.finish_steps)
+    left_s = config.time_s - (time.monotonic() - begun)
+    step_s = max((trial.seconds or 0.0) for trial in finalists) / config.steps
+    affordable = int(FINISH_SHARE * left_s / step_s) if step_s else config.finish_steps
+    steps = min(config.finish_steps, max(affordable, LEAST_FINISH_STEPS))
+    if steps < config.finish_steps:
+        listener.note(f"time is short: {steps} further steps in place of {config.finish_steps}")
+    return FINISH.lasting(steps)
+
+
 def _train_on(
-    plan: Plan, finalists: Sequence[Trial], engine: Engine, listener: Listener
+    plan: Plan, finalists: Sequence[Trial], recipe: Recipe, engine: Engine, listener: Listener
 ) -> Iterator[ModelResult]:
     """Train the finalists further and keep them as models."""
     listener.phase("train on", len(finalists))
     known = {m.trial: m for m in load_results(plan.folder.path) if m.kind == "trained"}
-    jobs = [_finish_job(plan, trial) for trial in finalists if trial.number not in known]
+    jobs = [_finish_job(plan, trial, recipe) for trial in finalists if trial.number not in known]
     outcomes = {job.number: (job, outcome) for job, outcome in engine.run(jobs)}
     for trial in finalists:
         model = known.get(trial.number) or _keep(plan, *outcomes[trial.number], listener)
@@ -238,7 +259,7 @@ def _train_on(
 
 
 def _compress(
-    plan: Plan, trained: Sequence[ModelResult], engine: Engine, listener: Listener
+    plan: Plan, trained: Sequence[ModelResult], recipe: Recipe, engine: Engine, listener: Listener
 ) -> None:
     """Prune the best network that can be, fine-tune it on its parent, keep it as a model."""
     listener.phase("prune and fine-tune", 1)
@@ -258,7 +279,7 @@ def _compress(
         except SearchError as error:
             listener.note(str(error))
             continue
-        job = _tuning_job(plan, parent, pruned)
+        job = _tuning_job(plan, parent, pruned, recipe)
         [(_, outcome)] = engine.run([job])
         model = _keep(plan, job, outcome, listener, parent)
         if model is not None:
@@ -267,11 +288,11 @@ def _compress(
     listener.note("no network could be pruned")
 
 
-def _finish_job(plan: Plan, trial: Trial) -> Job:
+def _finish_job(plan: Plan, trial: Trial, recipe: Recipe) -> Job:
     return Job(
         number=trial.number,
         architecture=trial.architecture,
-        recipe=FINISH.lasting(plan.config.finish_steps),
+        recipe=recipe,
         source=plan.source,
         seed=derive(plan.config.seed, "finish", trial.number),
         device=str(plan.config.torch_device),
@@ -280,14 +301,14 @@ def _finish_job(plan: Plan, trial: Trial) -> Job:
     )
 
 
-def _tuning_job(plan: Plan, parent: ModelResult, pruned: Pruned) -> Job:
+def _tuning_job(plan: Plan, parent: ModelResult, pruned: Pruned, recipe: Recipe) -> Job:
     """Fine-tune a pruned network, its parent teaching."""
     start = plan.folder.checkpoints / f"pruned-{pruned.architecture.id}.safetensors"
     save_weights(start, pruned.network)
     return Job(
         number=parent.trial,
         architecture=pruned.architecture,
-        recipe=FINISH.lasting(plan.config.finish_steps),
+        recipe=recipe,
         source=plan.source,
         seed=derive(plan.config.seed, "fine-tune", parent.trial),
         device=str(plan.config.torch_device),

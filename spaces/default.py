@@ -6,7 +6,7 @@ from spaces.space import Dimension, Space, When
 
 ATTENTION = When("mixer", ("window", "cascade"))
 WINDOW = When("mixer", ("window",))
-SEVERAL_BLOCKS = When("blocks", (2, 3, 4))
+SEVERAL_BLOCKS = When("blocks", (2, 3))
 SEVERAL_PASSES = When("recursions", (2, 3))
 CROSS_LAYER = When("cross_keys", (1, 2, 4, 8, 16))
 
@@ -19,7 +19,7 @@ DEFAULT = Space(
         Dimension("stage_sharing", (1, 2)),
     ),
     stage=(
-        Dimension("blocks", (1, 2, 3, 4)),
+        Dimension("blocks", (1, 2, 3)),
         Dimension("mixer", ("window", "cascade", "convolution")),
         Dimension("heads", (2, 3, 4, 6), (ATTENTION,)),
         Dimension("window", ("4x4", "8x8", "4x16", "8x16"), (ATTENTION,)),
@@ -27,7 +27,7 @@ DEFAULT = Space(
         Dimension(
             "transpose",
             (False, True),
-            (ATTENTION, When("window", ("4x16", "8x16")), When("blocks", (3, 4))),
+            (ATTENTION, When("window", ("4x16", "8x16")), When("blocks", (3,))),
         ),
         Dimension("groups", (1, 2, 4), (WINDOW,)),
         Dimension("logits", ("dot", "cosine"), (WINDOW,)),

@@ -16,6 +16,7 @@ from results.formats import format_duration, format_gain, format_value
 from results.models import ModelResult
 from results.objectives import values_of
 from results.plots import baseline_words
+from results.preferences import preferences
 from results.report import sentences
 from results.report.curves import curves_figure, hypervolume_figure, models_figure
 from results.report.front import front_figure, pairs
@@ -117,6 +118,7 @@ def _context(findings: Findings) -> dict[str, Any]:
         "strips": pictures,
         "picture_problems": problems,
         "networks": [_network(findings, model) for model in findings.models],
+        "preferences": preferences(findings.front, findings.finished),
         "curves": curves_figure(findings),
         "models_curves": models_figure(findings),
         "volume": hypervolume_figure(findings),

@@ -47,7 +47,9 @@ def whole_images(source: Source) -> tuple[Pair, ...]:
 def describe_images(source: Source) -> dict[str, list[str]]:
     """Names, notes and, of the embedded photographs, the licences."""
     data = open_images(source)
-    embedded = () if source.data and source.val else photographs.TRAINING + photographs.VALIDATION
+    embedded = () if source.data else photographs.TRAINING
+    if not source.data and not source.val:
+        embedded += photographs.VALIDATION
     return {
         "training": [item.name for item in data.training.source.items],
         "validation": [item.name for item in data.validation.items],
