@@ -104,7 +104,7 @@ def _check_gpu(text: str, index: int) -> None:
         )
     if index >= count:
         raise SearchError(
-            f"device {text!r}: this machine has {count} GPU(s), counted from 0; use cuda:{count - 1}"
+            f"device {text!r}: this machine has {count} GPU(s), the last is cuda:{count - 1}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -59,7 +60,9 @@ def evaluate(
 
 
 def score(output: Tensor, pair: Pair, task: Task, metrics: Sequence[str]) -> dict[str, float]:
-    """Scores of one restored image (1, C, H, W) against the pair's truth."""
+    """Scores of one restored image (1, C, H, W) against the pair's truth; NaN if it holds one."""
+    if output.isnan().any():  # rounded to eight bits it would pass for black
+        return dict.fromkeys(metrics, math.nan)
     truth = pair.gt.unsqueeze(0)
     return {name: METRICS[name](output, truth, border_px=task.border_px) for name in metrics}
 

@@ -62,7 +62,7 @@ def train(
         teacher: distil from this network.
 
     Raises:
-        TrainingError: the loss stopped being a finite number.
+        TrainingError: the loss stopped being a finite number, or a score is none.
     """
     network.to(device)
     optimiser = Optimiser(network, recipe)
@@ -81,6 +81,8 @@ def train(
             _average(averaged, network, min(recipe.ema, (1 + step) / (10 + step)))
         if step + 1 in milestones:
             curve.append((step + 1, validate((averaged or network).eval())))
+            if math.isnan(curve[-1][1]):
+                raise TrainingError(f"the score became nan at step {step + 1}")
             network.train()
             if report is not None:
                 report(curve[-1])

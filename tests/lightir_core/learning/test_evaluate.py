@@ -44,6 +44,15 @@ def test_outputs_are_clamped_before_they_are_scored():
     assert found.mean["psnr_rgb"] == pytest.approx(20 * math.log10(255 / 5))
 
 
+def test_an_output_that_is_no_number_has_no_score():
+    pair = flat_pair("x", 16)
+    output = unit(pair.gt).clone()
+    output[0, 1, 2, 3] = math.nan
+    found = score(output, pair, parse_task("denoise"), ("psnr_rgb", "ssim_rgb"))
+    assert found.keys() == {"psnr_rgb", "ssim_rgb"}
+    assert all(map(math.isnan, found.values()))
+
+
 def test_an_untrained_network_scores_as_bicubic(built, attention, pairs, task):
     """The interpolated skip is the baseline, up to rounding of the low-quality image's border."""
     network = built(attention).eval()

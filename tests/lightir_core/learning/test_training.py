@@ -117,6 +117,12 @@ def test_a_loss_that_is_no_number_ends_the_training(trained, convolutions, data,
         trained(convolutions, QUICK, data=Broken(data, step, value))
 
 
+def test_a_score_that_is_no_number_ends_the_training(trained, convolutions):
+    scores = iter((30.0, float("nan"), 31.0))
+    with pytest.raises(TrainingError, match=r"the score became nan at step 3$"):
+        trained(convolutions, QUICK, validate=lambda network: next(scores))
+
+
 def test_averaged_weights_follow_the_formula(built, data, convolutions):
     """mean = d mean + (1 - d) now, with d = min(ema, (1 + i) / (10 + i)) at step i."""
     from_network = {}

@@ -1,0 +1,148 @@
+"""One job, evaluated in this process on real photographs."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lightir_core.architecture import (
+    Architecture,
+    Block,
+    Mlp,
+    ResidualConvolution,
+    Stage,
+    Tail,
+    WindowAttention,
+)
+from lightir_core.checkpoints import load_tensors, load_weights, save_model
+from lightir_core.data.tasks import parse_task
+from lightir_core.errors import DataError
+from lightir_core.learning.evaluate import evaluate
+from lightir_core.learning.recipe import Recipe
+from lightir_core.network import build
+from search.evaluators.images import describe_images, open_images, validation_crops
+from search.evaluators.job import Job, Source
+from search.evaluators.train import evaluate_candidate
+
+CONVOLUTION = Block(mixer=ResidualConvolution(), norm="none")
+TINY = Architecture(
+    width=8, scale=2, stages=(Stage(blocks=(CONVOLUTION,)),), tail=Tail(skip="interpolated")
+)
+QUICK = Recipe(name="quick", steps=4, batch=2, patch_px=8)
+
+
+@pytest.fixture
+def job(folder_of_photographs, tmp_path):
+    source = Source(task="sr-x2", data=str(folder_of_photographs))
+    return Job(
+        number=7,
+        architecture=TINY,
+        recipe=QUICK,
+        source=source,
+        seed=1,
+        device="cpu",
+        weights=tmp_path / "weights.safetensors",
+    )
+
+
+def test_an_outcome_is_a_real_training(job):
+    outcome = evaluate_candidate(job)
+    assert (outcome.number, outcome.reason) == (7, None)
+    assert [step for step, _ in outcome.curve] == [1, 2, 3, 4]
+    assert outcome.scores == {"psnr_y": outcome.curve[-1][1]}
+    assert 0 < outcome.training_s <= outcome.seconds
+    network = build(TINY).eval()
+    load_weights(job.weights, network)
+    task = parse_task("sr-x2")
+    crops = validation_crops(job.source)
+    again = evaluate(network, crops, task, torch.device("cpu"), ("psnr_y",), fast=True)
+    assert again.mean == pytest.approx(outcome.scores, abs=1e-4)
+
+
+def test_equal_jobs_have_equal_outcomes(job, tmp_path):
+    first = evaluate_candidate(job)
+    torch.manual_seed(123)
+    second = evaluate_candidate(replace(job, weights=tmp_path / "again.safetensors"))
+    assert first.curve == second.curve
+    tensors = (load_tensors(path)[0] for path in (job.weights, tmp_path / "again.safetensors"))
+    assert all(torch.equal(a, b) for a, b in zip(*(t.values() for t in tensors), strict=True))
+
+
+def test_seeds_decide_the_outcome(job):
+    assert evaluate_candidate(job).curve != evaluate_candidate(replace(job, seed=2)).curve
+
+
+def test_a_job_can_begin_from_weights(job, tmp_path):
+    evaluate_candidate(job)
+    longer = replace(job, start=job.weights, weights=tmp_path / "longer.safetensors")
+    continued = evaluate_candidate(longer)
+    assert continued.curve != evaluate_candidate(replace(longer, start=None)).curve
+
+
+def test_a_teacher_changes_the_training(job, tmp_path):
+    torch.manual_seed(3)
+    teacher = build(TINY)
+    with torch.no_grad():
+        teacher.tail.last.weight.normal_(0, 0.1)
+    save_model(tmp_path / "teacher", teacher)
+    taught = evaluate_candidate(replace(job, teacher=tmp_path / "teacher"))
+    assert taught.reason is None
+    assert taught.curve != evaluate_candidate(job).curve
+
+
+@pytest.mark.parametrize(
+    ("steps", "why"), [(11, "the loss became nan at step 3"), (2, "the score became nan at step 2")]
+)
+def test_a_training_that_diverges_is_a_reason(job, steps, why):
+    """In its course, or at its last step, after which no loss is computed."""
+    diverging = replace(QUICK, lr=1e10, matrix_lr=1e10, clip_norm=1e30, steps=steps)
+    outcome = evaluate_candidate(replace(job, recipe=diverging))
+    assert outcome.reason is not None
+    assert outcome.reason.startswith(f"training failed: {why}")
+    assert (outcome.scores, outcome.curve) == ({}, ())
+    assert outcome.seconds > 0
+    assert not job.weights.exists()
+
+
+def test_memory_that_runs_out_is_a_reason(job):
+    attention = WindowAttention(num_heads=1, window_size=(4, 4))
+    endless = Block(mixer=attention, feed_forward=Mlp(hidden_dim=10**14))
+    huge = replace(TINY, stages=(Stage(blocks=(endless,)),))
+    outcome = evaluate_candidate(replace(job, architecture=huge))
+    assert outcome.reason is not None
+    assert outcome.reason.startswith("out of memory: ")
+
+
+def test_a_fault_of_the_program_is_no_outcome(job):
+    with pytest.raises(RuntimeError, match=r"expected input.* to have 1 channels"):
+        evaluate_candidate(replace(job, architecture=replace(TINY, in_channels=1, out_channels=1)))
+
+
+def test_a_folder_that_is_gone_is_no_outcome(job):
+    source = replace(job.source, data="/nowhere")
+    with pytest.raises(DataError, match="/nowhere: there is no such folder"):
+        evaluate_candidate(replace(job, source=source))
+
+
+def test_images_are_read_once_and_held_out_ones_are_not_trained_on(job):
+    data = open_images(job.source)
+    assert open_images(job.source) is data
+    trained_on = {item.name for item in data.training.source.items}
+    held_out = {item.name for item in data.validation.items}
+    assert len(trained_on) == 2
+    assert len(held_out) == 1
+    assert not trained_on & held_out
+    assert {pair.name for pair in validation_crops(job.source)} == held_out
+
+
+def test_photographs_are_described_with_their_licences_where_they_are_used(job):
+    told = describe_images(Source(task="sr-x2"))
+    assert not set(told["training"]) & set(told["validation"])
+    licensed = [text.partition(":")[0] for text in told["licences"]]
+    assert licensed == told["training"] + told["validation"]
+    assert all(" (in " in text for text in told["licences"])
+    folder = job.source.data
+    assert describe_images(job.source)["licences"] == []
+    mixed = describe_images(Source(task="sr-x2", val=folder))
+    assert mixed["training"] == told["training"]
+    assert [text.partition(":")[0] for text in mixed["licences"]] == told["training"]

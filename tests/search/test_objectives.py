@@ -1,0 +1,37 @@
+import pytest
+
+from lightir_core.data.tasks import TASKS, parse_task
+from lightir_core.errors import SearchError
+from search.objectives import METRICS, OBJECTIVES, objectives
+
+
+def test_psnr_is_the_tasks_own():
+    [on_luma, macs] = objectives(("psnr", "macs"), parse_task("sr-x2"))
+    assert (on_luma.name, on_luma.direction) == ("psnr_y", "maximise")
+    assert (macs.name, macs.direction) == ("macs", "minimise")
+    [on_colour] = objectives(("psnr",), parse_task("denoise"))
+    assert on_colour.name == "psnr_rgb"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_its_objective(task):
+    [objective] = objectives(("psnr",), parse_task(task))
+    assert objective.name == parse_task(task).metric
+
+
+def test_names_are_those_of_scores_and_costs():
+    assert all(name == objective.name for name, objective in (METRICS | OBJECTIVES).items())
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("psnr", "mac"), "objective 'mac' is not known; did you mean 'macs'"),
+        (("",), "objective '' is not known; use psnr, macs, params"),
+        ((), r"objectives \[\] must be at least one, each named once"),
+        (("macs", "macs"), r"objectives \['macs', 'macs'\] must be at least one, each named once"),
+    ],
+)
+def test_impossible_objectives(names, message):
+    with pytest.raises(SearchError, match=message):
+        objectives(names, parse_task("sr-x2"))
