@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,10 @@ class Cost:
     def zero() -> Cost:
         """The cost of nothing, to start a sum with."""
         return Cost(0, 0)
+
+    def to_plain(self) -> dict[str, int | float]:
+        """The axes that were counted, by field name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     def __add__(self, other: Cost) -> Cost:
         """Parameters and MACs of both; peaks of memory do not add up and are left out."""

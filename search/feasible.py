@@ -6,9 +6,9 @@ import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from budgets.assess import Terms, assess
 from budgets.budget import AXES, Budget
 from budgets.cost import Cost
-from budgets.price import price
 from budgets.units import Size
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, SearchError
@@ -29,17 +29,27 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Feasible:
-    """The part of `space` that `budget` allows, for a task's `frame`, costs taken at `size`."""
+    """The part of `space` that `budget` allows, for a task's `frame`, costs taken at `size`.
+
+    `terms` say how training and inference run, for budgets of memory and latency; None is what
+    `Terms` takes when only the size is known.
+    """
 
     space: Space
     frame: Frame
     budget: Budget
     size: Size
+    terms: Terms | None = None
 
     def candidate(self, choices: Choices) -> Candidate:
         """The point with its architecture and cost, whether within budget or not."""
         architecture = self.space.decode(choices, self.frame)
-        return Candidate(choices, architecture, price(architecture, self.size))
+        return Candidate(choices, architecture, self.price(architecture))
+
+    def price(self, architecture: Architecture) -> Cost:
+        """Parameters, MACs and every other axis that the budget limits."""
+        axes = [axis for axis, _ in self.budget.limits]
+        return assess(architecture, axes, self.terms or Terms(sizes=(self.size,)))
 
     def near(
         self, given: Mapping[str, Value], rng: random.Random, taken: Collection[str] = ()

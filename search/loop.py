@@ -85,7 +85,7 @@ def _evaluate(
     waiting = [number for number in candidates if number not in ended]
     for number in waiting:
         candidate = candidates[number]
-        record.begin(number, candidate.architecture, candidate.choices, costs(candidate))
+        record.begin(number, candidate.architecture, candidate.choices, candidate.cost.to_plain())
     # The largest first: the workers then finish a generation at about the same time.
     waiting.sort(key=lambda number: -candidates[number].cost.macs)
 
@@ -103,11 +103,6 @@ def _evaluate(
     for number in waiting:
         if record.trials()[number].state == "running":
             record.fail(number, "not started: the time was up")
-
-
-def costs(candidate: Candidate) -> dict[str, int | float]:
-    """What the record keeps of a candidate's cost."""
-    return {"params": candidate.cost.params, "macs": candidate.cost.macs}
 
 
 def _check_replay(candidates: dict[int, Candidate], trials: Sequence[Trial]) -> None:

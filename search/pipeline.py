@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from budgets.assess import Terms
 from budgets.budget import Budget
-from budgets.price import price
+from budgets.latency import LatencyTable
 from budgets.units import Size, parse_size
 from lightir_core.checkpoints import load_model, save_weights
 from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import RunFailedError, SearchError
 from lightir_core.learning.recipe import FINISH, PROXY, Recipe
+from lightir_core.learning.training import has_fast_bfloat16
 from results.models import ModelResult, load_results
 from results.objectives import minimised, values_of
 from results.pareto import pareto_front
@@ -136,10 +138,24 @@ def _plan(config: SearchConfig, folder: Path, space: Space) -> Plan:
     frame = Frame(task.scale, task.in_channels, task.out_channels)
     size = parse_size(config.at) if config.at else reference_size(task)
     known("strategy", config.strategy, STRATEGIES)
-    _ = config.torch_device  # raises early if it is not there
-    feasible = Feasible(space, frame, Budget.parse(config.budget), size)
+    budget = Budget.parse(config.budget)
+    feasible = Feasible(space, frame, budget, size, _terms(config, budget, size))
     source = Source(task=config.task, data=config.data, val=config.val)
     return Plan(config, RunFolder(folder), task, feasible, source)
+
+
+def _terms(config: SearchConfig, budget: Budget, size: Size) -> Terms:
+    """How this run trains and where its networks run, for budgets of memory and latency."""
+    device = config.torch_device
+    limited = budget.limit("latency") is not None
+    return Terms(
+        sizes=(size,),
+        batch=PROXY.batch,
+        patch_px=PROXY.patch_px,
+        half=has_fast_bfloat16(device),
+        device=device.type,
+        times=LatencyTable(device=device.type) if limited else None,
+    )
 
 
 def reference_size(task: Task) -> Size:
@@ -330,7 +346,7 @@ def _keep(
         trial=job.number,
         parent=parent.id if parent else None,
         architecture=job.architecture,
-        cost=price(job.architecture, plan.feasible.size),
+        cost=plan.feasible.price(job.architecture),
         weights=job.weights,
         outcome=outcome,
         recipe=job.recipe,

@@ -68,7 +68,7 @@ def keep_model(
         trial=finished.trial,
         parent=finished.parent,
         architecture=finished.architecture,
-        cost={"params": finished.cost.params, "macs": finished.cost.macs},
+        cost=finished.cost.to_plain(),
         scores=evaluation.mean,
         baseline=plain.mean,
         within_budget=budget.allows(finished.cost),
