@@ -1,6 +1,7 @@
 """The distinct parts of an architecture, and how often each is built and run.
 
     stem ─ (blocks ─ closing ─ cross-layer) per stage ─ body ─ tail
+    block = shell (norms) + mixer + feed-forward
 
 A part is built by the very function that the network uses. What the network does between parts
 (padding, normalisation, residual sums) multiplies no matrices and holds no parameters.
@@ -21,10 +22,12 @@ from torch import Tensor, nn
 from budgets.units import Size
 from lightir_core import architecture as arch
 from lightir_core import network, stage
-from lightir_core.blocks import cross_layer
+from lightir_core.blocks import FEED_FORWARDS, MIXERS, cross_layer
 
-Kind = Literal["stem", "block", "closing", "cross_layer", "body", "tail"]
-Settings = arch.Architecture | arch.Block | arch.CrossLayer | str
+Kind = Literal[
+    "stem", "shell", "mixer", "feed_forward", "block", "closing", "cross_layer", "body", "tail"
+]
+Settings = arch.Architecture | arch.Block | arch.Mixer | arch.FeedForward | arch.CrossLayer | str
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Part:
 
     Attributes:
         kind: a key of `BUILDERS`.
-        settings: what the builder takes: a `skeleton` for stem, body and tail.
+        settings: what the builder takes: a `skeleton` for stem, body and tail, a block with
+            stand-ins for what it holds for a shell.
         width: channels of the feature map.
     """
 
@@ -59,6 +63,9 @@ class Use:
 
 BUILDERS: dict[Kind, Callable[[Any, int], nn.Module | None]] = {
     "stem": lambda settings, width: network.build_stem(settings),
+    "shell": lambda settings, width: _emptied(stage.build_block(settings, width)),
+    "mixer": lambda settings, width: MIXERS[type(settings)](settings, width),
+    "feed_forward": lambda settings, width: FEED_FORWARDS[type(settings)](settings, width),
     "block": stage.build_block,
     "closing": stage.build_closing,
     "cross_layer": cross_layer.build,
@@ -67,7 +74,8 @@ BUILDERS: dict[Kind, Callable[[Any, int], nn.Module | None]] = {
 }
 """The network's own builders, from (settings, width); None means that there is nothing to build."""
 
-_PLAIN: TypeAdapter[Settings] = TypeAdapter(Settings)
+_PLAIN: TypeAdapter[Any] = TypeAdapter(Any)
+_STAND_IN = arch.Mlp(hidden_dim=1)
 _NO_WINDOWS = arch.Stage(blocks=(arch.Block(mixer=arch.ResidualConvolution()),))
 
 
@@ -87,12 +95,23 @@ def parts(architecture: arch.Architecture, size: Size) -> Iterator[Use]:
 
 
 def stage_parts(settings: arch.Stage, width: int, size: Size) -> Iterator[Use]:
-    """Blocks and closing convolution of one stage at a feature size."""
+    """Blocks, taken apart, and closing convolution of one stage at a feature size."""
     copies = 1 if settings.tied else settings.recursions
     for block in settings.blocks:
-        yield Use(Part("block", block, width), size, copies, settings.recursions)
+        for part in block_parts(block, width):
+            yield Use(part, size, copies, settings.recursions)
     if settings.closing != "none":
         yield Use(Part("closing", settings.closing, width), size)
+
+
+def block_parts(block: arch.Block, width: int) -> Iterator[Part]:
+    """Mixer, feed-forward and the shell around them: far fewer to trace than whole blocks."""
+    feed_forward = block.feed_forward and _STAND_IN
+    shell = replace(block, mixer=arch.ResidualConvolution(), feed_forward=feed_forward)
+    yield Part("shell", shell, width)
+    yield Part("mixer", block.mixer, width)
+    if block.feed_forward is not None:
+        yield Part("feed_forward", block.feed_forward, width)
 
 
 def cross_parts(settings: arch.Stage, width: int, size: Size) -> Iterator[Use]:
@@ -136,6 +155,14 @@ def build_part(part: Part) -> nn.Module:
     """The part's module, on torch's current default device."""
     module = BUILDERS[part.kind](part.settings, part.width)
     return nn.Identity() if module is None else module
+
+
+def _emptied(block: stage.Block) -> stage.Block:
+    """The block without its mixer and feed-forward."""
+    block.mixer = nn.Identity()
+    if block.feed_forward is not None:
+        block.feed_forward = nn.Identity()
+    return block
 
 
 def part_inputs(part: Part, size: Size, batch: int = 1) -> tuple[Any, ...]:

@@ -69,7 +69,7 @@ def _part_split(part: Part, size: Size) -> MacSplit:
         modules = ModuleTracker()
         with torch.no_grad(), modules, _Sorter(module, modules) as sorter:
             module(*inputs)
-    return sorter.split()
+    return MacSplit(feed_forward=sorter.macs) if part.kind == "feed_forward" else sorter.split()
 
 
 class _Sorter(MacCounter):
@@ -93,15 +93,13 @@ class _Sorter(MacCounter):
         return MacSplit(
             projections=macs["weights"] if attends else 0,
             attention=macs["products"] + macs["position"],
-            feed_forward=macs["feed_forward"],
             convolutions=0 if attends else macs["weights"],
         )
 
     def _kind(self, operands: tuple[Any, ...]) -> str:
         places = {place for name in self._modules.parents for place in name.split(".")[1:]}
-        for place in ("feed_forward", "position"):
-            if place in places:
-                return place
+        if "position" in places:
+            return "position"
         tensors = [operand for operand in operands if isinstance(operand, Tensor)]
         weighted = any(_storage(tensor) in self._weights for tensor in tensors)
         return "weights" if weighted else "products"
