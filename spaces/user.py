@@ -80,13 +80,17 @@ def parse_only(items: Sequence[str], space: Space) -> dict[str, tuple[Value, ...
     """What ``window=8x8,4x16`` asks for: some values of each named dimension.
 
     Raises:
-        SpaceError: another form, an unknown dimension, or a value that it does not have.
+        SpaceError: another form, a dimension that is unknown or given twice, or a value that it
+            does not have.
     """
     only: dict[str, tuple[Value, ...]] = {}
     for item in items:
         name, separator, text = item.partition("=")
         if not separator or not text:
             raise SpaceError(f"{item!r} is not NAME=VALUE[,VALUE…]; write window=8x8,4x16")
+        if name in only:
+            together = ",".join([*map(_text, only[name]), text])
+            raise SpaceError(f"{name} is given twice; write {name}={together}")
         known = {_text(value): value for value in space.dimension(name).values}
         for word in text.split(","):
             if word not in known:
