@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +11,20 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from budgets.latency import LatencyTable, latency
+from budgets.memory import inference_memory, training_memory
 from budgets.price import price
-from budgets.units import Size, format_count, parse_size
+from budgets.split import split_macs, table_params
+from budgets.units import Size, format_bytes, format_count, format_time, parse_size
 from lightir_core.architecture import Architecture, from_json
+from lightir_core.data.tasks import parse_task
 from lightir_core.errors import ArchitectureError
+from lightir_core.learning.recipe import PROXY
 from lightir_core.presets import PRESETS, preset
 from search.cli.options import Json
+from search.pipeline import reference_size
+
+Costs = dict[str, int | float | str | dict[str, int]]
 
 
 def cost(
@@ -23,23 +32,44 @@ def cost(
         str,
         typer.Argument(metavar="ARCH", help="A preset, an architecture file or a model folder."),
     ],
-    task: Annotated[str, typer.Option(help="Of a preset: what it restores.")] = "sr-x2",
-    at: Annotated[str, typer.Option(help="Output size, WIDTHxHEIGHT.")] = "1280x720",
+    task: Annotated[str, typer.Option(help="What it restores; decides a preset.")] = "sr-x2",
+    at: Annotated[str | None, typer.Option(help="Output size, WIDTHxHEIGHT.")] = None,
+    batch: Annotated[int, typer.Option(help="Of the training step.", min=1)] = PROXY.batch,
+    patch: Annotated[int, typer.Option(help="Of the training step, pixels.", min=1)] = (
+        PROXY.patch_px
+    ),
+    timed: Annotated[bool, typer.Option("--latency", help="Also time it on this CPU.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Parameters and multiply-adds of an architecture.
+    """Parameters, multiply-adds and memory of an architecture.
 
-    Example:  python -m search cost models/x/architecture.json --at 1280x720
+    Example:  python -m search cost grformer --at 1280x720
     """
+    size = parse_size(at) if at else reference_size(parse_task(task))
     known = what in PRESETS
     architecture = preset(what, task) if known else read_architecture(Path(what))
-    size = parse_size(at)
-    total = price(architecture, size)
+    costs = count(architecture, size, batch, patch)
+    if timed:
+        costs["latency_ms"] = latency(architecture, size, LatencyTable())
     if as_json:
-        plain = {"id": architecture.id, "params": total.params, "macs": total.macs, "at": str(size)}
-        print(json.dumps(plain, indent=2))
-        return
-    Console().print(_table(architecture, size, total.params, total.macs))
+        print(json.dumps(costs, indent=2))
+    else:
+        Console().print(_table(costs, size, batch, patch))
+
+
+def count(architecture: Architecture, size: Size, batch: int, patch_px: int) -> Costs:
+    """Everything that can be counted without a clock."""
+    total = price(architecture, size)
+    return {
+        "id": architecture.id,
+        "at": str(size),
+        "params": total.params,
+        "params_without_tables": total.params - table_params(architecture),
+        "macs": total.macs,
+        "macs_split": asdict(split_macs(architecture, size)),
+        "training_bytes": training_memory(architecture, batch, patch_px),
+        "inference_bytes": inference_memory(architecture, size),
+    }
 
 
 def read_architecture(path: Path) -> Architecture:
@@ -58,9 +88,28 @@ def read_architecture(path: Path) -> Architecture:
         raise ArchitectureError(f"{file}: {error}") from None
 
 
-def _table(architecture: Architecture, size: Size, params: int, macs: int) -> Table:
+def _table(costs: Costs, size: Size, batch: int, patch_px: int) -> Table:
     table = Table(box=None, show_header=False)
-    table.add_row("architecture", architecture.id)
-    table.add_row("parameters", f"{params:,}")
-    table.add_row(f"MACs at {size} output", f"{macs:,} ({format_count(macs)})")
+    table.add_row("architecture", str(costs["id"]))
+    table.add_row("parameters", f"{costs['params']:,}")
+    table.add_row("  without bias tables", f"{costs['params_without_tables']:,}")
+    table.add_row(f"MACs, {size} output", f"{costs['macs']:,} ({_short(costs['macs'])})")
+    split = costs["macs_split"]
+    assert isinstance(split, dict)
+    for kind, macs in split.items():
+        table.add_row(f"  {kind.replace('_', '-')}", format_count(macs))
+    step = f"training memory, batch {batch} of {patch_px}x{patch_px}"
+    table.add_row(step, format_bytes(_number(costs["training_bytes"])))
+    table.add_row("inference memory", format_bytes(_number(costs["inference_bytes"])))
+    if "latency_ms" in costs:
+        table.add_row("latency", format_time(_number(costs["latency_ms"])))
     return table
+
+
+def _short(value: object) -> str:
+    return format_count(_number(value))
+
+
+def _number(value: object) -> float:
+    assert isinstance(value, int | float)
+    return value
