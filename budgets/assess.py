@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from budgets.budget import AXES, Budget
 from budgets.cost import Cost
 from budgets.latency import LatencyTable, latency
-from budgets.memory import inference_memory, training_memory
+from budgets.memory import inference_memory, training_memory, weights_memory
 from budgets.price import price
-from budgets.units import Size
+from budgets.units import Size, format_bytes
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, nearest
 
@@ -76,10 +76,17 @@ def excess(architecture: Architecture, budget: Budget, terms: Terms) -> str | No
         BudgetError: as `assess`.
     """
     cheap = Budget(tuple(x for x in budget.limits if x[0] in ("params", "macs")), budget.text)
-    over = cheap.excess(assess(architecture, (), terms))
+    cost = assess(architecture, (), terms)
+    over = cheap.excess(cost)
     if over is not None or len(cheap.limits) == len(budget.limits):
         return over
     axes = [axis for axis, _ in budget.limits]
+    weights = weights_memory(cost.params, terms.state_copies)
+    if weights > (budget.limit("memory") or weights):
+        return (
+            f"memory: training the weights alone takes {format_bytes(weights)}, more than "
+            f"{format_bytes(budget.limit('memory') or 0)}"
+        )
     return budget.excess(assess(architecture, axes, terms))
 
 

@@ -56,6 +56,11 @@ def training_memory(
     return held + frame.images + step
 
 
+def weights_memory(params: int, state_copies: int = 2) -> int:
+    """Bytes that training needs for the weights alone: they, their gradients, the optimiser."""
+    return FLOAT * params * (2 + state_copies)
+
+
 def inference_memory(
     architecture: Architecture, size: Size, *, half: bool = False, device: str = "cpu"
 ) -> int:

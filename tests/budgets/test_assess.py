@@ -7,7 +7,7 @@ from budgets.cost import Cost
 from budgets.latency import LatencyTable, latency
 from budgets.memory import inference_memory, training_memory
 from budgets.price import price
-from budgets.units import Size
+from budgets.units import Size, format_bytes
 from lightir_core.architecture import Architecture, Block, ResidualConvolution, Stage
 from lightir_core.errors import BudgetError
 
@@ -37,9 +37,12 @@ def test_every_axis_at_its_worst_size(tmp_path):
 def test_excess_looks_at_the_cheap_axes_first(monkeypatch):
     terms = Terms(SIZES)
     assert excess(ARCHITECTURE, Budget.parse("memory=1GiB,params=1M"), terms) is None
-    words = excess(ARCHITECTURE, Budget.parse("memory=1KiB,params=1M"), terms)
+    words = excess(ARCHITECTURE, Budget.parse("memory=60KiB,params=1M"), terms)
     assert words is not None
     assert words.startswith("memory ")
+    words = excess(ARCHITECTURE, Budget.parse("memory=1KiB,params=1M"), terms)
+    weights = format_bytes(16 * price(ARCHITECTURE, SIZES[0]).params)
+    assert words == f"memory: training the weights alone takes {weights}, more than 1KiB"
     monkeypatch.setattr(module, "training_memory", None)
     words = excess(ARCHITECTURE, Budget.parse("memory=1KiB,params=10"), terms)
     assert words is not None

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from budgets.memory import inference_memory, training_memory
+from budgets.memory import inference_memory, training_memory, weights_memory
 from budgets.observed import observed_inference_memory, observed_training_memory
 from budgets.price import price
 from budgets.units import Size
@@ -100,6 +100,12 @@ def test_more_batch_patch_or_state_takes_more():
     assert training_memory(PLAIN, 2, 16, half=True) < base
     deeper = replace(PLAIN, stages=PLAIN.stages * 2)
     assert training_memory(deeper, 2, 16) > 1.3 * base
+
+
+def test_the_weights_alone_are_a_lower_bound():
+    params = price(PLAIN, Size(32, 32)).params
+    assert weights_memory(params) == 4 * 4 * params < training_memory(PLAIN, 1, 4)
+    assert weights_memory(params, state_copies=1) == 3 * 4 * params
 
 
 def test_inference_does_not_grow_with_depth_but_for_the_weights():
