@@ -8,19 +8,27 @@ is brought back by replaying the record through it; what was running runs again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from lightir_core.errors import SearchError
 from results.objectives import values_of
 from results.study import Record, Trial
-from search.engines.local import LocalEngine
 from search.evaluators.job import Job, Outcome
 from search.feasible import Candidate
 from search.listener import Listener
 from search.strategies import Strategy
 
-Engine = LocalEngine[Job, Outcome]
+
+class Engine(Protocol):
+    """Whatever runs jobs: local processes, a cluster."""
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Outcome]]:
+        """Outcomes as they come; a job is taken only when there is room for it."""
+        ...
+
+
 MakeJob = Callable[[int, Candidate], Job]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from budgets.budget import Budget
-from budgets.units import format_count
+from budgets.units import Size, format_count
 from lightir_core.data.tasks import parse_task
+from search.bench import overhead as overheads
+from search.bench import pricing
 from search.bench import rank as ranking
 from search.config import SearchConfig
 from search.evaluators.job import Source
 from search.feasible import Feasible
+from search.objectives import objectives
 from search.pipeline import find_space, reference_size
 from spaces import Frame
 
@@ -66,6 +70,44 @@ def rank(
     console = Console()
     console.print(_scores_table(candidates, lengths, scores))
     console.print(_tau_table(scores))
+
+
+@bench.command()
+def price(
+    count: Annotated[int, typer.Option(help="Architectures to price.")] = 2000,
+    space: Annotated[str, typer.Option(help="Where they come from.")] = DEFAULT.space,
+    seed: Annotated[int, typer.Option(help="Decides them.")] = 0,
+) -> None:
+    """How many architectures are priced in a second.
+
+    The first round fills the cache, unless the user's cache knows the parts already: give
+    XDG_CACHE_HOME an empty folder for a cold start.
+
+    Example:  XDG_CACHE_HOME=$(mktemp -d) python -m search bench price
+    """
+    found = pricing.measure(pricing.draw(find_space(space), count, seed), Size(720, 1280))
+    print(f"first round {found.first:,.0f} a second, then {found.warm:,.0f} a second")
+
+
+@bench.command()
+def overhead(
+    trials: Annotated[int, typer.Option(help="No-op trials.")] = 200,
+    strategy: Annotated[str, typer.Option(help="Who proposes.")] = DEFAULT.strategy,
+    budget: Annotated[str, typer.Option(help="Limits of the networks.")] = DEFAULT.budget,
+    space: Annotated[str, typer.Option(help="Where networks come from.")] = DEFAULT.space,
+    seed: Annotated[int, typer.Option(help="Decides the proposals.")] = 0,
+) -> None:
+    """What a search costs beside training, per trial.
+
+    Example:  python -m search bench overhead --trials 200 --strategy nsga2
+    """
+    size = Size(720, 1280)
+    feasible = Feasible(find_space(space), Frame(scale=2), Budget.parse(budget), size)
+    kinds = objectives(DEFAULT.objectives, parse_task(DEFAULT.task))
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        found = overheads.measure(feasible, kinds, strategy, trials, run, seed)
+    print(f"{found.cpu_ms:.1f} ms CPU and {found.wall_ms:.1f} ms wall a trial")
 
 
 def _scores_table(
