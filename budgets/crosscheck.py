@@ -28,7 +28,7 @@ _NORMS_AND_SAMPLING = (
 """What fvcore counts by its elements; we count only convolutions and matrix products."""
 
 _FREE = FREE | {
-    *("softmax", "log_softmax", "dropout", "dropout_", "reflection_pad2d", "embedding_bag"),
+    *("softmax", "log_softmax", "dropout", "dropout_", "reflection_pad2d"),
     *("reshape", "chunk", "size", "to", "type_as", "flatten", "unflatten", "movedim", "meshgrid"),
     *("expand_as", "one_hot", "numel", "linalg_norm", "index_fill", "concat", "hstack", "vstack"),
     *("broadcast_tensors", "outer", "float", "narrow", "cartesian_prod", "std_mean", "square"),
@@ -43,7 +43,11 @@ def count_with_fvcore(network: nn.Module, *inputs: Tensor) -> int:
     """
     analysis = FlopCountAnalysis(network, inputs)
     handles: dict[str, Any] = {f"aten::{name}": _free for name in _NORMS_AND_SAMPLING}
-    handles |= {"aten::scaled_dot_product_attention": _attention, "aten::baddbmm": _baddbmm}
+    handles |= {
+        "aten::scaled_dot_product_attention": _attention,
+        "aten::baddbmm": _baddbmm,
+        "aten::embedding_bag": _sampling,
+    }
     analysis.set_op_handle(**handles)  # pyright: ignore[reportUnknownMemberType]
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     analysis.tracer_warnings("none")
@@ -79,6 +83,12 @@ def _attention(inputs: list[Any], outputs: list[Any]) -> int:
 def _baddbmm(inputs: list[Any], outputs: list[Any]) -> int:
     left, right = map(_shape, inputs[1:3])
     return math.prod(left) * right[-1]
+
+
+def _sampling(inputs: list[Any], outputs: list[Any]) -> int:
+    """Cross-layer attention's samples, four rows each: 4 for the sample, 1 for its weight."""
+    table, rows = map(_shape, inputs[:2])
+    return math.prod(rows) // 4 * 5 * table[-1]
 
 
 def _shape(value: Any) -> list[int]:  # noqa: ANN401  a value of torch's traced graph

@@ -43,6 +43,15 @@ def _attention(args: Arguments, out: Any) -> int:  # noqa: ANN401  kernels retur
     return query.numel() // query.shape[-1] * key.shape[-2] * (key.shape[-1] + value.shape[-1])
 
 
+def _sampling(args: Arguments, out: Any) -> int:  # noqa: ANN401  kernels return several tensors
+    """Weighted sums of table rows, which is how cross-layer attention samples: 5 per key.
+
+    ACLA's count is 4 for the bilinear sample and 1 for its weight, whatever kernel does both in
+    one; `args` are the table (.., C) and the numbers of the four rows of each sample.
+    """
+    return args[1].numel() // 4 * 5 * args[0].shape[-1]
+
+
 MACS: dict[str, Formula] = {
     "mm": _product(0, 1),
     "bmm": _product(0, 1),
@@ -54,6 +63,8 @@ MACS: dict[str, Formula] = {
     "dot": _vector_product(0),
     "vdot": _vector_product(0),
     "convolution": _convolution,
+    "_embedding_bag": _sampling,
+    "_embedding_bag_forward_only": _sampling,
     "_scaled_dot_product_flash_attention_for_cpu": _attention,
     "_scaled_dot_product_flash_attention": _attention,
     "_scaled_dot_product_efficient_attention": _attention,
@@ -93,7 +104,7 @@ _NORMS_AND_SAMPLING = """
     _native_batch_norm_legit _native_batch_norm_legit_no_training _batch_norm_with_update
     _fused_rms_norm linalg_vector_norm norm
     _adaptive_avg_pool2d adaptive_max_pool2d avg_pool2d max_pool2d_with_indices
-    embedding _embedding_bag _embedding_bag_forward_only grid_sampler_2d
+    embedding grid_sampler_2d
     upsample_nearest2d upsample_bilinear2d upsample_bicubic2d
     _upsample_bilinear2d_aa _upsample_bicubic2d_aa _upsample_nearest_exact2d
 """
