@@ -167,6 +167,10 @@ def _facts(plan: Plan, command: Sequence[str], listener: Listener) -> dict[str, 
     """What `config.json` says beside the settings; reads the images, so it also checks them."""
     for note in open_images(plan.source).notes:
         listener.note(note)
+    space = plan.feasible.space
+    listener.item(
+        f"space {space.name}: {format_size(space.size)} points, budget {plan.config.budget}"
+    )
     kinds = objectives(plan.config.objectives, plan.task)
     return {
         "command": shlex.join(command),
@@ -178,6 +182,12 @@ def _facts(plan: Plan, command: Sequence[str], listener: Listener) -> dict[str, 
         "space_size": str(plan.feasible.space.size),
         "size": str(plan.feasible.size),
     }
+
+
+def format_size(points: int) -> str:
+    """A number of points as digits while that can be read, else as a power of ten."""
+    digits = str(points)
+    return f"{points:,}" if len(digits) <= 9 else f"{digits[0]}.{digits[1]}e{len(digits) - 1}"
 
 
 def _dimensions(plan: Plan) -> dict[str, tuple[str | int | float | bool, ...]]:

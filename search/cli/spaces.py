@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from search.pipeline import find_space
+from search.pipeline import find_space, format_size
 from spaces import SPACES, Dimension, Space
 
 
@@ -26,7 +26,9 @@ def spaces(
         console.print(_overview())
         return
     space = find_space(name)
-    console.print(f"{space.name}: {space.summary}\n{_size(space)} points\n", highlight=False)
+    console.print(
+        f"{space.name}: {space.summary}\n{format_size(space.size)} points\n", highlight=False
+    )
     console.print(_dimensions(space))
 
 
@@ -35,7 +37,7 @@ def _overview() -> Table:
     for column in ("space", "points", "what it is"):
         table.add_column(column, justify="right" if column == "points" else "left")
     for space in SPACES.values():
-        table.add_row(space.name, _size(space), space.summary)
+        table.add_row(space.name, format_size(space.size), space.summary)
     return table
 
 
@@ -52,9 +54,3 @@ def _dimensions(space: Space) -> Table:
 
 def _conditions(dimension: Dimension) -> str:
     return " and ".join(f"{c.name} in {' '.join(map(str, c.values))}" for c in dimension.when)
-
-
-def _size(space: Space) -> str:
-    """The size as digits while that can be read, else as a power of ten."""
-    digits = str(space.size)
-    return f"{space.size:,}" if len(digits) <= 9 else f"{digits[0]}.{digits[1]}e{len(digits) - 1}"
