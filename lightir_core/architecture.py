@@ -267,6 +267,10 @@ class Stage:
         """Hash of all fields, computed once: pricing looks stages up by value."""
         return self._hash
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the remembered hash: another process hashes words differently."""
+        return {name: value for name, value in self.__dict__.items() if name != "_hash"}
+
 
 @_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

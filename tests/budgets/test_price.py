@@ -61,6 +61,17 @@ def test_the_sum_over_parts_is_the_trace_of_the_network(seed, size):
     assert price(architecture, size) == traced(architecture, size)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [Size(64, 96), HD], ids=str)
+def test_the_sum_over_parts_is_the_trace_of_two_hundred_networks(size):
+    wrong = [
+        seed
+        for seed in range(25, 225)
+        if price(random_architecture(seed), size) != traced(random_architecture(seed), size)
+    ]
+    assert wrong == []
+
+
 @pytest.mark.parametrize(
     ("scale", "params", "macs"),
     [

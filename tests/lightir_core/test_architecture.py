@@ -1,4 +1,5 @@
 import json
+import pickle
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -216,3 +217,13 @@ def test_settings_are_frozen_and_take_names_only():
     for part in (Architecture, Stage, Block, WindowAttention, Tail):
         assert part.__dataclass_params__.frozen
         assert all(f.kw_only for f in fields(part))
+
+
+def test_a_pickled_stage_does_not_carry_its_hash():
+    # another process hashes words differently
+    stage = Stage(blocks=(Block(mixer=ResidualConvolution(), norm="none"),))
+    hash(stage)
+    copy = pickle.loads(pickle.dumps(stage))
+    assert "_hash" not in vars(copy)
+    assert copy == stage
+    assert hash(copy) == hash(stage)
