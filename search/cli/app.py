@@ -42,7 +42,8 @@ def main() -> None:
     except LightIRError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_status) from None
-    except KeyboardInterrupt:
-        print("\ninterrupted; nothing that was finished is lost", file=sys.stderr)
-        sys.stderr.flush()
-        os._exit(INTERRUPTED)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer makes this of Ctrl-C
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)  # at once, whatever threads are still doing
+        raise

@@ -1,8 +1,12 @@
-"""What a run prints in the end: its networks as a table, or as JSON."""
+"""What a run prints in the end: its networks as a table, or as JSON; or how to go on with it."""
 
 from __future__ import annotations
 
 import json
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -23,6 +27,19 @@ def tell(folder: Path, *, as_json: bool) -> None:
     console = Console()
     console.print(_table(models))
     console.print(f"report  {report}", soft_wrap=True, markup=False, highlight=False)
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Say how to go on with the run in `folder` when Ctrl-C stops it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\ninterrupted; nothing that was finished is lost", file=sys.stderr)
+        if RunFolder(folder).config.exists():
+            command = f"python -m search resume {shlex.quote(str(folder))}"
+            print(f"go on with:  {command}", file=sys.stderr)
+        raise
 
 
 def _plain(folder: Path, models: list[ModelResult]) -> dict[str, object]:

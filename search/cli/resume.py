@@ -5,7 +5,7 @@ from __future__ import annotations
 from lightir_core.data.tasks import parse_task
 from search import pipeline
 from search.cli.options import Json, Quiet, RunArgument
-from search.cli.outcome import tell
+from search.cli.outcome import resumable, tell
 from search.cli.progress import watching
 from search.config import load_config
 from search.objectives import objectives
@@ -18,6 +18,6 @@ def resume(folder: RunArgument, quiet: Quiet = False, as_json: Json = False) -> 
     """
     config = load_config(folder)
     kinds = objectives(config.objectives, parse_task(config.task))
-    with watching(kinds, quiet=quiet) as listener:
+    with resumable(folder), watching(kinds, quiet=quiet) as listener:
         pipeline.resume(folder, listener)
     tell(folder, as_json=as_json)

@@ -14,7 +14,7 @@ from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from search import pipeline
 from search.cli.options import Json, Quiet
-from search.cli.outcome import tell
+from search.cli.outcome import resumable, tell
 from search.cli.progress import watching
 from search.config import SearchConfig, config_from_plain
 from search.objectives import objectives
@@ -95,7 +95,7 @@ def run(
     )
     folder = out or default_folder(config)
     kinds = objectives(config.objectives, parse_task(config.task))
-    with watching(kinds, quiet=quiet) as listener:
+    with resumable(folder), watching(kinds, quiet=quiet) as listener:
         pipeline.run(config, folder, listener, _command())
     tell(folder, as_json=as_json)
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -96,12 +97,23 @@ class LocalEngine(Generic[JobT, ResultT]):
                 initializer=_prepare_worker,
                 initargs=(os.getpid(), threads_per_worker(self._workers)),
             )
-        return self._pool.submit(self._work, job)
+        with _without_interrupts():  # a process that starts here keeps them blocked
+            return self._pool.submit(self._work, job)
 
 
 def threads_per_worker(workers: int) -> int:
     """Threads that each worker may use; one worker per core trains faster than one on all."""
     return max(1, len(os.sched_getaffinity(0)) // workers)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Hold Ctrl-C back until the end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _prepare_worker(parent: int, threads: int) -> None:
@@ -119,7 +131,8 @@ def _watch(parent: int) -> None:
 
 
 def _end(pool: ProcessPoolExecutor, *, at_once: bool) -> None:
-    if at_once:
-        for process in list((pool._processes or {}).values()):  # no public way to stop a task
-            process.terminate()
-    pool.shutdown(wait=not at_once, cancel_futures=True)
+    if not at_once:
+        pool.shutdown(cancel_futures=True)
+        return
+    for process in list((pool._processes or {}).values()):  # no public way to stop a task
+        process.terminate()  # the pool clears up by itself; told to, it would write to closed pipes
