@@ -11,14 +11,11 @@ import warnings
 from collections import Counter
 from typing import Any
 
+from fvcore.nn import FlopCountAnalysis  # pyright: ignore[reportMissingTypeStubs]
 from torch import Tensor, nn
 
 from budgets.trace import FREE
 from lightir_core.errors import BudgetError
-
-with warnings.catch_warnings():  # fvcore scripts a loss when it is imported, which torch regrets
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from fvcore.nn import FlopCountAnalysis  # pyright: ignore[reportMissingTypeStubs]
 
 _NORMS_AND_SAMPLING = (
     *("layer_norm", "batch_norm", "group_norm", "instance_norm", "rms_norm"),
