@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lightir_core.architecture import from_json
-from lightir_core.errors import CheckpointError
+from lightir_core.errors import ArchitectureError, CheckpointError
 from lightir_core.network import Network, build
 
 ARCHITECTURE_FILE = "architecture.json"
@@ -46,8 +46,12 @@ def load_model(folder: Path) -> Network:
             f"{folder} holds no {ARCHITECTURE_FILE}; give a folder that a run or a compression "
             "wrote a model into"
         )
+    try:
+        architecture = from_json(path.read_text(encoding="utf-8"))
+    except (ArchitectureError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path}: {error}") from None
     with torch.random.fork_rng(devices=[]):
-        network = build(from_json(path.read_text(encoding="utf-8")))
+        network = build(architecture)
     load_weights(folder / WEIGHTS_FILE, network)
     return network.eval()
 

@@ -111,21 +111,28 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
     """Write (H, W, 3) uint8 `pixels`; the ending names the format; never a half-written file.
 
     Raises:
-        DataError: the array is no 8-bit RGB image, or the ending is not one of `ENDINGS`.
+        DataError: the array is no 8-bit RGB image, the ending is not one of `ENDINGS`, or the
+            place cannot be written to.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise DataError(f"an image is (H, W, 3) uint8; got {pixels.shape} {pixels.dtype}")
     if path.suffix.lower() not in ENDINGS:
         raise DataError(f"{path}: cannot write {path.suffix!r}; use one of {', '.join(ENDINGS)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
-    os.close(handle)
     try:
-        PIL.Image.fromarray(pixels).save(temporary)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            PIL.Image.fromarray(pixels).save(temporary)
+            temporary.chmod(0o644)  # a temporary file is made private
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"cannot write {path}: {error.strerror or error}; make room or choose another place"
+        ) from error
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import torch
 import typer
 
 from lightir_core.checkpoints import load_model
-from lightir_core.data.images import read_gallery, read_image, write_image
+from lightir_core.data.images import Image, read_gallery, read_image, to_pixels, write_image
 from lightir_core.data.metrics import to_eight_bits
 from lightir_core.errors import DataError
 from lightir_core.learning.evaluate import unit
@@ -35,21 +35,44 @@ def restore(
         raise DataError(f"--tile {tile} is too small; use more than {2 * OVERLAP_PX} pixels")
     where = SearchConfig(device=device).torch_device
     network = load_model(model).to(where).eval()
+    if network.architecture.in_channels != 3:
+        channels = network.architecture.in_channels
+        raise DataError(f"{model} takes images of {channels} channels; images are read in colour")
+    images = _read(source)
+    targets = _targets(source, [image.name for image in images], target)
+    for image, out in zip(images, targets, strict=True):
+        lq = unit(torch.from_numpy(image.pixels).permute(2, 0, 1)).to(where)
+        output = apply(network, lq, scale=network.architecture.scale, tile_px=tile)
+        write_image(out, to_pixels(to_eight_bits(output)[0].cpu()))
+        print(out)
 
-    def restored(pixels: np.ndarray) -> np.ndarray:
-        image = unit(torch.from_numpy(pixels).permute(2, 0, 1)).to(where)
-        output = apply(network, image, scale=network.architecture.scale, tile_px=tile)
-        return to_eight_bits(output)[0].permute(1, 2, 0).cpu().numpy()
 
-    if source.is_dir():
-        gallery = read_gallery(source)
-        for note in gallery.notes:
-            print(f"note: {note}", file=sys.stderr)
-        for image in gallery.images:
-            out = (target / image.name).with_suffix(".png")
-            write_image(out, restored(image.pixels))
-            print(out)
-        return
-    out = target / source.with_suffix(".png").name if target.is_dir() else target
-    write_image(out, restored(read_image(source)))
-    print(out)
+def _read(source: Path) -> tuple[Image, ...]:
+    """The images of a folder, with notes on stderr, or the one in a file."""
+    if not source.is_dir():
+        return (Image(source.name, read_image(source)),)
+    gallery = read_gallery(source)
+    for note in gallery.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return gallery.images
+
+
+def _targets(source: Path, names: Sequence[str], target: Path) -> list[Path]:
+    """Where each restored image goes: into a folder as PNG, or to the file that was named.
+
+    Raises:
+        DataError: an input would be overwritten, or one result by another.
+    """
+    if source.is_dir() and target.is_file():
+        raise DataError(f"{target} is a file; a folder of images needs a folder as OUTPUT")
+    into_folder = source.is_dir() or target.is_dir()
+    targets = [(target / name).with_suffix(".png") if into_folder else target for name in names]
+    inputs = {(source / name if source.is_dir() else source).resolve() for name in names}
+    made: dict[Path, str] = {}
+    for name, out in zip(names, targets, strict=True):
+        if out.resolve() in inputs:
+            raise DataError(f"{out} would overwrite its own input; choose another OUTPUT")
+        if out in made:
+            raise DataError(f"{made[out]} and {name} would both become {out.name}; rename one")
+        made[out] = name
+    return targets

@@ -150,6 +150,7 @@ def test_restore_an_image(run, command, three_photographs, tmp_path):
     ended = command("restore", model, three_photographs / "crop0.png", "big.png", cwd=tmp_path)
     assert (ended.status, ended.out.strip(), ended.err) == (0, "big.png", "")
     assert pixels(tmp_path / "big.png").shape == (192, 192, 3)
+    assert (tmp_path / "big.png").stat().st_mode & 0o777 == 0o644  # not only for its owner
 
 
 def test_restore_a_folder_in_tiles(run, in_process, three_photographs, tmp_path):
