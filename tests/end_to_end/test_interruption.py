@@ -179,7 +179,9 @@ def test_a_run_that_is_under_way_is_not_resumed_by_another(
     process = started(*search_arguments, cwd=tmp_path)
     run = tmp_path / "run"
     assert wait_for(process, lambda: len(ended_trials(trials_of, run)) >= 1)
+    process.send_signal(signal.SIGSTOP)  # it must not end before the second one has started
     second = command("resume", "run", cwd=tmp_path)
+    process.send_signal(signal.SIGCONT)
     assert second.status == 2
     assert f"is in use by process {process.pid}" in second.complaint
     assert "Traceback" not in second.err
