@@ -22,7 +22,7 @@ from budgets.latency import LatencyTable
 from budgets.units import Size, parse_size
 from lightir_core.checkpoints import load_model, save_weights
 from lightir_core.data.tasks import Task, parse_task
-from lightir_core.errors import RunFailedError, SearchError
+from lightir_core.errors import BudgetError, RunFailedError, SearchError
 from lightir_core.learning.recipe import FINISH, PROXY, Recipe
 from lightir_core.learning.training import has_fast_bfloat16
 from results.models import ModelResult, load_results
@@ -31,7 +31,8 @@ from results.pareto import pareto_front
 from results.report import build_report
 from results.run import RunFolder, read_config, write_config
 from results.study import Record, Trial
-from search.compress.prune import Pruned, prune, smallest
+from search.compress.plan import Target
+from search.compress.prune import Pruned, Pruning, prune
 from search.config import SearchConfig, describe, known, load_config
 from search.engines.local import LocalEngine
 from search.evaluators.images import describe_images, open_images
@@ -292,17 +293,16 @@ def _compress(
     if any(model.kind == "pruned" for model in load_results(plan.folder.path)):
         return
     for parent in sorted(trained, key=lambda model: -model.scores[plan.task.metric]):
-        reach = smallest(parent.architecture, plan.feasible.size).params
-        target = max(reach, round(parent.cost["params"] * (1 - plan.config.prune)))
+        params = round(parent.cost["params"] * (1 - plan.config.prune))
+        terms = Terms(sizes=(plan.feasible.size,))
         try:
             pruned = prune(
                 load_model(plan.folder.model(parent.id)),
-                Budget.parse(f"params={target}"),
-                plan.feasible.size,
+                Target(Budget.parse(f"params={params}"), terms),
                 open_images(plan.source).training,
-                seed=derive(plan.config.seed, "prune", parent.trial),
+                Pruning(seed=derive(plan.config.seed, "prune", parent.trial)),
             )
-        except SearchError as error:
+        except (SearchError, BudgetError) as error:
             listener.note(str(error))
             continue
         job = _tuning_job(plan, parent, pruned, recipe)
