@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import torch
+
 from budgets.assess import Terms
 from budgets.budget import Budget
 from budgets.latency import LatencyTable
@@ -140,14 +142,13 @@ def _plan(config: SearchConfig, folder: Path, space: Space) -> Plan:
     size = parse_size(config.at) if config.at else reference_size(task)
     known("strategy", config.strategy, STRATEGIES)
     budget = Budget.parse(config.budget)
-    feasible = Feasible(space, frame, budget, size, _terms(config, budget, size))
+    feasible = Feasible(space, frame, budget, size, terms_for(budget, size, config.torch_device))
     source = Source(task=config.task, data=config.data, val=config.val)
     return Plan(config, RunFolder(folder), task, feasible, source)
 
 
-def _terms(config: SearchConfig, budget: Budget, size: Size) -> Terms:
-    """How this run trains and where its networks run, for budgets of memory and latency."""
-    device = config.torch_device
+def terms_for(budget: Budget, size: Size, device: torch.device) -> Terms:
+    """How candidates train and where networks run, for budgets of memory and latency."""
     limited = budget.limit("latency") is not None
     return Terms(
         sizes=(size,),
@@ -357,12 +358,17 @@ def _keep(
         parent=parent.id if parent else None,
         architecture=job.architecture,
         cost=plan.feasible.price(job.architecture),
-        weights=job.weights,
         outcome=outcome,
         recipe=job.recipe,
     )
-    device = plan.config.torch_device
-    return keep_model(plan.folder.path, plan.source, finished, plan.feasible.budget, device)
+    return keep_model(
+        plan.folder.path,
+        job.weights,
+        plan.source,
+        finished,
+        plan.feasible.budget,
+        plan.config.torch_device,
+    )
 
 
 def _in_words(model: ModelResult, task: Task) -> str:
