@@ -37,7 +37,7 @@ def result(architecture):
 def test_the_card_says_all_that_is_known(tmp_path, result):
     text = write_card(tmp_path, result).read_text()
     for expected in (
-        "# " + result.id, "task: sr-x2", "12,345 parameters, 6.70G MACs, 12.0 ms",
+        "# " + result.id, "task: sr-x2", "12,345 parameters, 6.7G MACs, 12ms",
         "within its budget of params=13k", "| psnr_y | 33.2500 | 32.5000 | 33.3000 |",
         "training images: 2: a, b", "a: NASA, public domain", "last training: 300 steps",
         "name quick, lr 0.001", "pruned from 0123456789ab",
