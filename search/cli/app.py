@@ -11,6 +11,7 @@ from lightir_core.errors import LightIRError
 from search.cli.bench import bench
 from search.cli.compress import compress
 from search.cli.cost import cost
+from search.cli.data import data
 from search.cli.evaluate import evaluate
 from search.cli.importing import import_
 from search.cli.preset import preset
@@ -44,6 +45,7 @@ for command in (
     import_,
 ):
     app.command(command.__name__.strip("_"))(command)
+app.add_typer(data, name="data")
 app.add_typer(bench, name="bench")
 
 
