@@ -108,6 +108,15 @@ def decode_network(choices: Mapping[str, Value], frame: Frame) -> Architecture:
         raise ArchitectureError(explain(error)) from None
 
 
+def decode_stage(choices: Mapping[str, Value], width: int) -> Stage:
+    """One stage of a network of `width` channels, from its own choices without prefix.
+
+    Raises:
+        ArchitectureError: the choices contradict each other; those of a `Space` never do.
+    """
+    return _stage(tuple(choices.items()), width)
+
+
 def _architecture(choices: Mapping[str, Value], frame: Frame) -> Architecture:
     network = NETWORK_DEFAULTS | {k: v for k, v in choices.items() if "." not in k}
     sharing = int(network["stage_sharing"])

@@ -151,7 +151,7 @@ class Space:
     def size(self) -> int:
         """How many points the space holds, exactly."""
         total = 0
-        for skeleton in self._skeletons():
+        for skeleton in self.skeletons():
             seen = frozenset((k, v) for k, v in skeleton.items() if k in self._seen_by_stages)
             product = 1
             for number in range(1, int(skeleton["stages"]) + 1):
@@ -163,7 +163,7 @@ class Space:
     @cached_property
     def _seen_by_stages(self) -> frozenset[str]:
         """Choices of the network that those of a stage depend on."""
-        return frozenset[str]().union(*(_depends(d) for d in self.stage))
+        return frozenset[str]().union(*(depends(d) for d in self.stage))
 
     def restrict(self, only: Mapping[str, Sequence[Value]]) -> Space:
         """The same space with the named dimensions cut down to some of their values.
@@ -188,9 +188,9 @@ class Space:
             summary=self.summary,
         )
 
-    def _skeletons(self) -> Iterator[Choices]:
+    def skeletons(self) -> Iterator[Choices]:
         """All combinations of the network's own dimensions."""
-        yield from _combinations(self.network, {})
+        yield from combinations(self.network, {})
 
 
 def _walk(
@@ -234,16 +234,17 @@ def _is_leader(number: int, choices: Mapping[str, Value]) -> bool:
     return (number - 1) % int(choices.get("stage_sharing", 1)) == 0
 
 
-def _combinations(dimensions: Sequence[Dimension], known: Choices) -> Iterator[Choices]:
+def combinations(dimensions: Sequence[Dimension], known: Choices) -> Iterator[Choices]:
+    """`known` with every combination of answers to `dimensions`; inactive ones are left out."""
     if not dimensions:
         yield dict(known)
         return
     first, rest = dimensions[0], dimensions[1:]
     if not first.is_active(known):
-        yield from _combinations(rest, known)
+        yield from combinations(rest, known)
         return
     for value in _allowed(first, known):
-        yield from _combinations(rest, {**known, first.name: value})
+        yield from combinations(rest, {**known, first.name: value})
 
 
 @lru_cache(maxsize=4096)
@@ -251,7 +252,7 @@ def _count(
     stage: tuple[Dimension, ...], skeleton: frozenset[tuple[str, Value]], number: int
 ) -> int:
     """Points of one stage; counted over what later dimensions can see, not one by one."""
-    needed = [frozenset(_depends(d) for d in stage[i:]) for i in range(len(stage))]
+    needed = [frozenset(depends(d) for d in stage[i:]) for i in range(len(stage))]
     sees = [frozenset[str]().union(*names) for names in needed]
 
     @cache
@@ -272,7 +273,8 @@ def _count(
     return count(0, skeleton | {("stage", number)})
 
 
-def _depends(dimension: Dimension) -> frozenset[str]:
+def depends(dimension: Dimension) -> frozenset[str]:
+    """Names of the choices that decide whether `dimension` is asked and what it may answer."""
     rule = RULES.get(dimension.name)
     return frozenset(c.name for c in dimension.when) | frozenset(rule.reads if rule else ())
 
