@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from budgets.cost import Cost
@@ -26,19 +28,39 @@ Reference = Callable[[str, str], float]
 
 @dataclass(frozen=True)
 class Axis:
-    """One thing that a budget can limit: its field of `Cost`, and how its numbers are written."""
+    """One thing that a budget can limit.
+
+    Attributes:
+        field: of `Cost`.
+        parse: reads a limit.
+        format: writes it in a few digits.
+        write: writes it in all digits.
+    """
 
     field: str
     parse: Callable[[str], float]
     format: Callable[[float], str]
+    write: Callable[[float], str]
+
+
+def _digits(count: float) -> str:
+    return f"{int(count):_}"
+
+
+def _bytes(count: float) -> str:
+    return f"{int(count)}B"
+
+
+def _milliseconds(time_ms: float) -> str:
+    return f"{Decimal(repr(float(time_ms))):f}ms"
 
 
 AXES = {
-    "params": Axis("params", parse_count, format_count),
-    "macs": Axis("macs", parse_count, format_count),
-    "memory": Axis("training_bytes", parse_bytes, format_bytes),
-    "inference-memory": Axis("inference_bytes", parse_bytes, format_bytes),
-    "latency": Axis("latency_ms", parse_time, format_time),
+    "params": Axis("params", parse_count, format_count, _digits),
+    "macs": Axis("macs", parse_count, format_count, _digits),
+    "memory": Axis("training_bytes", parse_bytes, format_bytes, _bytes),
+    "inference-memory": Axis("inference_bytes", parse_bytes, format_bytes, _bytes),
+    "latency": Axis("latency_ms", parse_time, format_time, _milliseconds),
 }
 
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%\s*@\s*([\w.+-]+)")
@@ -84,6 +106,11 @@ class Budget:
         limits = tuple((axis, limit * factor) for axis, limit in self.limits)
         return Budget(limits, f"{factor:g} x ({self.text})")
 
+    @property
+    def plain(self) -> str:
+        """The budget in full digits, which `parse` reads without any preset."""
+        return ",".join(f"{axis}={AXES[axis].write(limit)}" for axis, limit in self.limits)
+
     def allows(self, cost: Cost) -> bool:
         """Whether `cost` is within every limit; a limit itself is allowed.
 
@@ -125,6 +152,8 @@ def _limit(axis: str, value: str, text: str, reference: Reference | None) -> flo
     percent = _PERCENT.fullmatch(value)
     if percent is not None and reference is not None:
         limit = float(percent[1]) / 100 * reference(percent[2], axis)
+        # counts are whole numbers; rounded down, the share is never exceeded
+        limit = limit if axis == "latency" else math.floor(limit)
         if not 0 < limit < float("inf"):
             raise BudgetError(f"budget {text!r}: {value} of {axis} is {limit:g}; use a positive %")
         return limit

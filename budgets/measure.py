@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
+from multiprocessing import get_context
 
 import torch
 
@@ -11,6 +14,8 @@ from budgets.cost import Cost
 from budgets.parts import Part, build_part, part_inputs
 from budgets.trace import count_macs
 from budgets.units import Size
+
+PARTS_WORTH_A_PROCESS = 500
 
 
 @cache
@@ -32,6 +37,33 @@ def part_cost(part: Part, size: Size) -> Cost:
         known = (cost.params, cost.macs)
         cost_cache().put(key, known)
     return Cost(*known)
+
+
+def measure_parts(wanted: Sequence[tuple[Part, Size]], workers: int = 1) -> int:
+    """Trace all parts that the cache does not know; how many those were.
+
+    Args:
+        wanted: parts, each at a feature size.
+        workers: processes; a few parts are not worth the start of more than one.
+
+    Raises:
+        BudgetError: a part performs an operation whose cost is not known.
+    """
+    missing = [(part, size) for part, size in wanted if cost_cache().get(part.key(size)) is None]
+    if workers < 2 or len(missing) < PARTS_WORTH_A_PROCESS * workers:
+        for part, size in missing:
+            part_cost(part, size)
+        return len(missing)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        traced = pool.map(_trace, missing, chunksize=64)
+        for (part, size), cost in zip(missing, traced, strict=True):
+            cost_cache().put(part.key(size), (cost.params, cost.macs))
+    return len(missing)
+
+
+def _trace(wanted: tuple[Part, Size]) -> Cost:
+    torch.set_num_threads(1)
+    return trace_part(*wanted)
 
 
 def trace_part(part: Part, size: Size) -> Cost:

@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 import torch
@@ -109,9 +110,18 @@ def block_parts(block: arch.Block, width: int) -> Iterator[Part]:
     feed_forward = block.feed_forward and _STAND_IN
     shell = replace(block, mixer=arch.ResidualConvolution(), feed_forward=feed_forward)
     yield Part("shell", shell, width)
-    yield Part("mixer", block.mixer, width)
+    yield Part("mixer", _unmoved(block.mixer), width)
     if block.feed_forward is not None:
         yield Part("feed_forward", block.feed_forward, width)
+
+
+@lru_cache(maxsize=2**16)
+def _unmoved(mixer: arch.Mixer) -> arch.Mixer:
+    """The mixer with windows that are neither shifted nor turned, which does as many products."""
+    if isinstance(mixer, arch.ResidualConvolution):
+        return mixer
+    height, width = sorted(mixer.window_size)
+    return replace(mixer, window_size=(height, width), shift_size=(0, 0))
 
 
 def cross_parts(settings: arch.Stage, width: int, size: Size) -> Iterator[Use]:
