@@ -6,12 +6,17 @@ import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from budgets.assess import Terms, assess
 from budgets.budget import AXES, Budget
 from budgets.cost import Cost
+from budgets.imagine import FLOAT
+from budgets.memory import weights_memory
 from budgets.units import Size
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, SearchError
+from search.counting.region import ADDITIVE, Region, region_of
 from spaces import Choices, Frame, Space, Value
 
 ATTEMPTS = 2000
@@ -29,10 +34,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Feasible:
-    """The part of `space` that `budget` allows, for a task's `frame`, costs taken at `size`.
+    """The part of `space` that `budget` allows, for a task's `frame`.
 
-    `terms` say how training and inference run, for budgets of memory and latency; None is what
-    `Terms` takes when only the size is known.
+    Attributes:
+        space: what may be chosen.
+        frame: what the task fixes.
+        budget: hard limits.
+        size: of the output, the largest if there are several.
+        terms: how training and inference run, for budgets of memory and latency, and all sizes;
+            None is what `Terms` takes when only the size is known.
+        fill: if not 0, the first limit of the budget must be used up to this share: 0.05 is a band
+            from 5 % below it.
     """
 
     space: Space
@@ -40,6 +52,7 @@ class Feasible:
     budget: Budget
     size: Size
     terms: Terms | None = None
+    fill: float = 0.0
 
     def candidate(self, choices: Choices) -> Candidate:
         """The point with its architecture and cost, whether within budget or not."""
@@ -49,7 +62,7 @@ class Feasible:
     def price(self, architecture: Architecture) -> Cost:
         """Parameters, MACs and every other axis that the budget limits."""
         axes = [axis for axis, _ in self.budget.limits]
-        return assess(architecture, axes, self.terms or Terms(sizes=(self.size,)))
+        return assess(architecture, axes, self._terms)
 
     def near(
         self, given: Mapping[str, Value], rng: random.Random, taken: Collection[str] = ()
@@ -57,7 +70,7 @@ class Feasible:
         """A candidate within budget that is not `taken`, as close to `given` as chance allows.
 
         Walks downhill on the worst overrun by single changes until the budget holds, then
-        sideways until the architecture is a new one.
+        sideways until the architecture is a new one. Where that leads nowhere, it draws one.
 
         Args:
             given: choices to start from; empty for a random start.
@@ -68,18 +81,70 @@ class Feasible:
             SearchError: nothing new within budget was found.
         """
         best = self.candidate(self.space.complete(given, rng))
-        overrun = self.overrun(best.cost)
+        miss = self.miss(best.cost)
         for _ in range(ATTEMPTS):
-            if overrun <= 1 and best.architecture.id not in taken:
+            if miss <= 1 and best.architecture.id not in taken:
                 return best
             changed = self.candidate(self.space.mutate(best.choices, rng))
-            after = self.overrun(changed.cost)
-            if after <= max(overrun, 1):
-                best, overrun = changed, after
+            after = self.miss(changed.cost)
+            if after <= max(miss, 1):
+                best, miss = changed, after
+        return self.draw(rng, taken)
+
+    def draw(self, rng: random.Random, taken: Collection[str] = ()) -> Candidate:
+        """A candidate within budget that is not `taken`, uniform among the points of the space.
+
+        Points that cost too many parameters or MACs are never drawn; those over a limit on memory
+        or latency, and taken ones, are drawn again.
+
+        Args:
+            rng: source of all chance.
+            taken: ids of architectures that must not come again.
+
+        Raises:
+            SearchError: nothing new within budget was found.
+        """
+        generator = np.random.default_rng(rng.getrandbits(64))
+        for drawn in self.region.draw(ATTEMPTS, generator):
+            if drawn is not None:
+                candidate = self.candidate(drawn.choices)
+                if self.miss(candidate.cost) <= 1 and candidate.architecture.id not in taken:
+                    return candidate
         raise SearchError(
             f"no new architecture within budget {self.budget.text} after {ATTEMPTS} attempts; "
             f"the space {self.space.name!r} has about run out: widen it or raise the budget"
         )
+
+    @property
+    def region(self) -> Region:
+        """What the budget allows as far as costs add up; memory is at least that of the weights."""
+        upper = {axis: limit for axis, limit in self.budget.limits if axis in ADDITIVE}
+        most = [upper[axis] for axis in ("params",) if axis in upper]
+        for axis, bytes_each in (
+            ("memory", weights_memory(1, self._terms.state_copies)),
+            ("inference-memory", FLOAT),
+        ):
+            limit = self.budget.limit(axis)
+            if limit is not None:
+                most.append(limit // bytes_each)
+        if most:
+            upper["params"] = min(most)
+        first, limit = self.budget.limits[0]
+        lower = {first: limit * (1 - self.fill)} if self.fill and first in ADDITIVE else {}
+        sizes = self._terms.sizes
+        return region_of(self.space, self.frame, sizes, tuple(lower.items()), tuple(upper.items()))
+
+    @property
+    def _terms(self) -> Terms:
+        return self.terms or Terms(sizes=(self.size,))
+
+    def miss(self, cost: Cost) -> float:
+        """By what factor a cost misses the budget, or the band below it; at most 1 is inside."""
+        over = self.overrun(cost)
+        if over > 1 or not self.fill:
+            return over
+        axis, limit = self.budget.limits[0]
+        return max(over, limit * (1 - self.fill) / getattr(cost, AXES[axis].field))
 
     def overrun(self, cost: Cost) -> float:
         """Largest cost as a share of its limit; at most 1 is within budget."""
@@ -102,9 +167,12 @@ class Feasible:
                 limited without a table of times.
         """
         smallest = self.smallest()
-        excess = self.budget.excess(smallest.cost)
-        if excess is None:
+        if self.overrun(smallest.cost) <= 1:
+            if self.fill:
+                self._check_band()
             return
+        if len(self.budget.limits) > 1 and self._is_met():
+            return  # what is smallest on all axes together is not always found by descent
         # in all digits, as a budget is written: rounded down it could not be met either
         reach = ",".join(
             f"{axis}={getattr(smallest.cost, AXES[axis].field):_}" for axis, _ in self.budget.limits
@@ -114,6 +182,21 @@ class Feasible:
             f"smallest network it holds costs {reach} (at {self.size}); raise the budget or "
             f"widen the space"
         )
+
+    def _is_met(self) -> bool:
+        try:
+            self.draw(random.Random(0))
+        except SearchError:
+            return False
+        return True
+
+    def _check_band(self) -> None:
+        if not self._is_met():
+            axis, limit = self.budget.limits[0]
+            raise BudgetError(
+                f"no network of space {self.space.name!r} was found within {self.fill:.2%} below "
+                f"the limit of {AXES[axis].format(limit)} on {axis}; ask for a wider band"
+            )
 
     def _descend(self, start: Choices) -> Candidate:
         """Take the best single change again and again until none helps."""
