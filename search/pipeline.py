@@ -12,29 +12,22 @@ import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
-
-from budgets.assess import Terms
 from budgets.budget import Budget
-from budgets.latency import LatencyTable
-from budgets.units import Size, parse_size
 from lightir_core.checkpoints import load_model, save_weights
 from lightir_core.data.tasks import Task, parse_task
-from lightir_core.errors import BudgetError, RunFailedError, SearchError
+from lightir_core.errors import RunFailedError, SearchError
 from lightir_core.learning.recipe import FINISH, PROXY, Recipe
-from lightir_core.learning.training import has_fast_bfloat16
 from results.models import ModelResult, load_results
 from results.objectives import minimised, values_of
 from results.pareto import pareto_front
 from results.report import build_report
 from results.run import RunFolder, read_config, write_config
 from results.study import Record, Trial
-from search.compress.plan import Target
-from search.compress.prune import Pruned, Pruning, prune
+from search.compress.prune import Pruned, prune, smallest
 from search.config import SearchConfig, describe, known, load_config
 from search.engines.local import LocalEngine
 from search.evaluators.images import describe_images, open_images
@@ -47,6 +40,7 @@ from search.loop import Engine, Limits, search
 from search.objectives import objectives
 from search.seeds import derive
 from search.strategies import STRATEGIES, Setting
+from search.terms import read_budget, read_sizes, terms_on
 from spaces import (
     SPACES,
     Frame,
@@ -90,12 +84,15 @@ def run(config: SearchConfig, folder: Path, listener: Listener, command: Sequenc
             f"`python -m search resume {shlex.quote(str(folder))}`"
         )
     plan = _plan(config, folder, find_space(config.space, config.only))
+    if "%" in config.budget:
+        # a share of a preset becomes a number now: the record says what was held
+        plan = replace(plan, config=replace(config, budget=plan.feasible.budget.plain))
     plan.feasible.check()
     facts = _facts(plan, command, listener)
     with Record.create(
         folder, objectives(config.objectives, plan.task), _dimensions(plan)
     ) as record:
-        write_config(folder, {**describe(config), **facts})
+        write_config(folder, {**describe(plan.config), **facts})
         return _conduct(plan, record, listener)
 
 
@@ -139,30 +136,12 @@ def find_space(name: str, only: Sequence[str] = ()) -> Space:
 def _plan(config: SearchConfig, folder: Path, space: Space) -> Plan:
     task = parse_task(config.task)
     frame = Frame(task.scale, task.in_channels, task.out_channels)
-    size = parse_size(config.at) if config.at else reference_size(task)
     known("strategy", config.strategy, STRATEGIES)
-    budget = Budget.parse(config.budget)
-    feasible = Feasible(space, frame, budget, size, terms_for(budget, size, config.torch_device))
+    terms = terms_on(config.torch_device, read_sizes(config.at, task))
+    budget = read_budget(config.budget, config.task, terms)
+    feasible = Feasible(space, frame, budget, terms.sizes[0], terms, config.fill)
     source = Source(task=config.task, data=config.data, val=config.val)
     return Plan(config, RunFolder(folder), task, feasible, source)
-
-
-def terms_for(budget: Budget, size: Size, device: torch.device) -> Terms:
-    """How candidates train and where networks run, for budgets of memory and latency."""
-    limited = budget.limit("latency") is not None
-    return Terms(
-        sizes=(size,),
-        batch=PROXY.batch,
-        patch_px=PROXY.patch_px,
-        half=has_fast_bfloat16(device),
-        device=device.type,
-        times=LatencyTable(device=device.type) if limited else None,
-    )
-
-
-def reference_size(task: Task) -> Size:
-    """The output size that costs are stated at: the field's custom for each kind of task."""
-    return Size(720, 1280) if task.scale > 1 else Size(256, 256)
 
 
 def _facts(plan: Plan, command: Sequence[str], listener: Listener) -> dict[str, object]:
@@ -294,16 +273,17 @@ def _compress(
     if any(model.kind == "pruned" for model in load_results(plan.folder.path)):
         return
     for parent in sorted(trained, key=lambda model: -model.scores[plan.task.metric]):
-        params = round(parent.cost["params"] * (1 - plan.config.prune))
-        terms = Terms(sizes=(plan.feasible.size,))
+        reach = smallest(parent.architecture, plan.feasible.size).params
+        target = max(reach, round(parent.cost["params"] * (1 - plan.config.prune)))
         try:
             pruned = prune(
                 load_model(plan.folder.model(parent.id)),
-                Target(Budget.parse(f"params={params}"), terms),
+                Budget.parse(f"params={target}"),
+                plan.feasible.size,
                 open_images(plan.source).training,
-                Pruning(seed=derive(plan.config.seed, "prune", parent.trial)),
+                seed=derive(plan.config.seed, "prune", parent.trial),
             )
-        except (SearchError, BudgetError) as error:
+        except SearchError as error:
             listener.note(str(error))
             continue
         job = _tuning_job(plan, parent, pruned, recipe)
@@ -358,17 +338,12 @@ def _keep(
         parent=parent.id if parent else None,
         architecture=job.architecture,
         cost=plan.feasible.price(job.architecture),
+        weights=job.weights,
         outcome=outcome,
         recipe=job.recipe,
     )
-    return keep_model(
-        plan.folder.path,
-        job.weights,
-        plan.source,
-        finished,
-        plan.feasible.budget,
-        plan.config.torch_device,
-    )
+    device = plan.config.torch_device
+    return keep_model(plan.folder.path, plan.source, finished, plan.feasible.budget, device)
 
 
 def _in_words(model: ModelResult, task: Task) -> str:

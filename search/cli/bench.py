@@ -17,12 +17,12 @@ from lightir_core.data.tasks import parse_task
 from search.bench import overhead as overheads
 from search.bench import pricing
 from search.bench import rank as ranking
-from search.cli.options import DataFolders, absolute
 from search.config import SearchConfig
 from search.evaluators.job import Source
 from search.feasible import Feasible
 from search.objectives import objectives
-from search.pipeline import find_space, reference_size
+from search.pipeline import find_space
+from search.terms import reference_size
 from spaces import Frame
 
 bench = typer.Typer(help="Measure the program itself.", no_args_is_help=True)
@@ -37,7 +37,7 @@ def rank(
     budget: Annotated[str, typer.Option(help="Limits of the networks.")] = DEFAULT.budget,
     space: Annotated[str, typer.Option(help="Where networks come from.")] = DEFAULT.space,
     task: Annotated[str, typer.Option(help="What to restore.")] = DEFAULT.task,
-    data: DataFolders = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of training images.")] = None,
     val: Annotated[Path | None, typer.Option(help="Folder of validation images.")] = None,
     out: Annotated[Path, typer.Option(help="Where finished trainings are kept.")] = Path(
         "runs/bench-rank"
@@ -60,7 +60,7 @@ def rank(
     candidates = ranking.draw(feasible, count, seed)
     source = Source(
         task=task,
-        data=absolute(data),
+        data=str(data.resolve()) if data else None,
         val=str(val.resolve()) if val else None,
     )
     scores: list[tuple[ranking.Candidate, int, float]] = []

@@ -22,7 +22,7 @@ from lightir_core.errors import ArchitectureError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.presets import PRESETS, preset
 from search.cli.options import Json
-from search.pipeline import reference_size
+from search.terms import reference_size
 
 Costs = dict[str, int | float | str | dict[str, int]]
 

@@ -17,7 +17,7 @@ from lightir_core.checkpoints import write_text_atomic
 from lightir_core.data.tasks import parse_task
 from lightir_core.presets import PRESETS, shrink
 from lightir_core.presets import preset as published
-from search.pipeline import reference_size
+from search.terms import reference_size
 
 
 def preset(

@@ -10,14 +10,15 @@ from typing import Annotated
 
 import typer
 
-from lightir_core.data.tasks import parse_task, with_channels
+from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from search import pipeline
-from search.cli.options import Channels, DataFolders, Json, Quiet, absolute
+from search.cli.options import Json, Quiet, Sizes
 from search.cli.outcome import resumable, tell
 from search.cli.progress import watching
 from search.config import SearchConfig, config_from_plain
 from search.objectives import objectives
+from search.terms import read_share
 
 DEFAULT = SearchConfig()
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600}
@@ -25,11 +26,15 @@ SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600}
 
 def run(
     budget: Annotated[
-        str, typer.Option(help="Hard limits: 400k, or params=400k,macs=30G.")
+        str, typer.Option(help="Hard limits: 400k, params=400k,macs=30G or 60%@grformer.")
     ] = DEFAULT.budget,
+    fill: Annotated[
+        str, typer.Option(help="Use the first limit up to this share: 5%; 0 is no lower limit.")
+    ] = "0",
     task: Annotated[str, typer.Option(help="What to restore, such as sr-x2.")] = DEFAULT.task,
-    channels: Channels = 3,
-    data: DataFolders = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of training images; default: embedded photographs.")
+    ] = None,
     val: Annotated[
         Path | None, typer.Option(help="Folder of validation images; default: held out of --data.")
     ] = None,
@@ -57,7 +62,7 @@ def run(
     goals: Annotated[
         str, typer.Option("--objectives", help="psnr, macs, params, joined by commas.")
     ] = ",".join(DEFAULT.objectives),
-    at: Annotated[str | None, typer.Option(help="Output size for MACs, WIDTHxHEIGHT.")] = None,
+    at: Sizes = None,
     seed: Annotated[int, typer.Option(help="Decides all that is random.")] = DEFAULT.seed,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = DEFAULT.device,
     workers: Annotated[
@@ -73,9 +78,9 @@ def run(
     config = config_from_plain(
         {
             "budget": budget,
-            "task": task if channels == 3 else with_channels(task, channels),
-            "data": absolute(data),
-            "val": str(val.resolve()) if val else None,
+            "task": task,
+            "data": _absolute(data),
+            "val": _absolute(val),
             "trials": trials,
             "steps": steps,
             "finish_steps": finish_steps,
@@ -86,7 +91,8 @@ def run(
             "only": (*(fix or ()), *(only or ())),
             "strategy": strategy,
             "objectives": tuple(part.strip() for part in goals.split(",")),
-            "at": at,
+            "at": ",".join(at) if at else None,
+            "fill": read_share(fill),
             "seed": seed,
             "device": device,
             "workers": workers,
@@ -116,6 +122,11 @@ def parse_duration(text: str) -> float:
     if match is None:
         raise SearchError(f"time {text!r} is not a duration; write 90s, 10min or 2h, or 0 for none")
     return float(match[1]) * SECONDS[match[2] or "s"]
+
+
+def _absolute(path: Path | None) -> str | None:
+    """The path as it must stand in a config that is read from another folder."""
+    return None if path is None else str(path.resolve())
 
 
 def _command() -> list[str]:

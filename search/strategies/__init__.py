@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from search.strategies.optuna_sampler import OptunaStrategy, nsga2, nsga3, random_search, tpe
+from search.strategies.optuna_sampler import OptunaStrategy, nsga2, nsga3, tpe
 from search.strategies.strategy import Setting, Strategy
+from search.strategies.uniform import UniformStrategy
 
 __all__ = ["STRATEGIES", "OptunaStrategy", "Setting", "Strategy"]
 
 STRATEGIES: dict[str, Callable[[Setting], Strategy]] = {
-    "random": lambda setting: OptunaStrategy(setting, random_search),
+    "random": UniformStrategy,
     "tpe": lambda setting: OptunaStrategy(setting, tpe),
     "nsga2": lambda setting: OptunaStrategy(setting, nsga2),
     "nsga3": lambda setting: OptunaStrategy(setting, nsga3),

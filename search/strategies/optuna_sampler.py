@@ -15,7 +15,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, TPESampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -121,11 +121,6 @@ class FeasibleSampler(BaseSampler):
     ) -> None:
         """Let the inner sampler see the end of a trial."""
         self._inner.after_trial(study, trial, state, values)
-
-
-def random_search(setting: Setting, seed: int) -> BaseSampler:
-    """Independent random candidates."""
-    return RandomSampler(seed=seed)
 
 
 def tpe(setting: Setting, seed: int) -> BaseSampler:
