@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lightir_core.architecture import Architecture
 from lightir_core.designs import agileir, compacter, drt, edsr, grformer, swinir
@@ -96,7 +96,7 @@ def preset(name: str, task: str = "sr-x2") -> Architecture:
         ArchitectureError: there is no such preset.
     """
     found = _find(name)
-    return found.design(found.width, found.depth, scale_of(task))
+    return _for_channels(found.design(found.width, found.depth, scale_of(task)), task)
 
 
 def shrink(name: str, fits: Callable[[Architecture], bool], task: str = "sr-x2") -> Architecture:
@@ -118,7 +118,7 @@ def shrink(name: str, fits: Callable[[Architecture], bool], task: str = "sr-x2")
     steps = found.width // found.width_step
 
     def at(step: int, depth: int) -> Architecture:
-        return found.design(step * found.width_step, depth, scale)
+        return _for_channels(found.design(step * found.width_step, depth, scale), task)
 
     def fits_at(step: int, depth: int) -> bool:
         return step <= steps and depth <= found.depth and fits(at(step, depth))
@@ -152,8 +152,15 @@ def _last(holds: Callable[[int], bool], count: int) -> int:
 
 def scale_of(task: str) -> int:
     """The enlargement that a task's name asks for: 3 for ``sr-x3``, 1 for ``denoise:15-50``."""
-    match = re.fullmatch(r"sr-x(\d+)", task)
+    match = re.fullmatch(r"sr-x(\d+)(,gray)?", task)
     return int(match[1]) if match else 1
+
+
+def _for_channels(architecture: Architecture, task: str) -> Architecture:
+    """With one channel at both ends for a gray task; colour means are of no use there."""
+    if not task.endswith(",gray"):
+        return architecture
+    return replace(architecture, in_channels=1, out_channels=1, normalisation="none")
 
 
 def _find(name: str) -> Preset:

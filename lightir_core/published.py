@@ -66,6 +66,16 @@ SYSTEMS: dict[str, System] = {
 }
 """Every release that can be read, by name."""
 
+PRESET_SYSTEMS: dict[str, str] = {
+    "swinir-light": "swinir",
+    "grformer": "grformer",
+    "agileir": "agileir",
+    "agileir-light": "agileir",
+    "drt": "drt",
+    "edsr-acla": "edsr-cla",
+}
+"""Presets whose weights can be read, and as which system."""
+
 _WRAPPERS = ("params_ema", "params", "state_dict")
 
 
@@ -109,6 +119,27 @@ def load(
             layouts.fill(place, used[name])
         _settle_conventions(network, config)
     return network.eval()
+
+
+def load_file(name: str, path: Path) -> Network:
+    """The network in a published weights file, its size read off the tensors.
+
+    Args:
+        name: a key of `SYSTEMS`, or of `PRESET_SYSTEMS`.
+        path: the .pth file.
+
+    Raises:
+        CheckpointError: no such name, or the file does not hold this system's tensors.
+    """
+    if name not in PRESET_SYSTEMS and name not in SYSTEMS:
+        names = sorted({*PRESET_SYSTEMS, *SYSTEMS})
+        raise CheckpointError(
+            f"there is no published system {name!r}{nearest(name, names)}; weights can be read of "
+            f"{', '.join(names)}"
+        )
+    system = PRESET_SYSTEMS.get(name, name)
+    tensors = read_checkpoint(path)
+    return load(system, infer(system, tensors), tensors)
 
 
 def infer(system: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:

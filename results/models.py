@@ -79,6 +79,10 @@ class ModelResult:
         steps: of training.
         notes: sentences for the reader.
         crops: pictures before and after.
+        task: what it restores.
+        data: names of its images, notes and licences, as `config.json` of a run has them.
+        recipe: every number that decided its last training.
+        compression: how it was pruned: parent, budget, importance, scores and costs before.
     """
 
     id: str
@@ -96,6 +100,10 @@ class ModelResult:
     steps: int = 0
     notes: tuple[str, ...] = ()
     crops: tuple[Crop, ...] = ()
+    task: str = ""
+    data: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    recipe: dict[str, Any] = field(default_factory=dict[str, Any])
+    compression: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 _ADAPTER: TypeAdapter[ModelResult] = TypeAdapter(ModelResult)
@@ -109,10 +117,19 @@ def save_result(run: Path, result: ModelResult) -> Path:
     """
     if result.id != Path(result.id).name or result.id in ("", ".", ".."):
         raise ResultsError(f"model id {result.id!r} is not a plain name; use the architecture's id")
+    return write_result(RunFolder(run).model(result.id), result)
+
+
+def write_result(folder: Path, result: ModelResult) -> Path:
+    """Write result.json into any model folder, atomically; returns its path.
+
+    Raises:
+        ResultsError: the folder cannot be written.
+    """
     plain = json.loads(_ADAPTER.dump_json(result))
     plain = {"format": FORMAT, "version": VERSION, **plain}
     plain["architecture"] = result.architecture.to_plain()
-    path = RunFolder(run).model(result.id) / RESULT
+    path = folder / RESULT
     write_atomic(path, json.dumps(plain, indent=2) + "\n")
     return path
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import torch
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from lightir_core.errors import SearchError, nearest
@@ -20,6 +20,13 @@ from results.run import read_config
 Entry = TypeVar("Entry")
 
 LIBRARIES = ("lightir", "torch", "optuna", "torch-pruning", "numpy", "einops")
+
+
+def _several(value: Any) -> Any:  # noqa: ANN401  whatever stands in a file; checked afterwards
+    """One folder, or none, as earlier runs have written them."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -41,7 +48,8 @@ class SearchConfig:
         prune: share of the parameters that pruning takes from the best network.
         time_s: when to be done; search and further training are cut short for it. 0 is no limit.
         seed: decides everything that is random.
-        data: folder of training images; None is the photographs that come with the dependencies.
+        data: folders of training images, with weights as in "photos:2"; without any, the
+            photographs that come with the dependencies.
         val: folder of validation images; None holds some of `data` out.
         at: output sizes at which limits on MACs, inference memory and latency hold, WIDTHxHEIGHT,
             joined by commas; None is the task's usual one.
@@ -64,7 +72,7 @@ class SearchConfig:
     prune: Annotated[float, Field(gt=0, lt=1)] = 0.25
     time_s: Annotated[float, Field(ge=0)] = 600.0
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    data: str | None = None
+    data: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
     val: str | None = None
     at: str | None = None
     fill: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -13,6 +13,7 @@ OBJECTIVES = {
 
 METRICS = {
     "psnr_y": Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y"),
+    "psnr_gray": Objective(name="psnr_gray", direction="maximise", unit="dB", label="PSNR, gray"),
     "psnr_rgb": Objective(name="psnr_rgb", direction="maximise", unit="dB", label="PSNR-RGB"),
 }
 

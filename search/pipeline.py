@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from budgets.assess import Terms
 from budgets.budget import Budget
 from lightir_core.checkpoints import load_model, save_weights
 from lightir_core.data.tasks import Task, parse_task
-from lightir_core.errors import RunFailedError, SearchError
+from lightir_core.errors import BudgetError, RunFailedError, SearchError
 from lightir_core.learning.recipe import FINISH, PROXY, Recipe
 from results.models import ModelResult, load_results
 from results.objectives import minimised, values_of
@@ -27,7 +28,8 @@ from results.pareto import pareto_front
 from results.report import build_report
 from results.run import RunFolder, read_config, write_config
 from results.study import Record, Trial
-from search.compress.prune import Pruned, prune, smallest
+from search.compress.plan import Target
+from search.compress.prune import Pruned, Pruning, prune
 from search.config import SearchConfig, describe, known, load_config
 from search.engines.local import LocalEngine
 from search.evaluators.images import describe_images, open_images
@@ -273,17 +275,16 @@ def _compress(
     if any(model.kind == "pruned" for model in load_results(plan.folder.path)):
         return
     for parent in sorted(trained, key=lambda model: -model.scores[plan.task.metric]):
-        reach = smallest(parent.architecture, plan.feasible.size).params
-        target = max(reach, round(parent.cost["params"] * (1 - plan.config.prune)))
+        params = round(parent.cost["params"] * (1 - plan.config.prune))
+        terms = Terms(sizes=(plan.feasible.size,))
         try:
             pruned = prune(
                 load_model(plan.folder.model(parent.id)),
-                Budget.parse(f"params={target}"),
-                plan.feasible.size,
+                Target(Budget.parse(f"params={params}"), terms),
                 open_images(plan.source).training,
-                seed=derive(plan.config.seed, "prune", parent.trial),
+                Pruning(seed=derive(plan.config.seed, "prune", parent.trial)),
             )
-        except SearchError as error:
+        except (SearchError, BudgetError) as error:
             listener.note(str(error))
             continue
         job = _tuning_job(plan, parent, pruned, recipe)
@@ -338,12 +339,17 @@ def _keep(
         parent=parent.id if parent else None,
         architecture=job.architecture,
         cost=plan.feasible.price(job.architecture),
-        weights=job.weights,
         outcome=outcome,
         recipe=job.recipe,
     )
-    device = plan.config.torch_device
-    return keep_model(plan.folder.path, plan.source, finished, plan.feasible.budget, device)
+    return keep_model(
+        plan.folder.path,
+        job.weights,
+        plan.source,
+        finished,
+        plan.feasible.budget,
+        plan.config.torch_device,
+    )
 
 
 def _in_words(model: ModelResult, task: Task) -> str:

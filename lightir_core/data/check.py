@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightir_core.data.images import file_mode
+import numpy as np
+
+from lightir_core.data.images import file_mode, to_pixels
 from lightir_core.data.layouts import find_layout, find_split
 from lightir_core.data.pack import is_pack, read_pack
 from lightir_core.data.sources import Item, walk
@@ -29,6 +31,8 @@ class Check:
         smallest: (width, height) of the image with the shortest side; clean sides.
         largest: (width, height) of the image with the most pixels.
         modes: how many files have each format and mode.
+        equal_share: of the pixels of given low-quality images, those that are as the task's own
+            degradation makes them; None where none are given, or where it draws at random.
         notes: what was recognised, converted or skipped.
         problems: what should be put right; with images left, a training can still run.
     """
@@ -41,6 +45,7 @@ class Check:
     smallest: tuple[int, int] | None
     largest: tuple[int, int] | None
     modes: Mapping[str, int]
+    equal_share: float | None
     notes: tuple[str, ...]
     problems: tuple[str, ...]
 
@@ -54,6 +59,8 @@ class Check:
         sizes = (self.smallest, self.largest)
         smallest, largest = (f"{size[0]}x{size[1]}" if size else "-" for size in sizes)
         modes = ", ".join(f"{count} {mode}" for mode, count in sorted(self.modes.items()))
+        share = self.equal_share
+        equal = () if share is None else (("equal to degraded here", f"{share:.4%} of pixels"),)
         return (
             ("folder", self.path),
             ("task", self.task),
@@ -63,6 +70,7 @@ class Check:
             ("largest", largest),
             ("files", modes or "-"),
             ("in memory", f"{self.decoded_bytes / 2**20:.0f} MiB"),
+            *equal,
             ("problems", str(len(self.problems))),
         )
 
@@ -83,8 +91,10 @@ def check(path: Path, task: Task) -> Check:
             layout = "pack"
             source = read_pack(task, folder)
             notes += source.notes
-            items += map(_see, source.items)
+            items += (_see(item, task, given=False) for item in source.items)
         else:
+            if parts:
+                notes.append(f"recognised {parts[0].name} and {parts[1].name}: this is the former")
             found = find_layout(folder, task.scale)
             layout = found.kind
             modes.update(file_mode(file) for file in (*found.gt, *found.lq))
@@ -92,7 +102,7 @@ def check(path: Path, task: Task) -> Check:
                 if isinstance(one, str):
                     notes.append(one)
                 else:
-                    items.append(_see(one))
+                    items.append(_see(one, task, given=found.kind != "clean images"))
     except DataError as error:
         problems.append(str(error))
         items.clear()  # a training would refuse the whole folder
@@ -111,13 +121,24 @@ class _Seen:
     size: tuple[int, int]
     decoded_bytes: int
     digest: str
+    equal: tuple[int, int]
+    """Pixels of a given low-quality image that the task would have made, and all of them."""
 
 
-def _see(item: Item) -> _Seen:
+def _see(item: Item, task: Task, *, given: bool) -> _Seen:
     height, width = item.gt.shape[-2:]
     digest = hashlib.sha256(item.gt.contiguous().numpy().tobytes()).hexdigest()
     decoded_bytes = item.gt.nbytes + (0 if item.lq is None else item.lq.nbytes)
-    return _Seen(item.scene, (width, height), decoded_bytes, digest)
+    equal = _equal(item, task) if given else (0, 0)
+    return _Seen(item.scene, (width, height), decoded_bytes, digest, equal)
+
+
+def _equal(item: Item, task: Task) -> tuple[int, int]:
+    if item.lq is None or not task.degrades_whole:
+        return 0, 0
+    made = task.degrade(to_pixels(item.gt), np.random.default_rng(0))  # draws nothing
+    same = (made == to_pixels(item.lq)).all(axis=2)
+    return int(same.sum()), same.size
 
 
 def _duplicates(items: list[_Seen]) -> list[str]:
@@ -140,6 +161,7 @@ def _summary(
     problems: list[str],
 ) -> Check:
     sizes = [item.size for item in items]
+    same, compared = (sum(item.equal[part] for item in items) for part in (0, 1))
     return Check(
         path=str(folder),
         task=task.name,
@@ -149,6 +171,7 @@ def _summary(
         smallest=min(sizes, key=min, default=None),
         largest=max(sizes, key=lambda size: size[0] * size[1], default=None),
         modes=dict(modes),
+        equal_share=same / compared if compared else None,
         notes=tuple(notes),
         problems=tuple(problems),
     )

@@ -7,6 +7,7 @@ patches, and a resumed training goes on where it stopped without any saved state
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +17,13 @@ import torch
 from torch import Tensor
 
 from lightir_core.data import photographs
+from lightir_core.data.folders import Folder, check_different, join
 from lightir_core.data.images import to_pixels, to_tensor
 from lightir_core.data.layouts import find_split
 from lightir_core.data.pack import is_pack, read_pack
 from lightir_core.data.sources import Source, from_gallery, keep_large, read_folder, split
 from lightir_core.data.tasks import Task
+from lightir_core.data.turns import turn
 from lightir_core.errors import DataError
 
 SSIM_WINDOW_PX = 11
@@ -51,9 +54,9 @@ class TrainingSet:
     def batch(self, seed: int, step: int, batch: int, patch_px: int) -> tuple[Tensor, Tensor]:
         """The patches of one step; a function of its arguments alone.
 
-        An image is drawn with a chance proportional to the patches it holds. Each patch is turned
-        and mirrored in one of eight ways. A degradation that draws random numbers (noise, rain)
-        is applied to the patch, after turning; rain then always falls downwards.
+        An image is drawn with a chance proportional to the patches it holds, times its weight. Each
+        patch is turned and mirrored in one of eight ways. A degradation that draws random numbers
+        (noise, rain) is applied to the patch, after turning; rain then always falls downwards.
 
         Args:
             seed: of the training.
@@ -75,11 +78,11 @@ class TrainingSet:
         lq = torch.empty(batch, self.task.in_channels, patch_px, patch_px, dtype=torch.uint8)
         for row, ((index, top, left), way) in enumerate(zip(corners, ways, strict=True)):
             item = self.source.items[index]
-            gt[row] = _turn(_cut(item.gt, top * scale, left * scale, cut_px), way)
+            gt[row] = turn(_cut(item.gt, top * scale, left * scale, cut_px), way)
             if item.lq is None:
                 lq[row] = _degrade(self.task, gt[row], rng)
             else:
-                lq[row] = _turn(_cut(item.lq, top, left, patch_px), way)
+                lq[row] = turn(_cut(item.lq, top, left, patch_px), way)
         return lq.float().div_(255), gt.float().div_(255)
 
     def _draw_corners(
@@ -87,7 +90,7 @@ class TrainingSet:
     ) -> list[tuple[int, int, int]]:
         """Index, top and left of each patch, in low-quality pixels."""
         room = np.maximum(self._sides - patch_px + 1, 0)  # (images, 2) places for a corner
-        weights = room.prod(axis=1)
+        weights = room.prod(axis=1) * self._weights
         if not weights.any():
             height, width = self._sides[self._sides.prod(axis=1).argmax()]
             raise DataError(
@@ -101,6 +104,10 @@ class TrainingSet:
     @cached_property
     def _sides(self) -> np.ndarray:
         return np.array([item.gt.shape[-2:] for item in self.source.items]) // self.task.scale
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        return np.array([item.weight for item in self.source.items])
 
 
 @dataclass(frozen=True)
@@ -117,17 +124,22 @@ class Data:
 
 
 def open_data(
-    task: Task, data: Path | None, val: Path | None, *, seed: int = 0, patch_px: int | None = None
+    task: Task,
+    data: Sequence[Folder],
+    val: Path | None,
+    *,
+    seed: int = 0,
+    patch_px: int | None = None,
 ) -> Data:
     """What `--data` and `--val` mean, read once.
 
-    Without `val` the validation images are the data set's own (``val`` beside ``train``), or a
+    Without `val` the validation images are the data sets' own (``val`` beside ``train``), or a
     tenth of the training images, 1 to 20 of them, which are then not trained on. Without `data`
     the embedded photographs take its place.
 
     Args:
         task: how images are degraded.
-        data: a folder or a pack to train on.
+        data: folders or packs to train on.
         val: a folder or a pack to validate on.
         seed: decides which images are held out.
         patch_px: side of the low-quality patches; smaller images are left out with a note.
@@ -135,23 +147,37 @@ def open_data(
     Raises:
         DataError: a folder cannot be used, or nothing is left to validate on.
     """
-    if data is not None and val is not None and data.resolve() == val.resolve():
-        raise DataError(f"--data and --val are the same folder {data}; leave --val out")
-    if data is None:
-        training = from_gallery(task, photographs.training())
-        validation = _validation_source(task, val)
-    elif val is None and find_split(data) is None:
-        training, validation = split(_read(task, data), seed=seed)
-    else:
-        training, validation = _read(task, _part(data, 0)), _validation_source(task, val or data)
+    check_different(data)
+    for folder in data:
+        if val is not None and folder.path.resolve() == val.resolve():
+            raise DataError(f"--data and --val are the same folder {val}; leave --val out")
+    training, validation = _read_both(task, data, val, seed)
     if patch_px is not None:
         training = keep_large(training, patch_px, "a patch")
-    validation = _fit_to_score(task, validation)
     notes = (*training.notes, *(f"validation: {note}" for note in validation.notes))
-    parts = find_split(data) if data else None
-    if parts:
-        notes = (f"recognised {parts[0].name} and {parts[1].name} in {data}", *notes)
+    for folder in data:
+        parts = find_split(folder.path)
+        if parts:
+            found = f"recognised {parts[0].name} and {parts[1].name} in {folder.path}"
+            notes = (found, *notes)
     return Data(TrainingSet(task, training), validation, notes)
+
+
+def _read_both(
+    task: Task, data: Sequence[Folder], val: Path | None, seed: int
+) -> tuple[Source, Source]:
+    """The training and the validation images."""
+    if not data:
+        return from_gallery(task, photographs.training()), validation_source(task, val)
+    training = join([_read(task, _part(folder.path, 0)) for folder in data], data)
+    if val is not None:
+        return training, validation_source(task, val)
+    own = [folder for folder in data if find_split(folder.path)]
+    if own:
+        held = join([_read(task, _part(folder.path, 1)) for folder in own], own)
+    else:
+        training, held = split(training, seed=seed)
+    return training, _fit_to_score(task, held)
 
 
 def training_set(task: Task, source: Path | None, *, patch_px: int | None = None) -> TrainingSet:
@@ -192,8 +218,18 @@ def validation_set(
     Raises:
         DataError: the folder cannot be used.
     """
-    images = _fit_to_score(task, _validation_source(task, source))
-    return make_pairs(task, images, seed=seed, crop_px=crop_px)
+    return make_pairs(task, validation_source(task, source), seed=seed, crop_px=crop_px)
+
+
+def validation_source(task: Task, path: Path | None) -> Source:
+    """The images of `validation_set`, with notes on how they were read.
+
+    Raises:
+        DataError: the folder cannot be used.
+    """
+    if path is None:
+        return _fit_to_score(task, from_gallery(task, photographs.validation()))
+    return _fit_to_score(task, _read(task, _part(path, 1)))
 
 
 def make_pairs(
@@ -220,12 +256,6 @@ def _read(task: Task, path: Path) -> Source:
     return read_folder(task, path)
 
 
-def _validation_source(task: Task, path: Path | None) -> Source:
-    if path is None:
-        return from_gallery(task, photographs.validation())
-    return _read(task, _part(path, 1))
-
-
 def _part(path: Path, index: int) -> Path:
     """The training (0) or the validation (1) folder of a data set that has both."""
     parts = find_split(path)
@@ -243,14 +273,6 @@ def _degrade(task: Task, gt: Tensor, rng: np.random.Generator) -> Tensor:
 
 def _cut(image: Tensor, top: int, left: int, side: int) -> Tensor:
     return image[:, top : top + side, left : left + side]
-
-
-def _turn(patch: Tensor, way: int) -> Tensor:
-    """One of the eight symmetries of the square, 0 <= way < 8."""
-    if way & 4:
-        patch = patch.transpose(1, 2)
-    mirrored = [dim for dim in (1, 2) if way & dim]
-    return patch.flip(mirrored) if mirrored else patch
 
 
 def _centre(image: Tensor, crop_px: int | None, scale: int) -> Tensor:

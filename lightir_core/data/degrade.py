@@ -1,4 +1,4 @@
-"""The degradations of the field: bicubic shrinking, noise, JPEG. Arrays are (H, W, 3) uint8.
+"""The degradations of the field: bicubic shrinking, noise, JPEG. Arrays are (H, W, C) uint8.
 
 `imresize` is MATLAB's, bit for bit on the official Set5 images: published super-resolution scores
 rest on it, and other libraries' bicubics differ by up to ten grey levels at borders.
@@ -66,9 +66,10 @@ def add_noise(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.n
 def compress_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
     """The image after JPEG compression at `quality` 1..95 (Pillow, 4:2:0 chroma)."""
     buffer = io.BytesIO()
-    PIL.Image.fromarray(image).save(buffer, "JPEG", quality=quality)
+    pixels = image[:, :, 0] if image.shape[2] == 1 else image
+    PIL.Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
     with PIL.Image.open(buffer) as compressed:
-        return np.array(compressed)
+        return np.array(compressed).reshape(image.shape)
 
 
 def to_uint8(values: np.ndarray) -> np.ndarray:

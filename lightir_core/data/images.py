@@ -26,8 +26,11 @@ from lightir_core.errors import DataError
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
-# Decoded images are held in memory; beyond this a packed file is read through a memory map.
-MAX_DECODED_BYTES = 8 * 2**30
+# Decoded images are held in memory by every process that trains; beyond this a packed file is read
+# through a memory map, whose pages all of them share.
+MAX_DECODED_BYTES = 2**30
+
+GRAY_NOTE = "grey repeated in three channels"
 
 # What Pillow's decoders raise on a damaged file; anything else would be a fault of ours.
 _DECODER_ERRORS = (
@@ -108,13 +111,15 @@ def file_mode(path: Path) -> str:
 
 
 def write_image(path: Path, pixels: np.ndarray) -> None:
-    """Write (H, W, 3) uint8 `pixels`; the ending names the format; never a half-written file.
+    """Write (H, W, 3) or (H, W, 1) uint8 `pixels`; never a half-written file.
+
+    The ending names the format.
 
     Raises:
-        DataError: the array is no 8-bit RGB image, the ending is not one of `ENDINGS`, or the
-            place cannot be written to.
+        DataError: the array is no 8-bit RGB or gray image, the ending is not one of `ENDINGS`, or
+            the place cannot be written to.
     """
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
         raise DataError(f"an image is (H, W, 3) uint8; got {pixels.shape} {pixels.dtype}")
     if path.suffix.lower() not in ENDINGS:
         raise DataError(f"{path}: cannot write {path.suffix!r}; use one of {', '.join(ENDINGS)}")
@@ -124,7 +129,8 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
         os.close(handle)
         temporary = Path(name)
         try:
-            PIL.Image.fromarray(pixels).save(temporary)
+            plain = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
+            PIL.Image.fromarray(plain).save(temporary)
             temporary.chmod(0o644)  # a temporary file is made private
             temporary.replace(path)
         finally:
@@ -133,6 +139,12 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
         raise DataError(
             f"cannot write {path}: {error.strerror or error}; make room or choose another place"
         ) from error
+
+
+def to_gray(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 as (H, W, 1): 0.299 R + 0.587 G + 0.114 B (BT.601, 0..255), rounded."""
+    weighted = pixels @ np.array([299, 587, 114])
+    return ((weighted + 500) // 1000).astype(np.uint8)[:, :, None]
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:
@@ -177,7 +189,8 @@ def check_memory(size_bytes: int, folder: Path) -> None:
     if size_bytes > MAX_DECODED_BYTES:
         raise DataError(
             f"{folder}: its images take more than {MAX_DECODED_BYTES / 2**30:.0f} GiB of memory; "
-            f"pack them into one file that is read as needed: python -m search data pack {folder}"
+            f"pack them into one file that is read as needed: python -m search data pack {folder} "
+            "--out FILE, then give the file in place of the folder"
         )
 
 
@@ -272,7 +285,7 @@ def _eight_bits(image: PIL.Image.Image, notes: list[str]) -> PIL.Image.Image:
             raise ValueError("samples outside 0..65535; save it with 8 or 16 bits")
         image = PIL.Image.fromarray(((samples * 255 + 32_767) // 65_535).astype(np.uint8))
     if image.mode in ("L", "1"):
-        notes.append("grey repeated in three channels")
+        notes.append(GRAY_NOTE)
     elif image.mode != "RGB":
         notes.append(f"{image.mode} converted to RGB")
     return image.convert("RGB")

@@ -1,9 +1,9 @@
 """PSNR and SSIM as the field's papers report them.
 
-Images are ``(B, 3, H, W)``: floating point in [0, 1], or uint8. Floating-point images are clamped
-and rounded to 8 bits first, because papers score saved images; so a network's output and the same
-output written to a PNG and read back have the same score. A batch's score is the mean of its
-images' scores.
+Images are ``(B, 3, H, W)``, for the gray scores ``(B, 1, H, W)``: floating point in [0, 1], or
+uint8. Floating-point images are clamped and rounded to 8 bits first, because papers score saved
+images; so a network's output and the same output written to a PNG and read back have the same
+score. A batch's score is the mean of its images' scores.
 
 Y is the luma of ITU-R BT.601 in its 16..235 range, in floating point and not rounded:
     Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255,   R, G, B in 0..255
@@ -63,11 +63,23 @@ def ssim_rgb(pred: Tensor, gt: Tensor, *, border_px: int = 0) -> float:
     return _ssim(*_prepare(pred, gt, border_px, y_only=False))
 
 
+def psnr_gray(pred: Tensor, gt: Tensor, *, border_px: int = 0) -> float:
+    """PSNR in dB of images with one channel, (B, 1, H, W); else as `psnr_y`."""
+    return _psnr(*_prepare(pred, gt, border_px, y_only=False, channels=1))
+
+
+def ssim_gray(pred: Tensor, gt: Tensor, *, border_px: int = 0) -> float:
+    """SSIM of images with one channel, (B, 1, H, W); else as `ssim_y`."""
+    return _ssim(*_prepare(pred, gt, border_px, y_only=False, channels=1))
+
+
 METRICS: dict[str, Callable[..., float]] = {
     "psnr_y": psnr_y,
     "ssim_y": ssim_y,
     "psnr_rgb": psnr_rgb,
     "ssim_rgb": ssim_rgb,
+    "psnr_gray": psnr_gray,
+    "ssim_gray": ssim_gray,
 }
 """Every score that a task may report; larger is better in all of them."""
 
@@ -85,16 +97,18 @@ def to_eight_bits(image: Tensor) -> Tensor:
     return image.detach().clamp(0, 1).mul(255).round().to(torch.uint8)
 
 
-def _prepare(pred: Tensor, gt: Tensor, border_px: int, *, y_only: bool) -> tuple[Tensor, Tensor]:
-    _check(pred, gt, border_px)
+def _prepare(
+    pred: Tensor, gt: Tensor, border_px: int, *, y_only: bool, channels: int = 3
+) -> tuple[Tensor, Tensor]:
+    _check(pred, gt, border_px, channels)
     return _values(pred, border_px, y_only=y_only), _values(gt, border_px, y_only=y_only)
 
 
-def _check(pred: Tensor, gt: Tensor, border_px: int) -> None:
+def _check(pred: Tensor, gt: Tensor, border_px: int, channels: int) -> None:
     if pred.shape != gt.shape:
         raise ShapeError(f"images to compare differ: {tuple(pred.shape)} and {tuple(gt.shape)}")
-    if pred.ndim != 4 or pred.shape[1] != 3 or not pred.shape[0]:
-        raise ShapeError(f"images to compare are (B, 3, H, W); got {tuple(pred.shape)}")
+    if pred.ndim != 4 or pred.shape[1] != channels or not pred.shape[0]:
+        raise ShapeError(f"images to compare are (B, {channels}, H, W); got {tuple(pred.shape)}")
     if border_px < 0 or min(pred.shape[-2:]) <= 2 * border_px:
         raise ShapeError(
             f"a border of {border_px} px leaves nothing of {pred.shape[-1]}x{pred.shape[-2]} px"

@@ -14,13 +14,14 @@ import os
 import struct
 import tempfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 import pydantic
 import torch
 from torch import Tensor
 
+from lightir_core.data import images
 from lightir_core.data.layouts import find_split
 from lightir_core.data.sources import Item, Source, prepare, walk
 from lightir_core.data.tasks import Task
@@ -29,7 +30,6 @@ from lightir_core.errors import DataError
 _MAGIC = b"LightIR pack 1\n\0"
 _PLACE = struct.Struct("<QQ")
 _START = len(_MAGIC) + _PLACE.size
-_CHANNELS = 3
 
 
 class _Block(pydantic.BaseModel, strict=True, extra="forbid", frozen=True):
@@ -39,9 +39,8 @@ class _Block(pydantic.BaseModel, strict=True, extra="forbid", frozen=True):
     height: int = pydantic.Field(ge=1)
     width: int = pydantic.Field(ge=1)
 
-    @property
-    def end(self) -> int:
-        return self.offset + _CHANNELS * self.height * self.width
+    def end(self, channels: int) -> int:
+        return self.offset + channels * self.height * self.width
 
 
 class _Entry(pydantic.BaseModel, strict=True, extra="forbid", frozen=True):
@@ -56,6 +55,7 @@ class _Header(pydantic.BaseModel, strict=True, extra="forbid", frozen=True):
     """The task that degraded images belong to; None when there are none."""
     entries: list[_Entry]
     notes: list[str]
+    channels: Literal[1, 3] = 3
 
 
 def is_pack(path: Path) -> bool:
@@ -76,20 +76,27 @@ def write_pack(task: Task, folder: Path, path: Path) -> int:
     have pairs; otherwise the clean images alone are packed, for every task.
 
     Raises:
-        DataError: as `lightir_core.data.sources.read_folder`, but for the memory.
+        DataError: as `lightir_core.data.sources.read_folder`, but for the memory; or the file
+            cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            parts = find_split(folder)
-            count = _write(task, parts[0] if parts else folder, file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                parts = find_split(folder)
+                count = _write(task, parts[0] if parts else folder, file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)  # a temporary file is made private
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"cannot write {path}: {error.strerror or error}; make room or choose another place"
+        ) from error
     return count
 
 
@@ -106,29 +113,46 @@ def read_pack(task: Task, path: Path) -> Source:
             f"{path}: packed for task {header.kind}, not {task.kind}; pack the images again: "
             f"python -m search data pack FOLDER --task {task.kind}"
         )
+    if header.channels != task.channels:
+        raise DataError(
+            f"{path}: its images have {header.channels} channels, {task.name} takes "
+            f"{task.channels}; pack them again with --channels {task.channels}"
+        )
     # copy-on-write: torch wants writable memory, and nothing ever writes to the file
     pixels = np.memmap(path, dtype=np.uint8, mode="c")
-    items = tuple(_item(task, entry, pixels, path) for entry in header.entries)
-    return Source(items, tuple(header.notes))
+    items: list[Item] = []
+    made_bytes = 0
+    for entry in header.entries:
+        items.append(_item(task, entry, pixels, path))
+        if header.kind is None and items[-1].lq is not None:  # shrunk just now, into memory
+            made_bytes += items[-1].lq.nbytes
+            if made_bytes > images.MAX_DECODED_BYTES:
+                raise DataError(
+                    f"{path}: packed without low-quality images for {task.kind}, which would take "
+                    f"too much memory; pack the folder again with --task {task.kind}"
+                )
+    return Source(tuple(items), tuple(header.notes))
 
 
 def _write(task: Task, folder: Path, file: BinaryIO) -> int:
     file.write(_MAGIC + _PLACE.pack(0, 0))
     entries: list[_Entry] = []
     notes: list[str] = []
+    last: tuple[Tensor, _Block] | None = None
     for found in walk(task, folder):
         if isinstance(found, str):
             notes.append(found)
             continue
+        if last is None or last[0] is not found.gt:  # neighbours may share their truth
+            last = (found.gt, _write_block(file, found.gt))
         lq = None if found.lq is None else _write_block(file, found.lq)
-        entries.append(
-            _Entry(name=found.name, scene=found.scene, gt=_write_block(file, found.gt), lq=lq)
-        )
+        entries.append(_Entry(name=found.name, scene=found.scene, gt=last[1], lq=lq))
     if not entries:
         reasons = f": {'; '.join(notes[:3])}" if notes else ""
         raise DataError(f"{folder}: no usable image in this folder{reasons}")
     kind = None if entries[0].lq is None else task.kind
-    text = _Header(kind=kind, entries=entries, notes=notes).model_dump_json().encode()
+    header = _Header(kind=kind, entries=entries, notes=notes, channels=task.channels)
+    text = header.model_dump_json().encode()
     place = _PLACE.pack(file.tell(), len(text))
     file.write(text)
     file.seek(len(_MAGIC))
@@ -166,17 +190,17 @@ def _check_blocks(header: _Header, size: int, path: Path) -> None:
     blocks = [block for entry in header.entries for block in (entry.gt, entry.lq) if block]
     if (
         not header.entries
-        or any(block.end > size for block in blocks)
+        or any(block.end(header.channels) > size for block in blocks)
         or with_lq != (len(header.entries) if header.kind else 0)
     ):
         raise DataError(f"{path}: the pack's header does not fit its images; pack the folder again")
 
 
 def _item(task: Task, entry: _Entry, pixels: np.ndarray, path: Path) -> Item:
-    gt = _view(pixels, entry.gt)
+    gt = _view(pixels, entry.gt, task.channels)
     if entry.lq is None and min(gt.shape[-2:]) >= task.scale:
         return prepare(task, Item(entry.name, entry.scene, gt, None))
-    lq = None if entry.lq is None else _view(pixels, entry.lq)
+    lq = None if entry.lq is None else _view(pixels, entry.lq, task.channels)
     if lq is None or gt.shape[-2:] != (lq.shape[-2] * task.scale, lq.shape[-1] * task.scale):
         raise DataError(
             f"{path}: the image {entry.name} does not fit task {task.kind}; pack the folder again "
@@ -185,6 +209,6 @@ def _item(task: Task, entry: _Entry, pixels: np.ndarray, path: Path) -> Item:
     return Item(entry.name, entry.scene, gt, lq)
 
 
-def _view(pixels: np.ndarray, block: _Block) -> Tensor:
-    flat = torch.from_numpy(pixels[block.offset : block.end])
-    return flat.view(_CHANNELS, block.height, block.width)
+def _view(pixels: np.ndarray, block: _Block, channels: int) -> Tensor:
+    flat = torch.from_numpy(pixels[block.offset : block.end(channels)])
+    return flat.view(channels, block.height, block.width)

@@ -13,7 +13,15 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from lightir_core.data.images import Gallery, check_memory, decode_or_skip, to_pixels, to_tensor
+from lightir_core.data.images import (
+    GRAY_NOTE,
+    Gallery,
+    check_memory,
+    decode_or_skip,
+    to_gray,
+    to_pixels,
+    to_tensor,
+)
 from lightir_core.data.layouts import Layout, find_layout
 from lightir_core.data.tasks import Task
 from lightir_core.errors import DataError
@@ -32,17 +40,19 @@ class Item:
             validation.
         gt: the truth, (C, H s, W s).
         lq: its degraded form, (C, H, W), or None when it is made at every use.
+        weight: how many times oftener than by its size alone a patch comes from it.
     """
 
     name: str
     scene: str
     gt: Tensor
     lq: Tensor | None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
 class Source:
-    """The images of one folder, either all with a degraded form or none."""
+    """The images of a folder, or of several."""
 
     items: tuple[Item, ...]
     notes: tuple[str, ...] = ()
@@ -65,7 +75,7 @@ def read_folder(task: Task, folder: Path) -> Source:
 def from_gallery(task: Task, gallery: Gallery) -> Source:
     """Clean images that are already read."""
     items = (
-        Item(image.name, image.name, to_tensor(image.pixels), None) for image in gallery.images
+        Item(image.name, image.name, _tensor(task, image.pixels), None) for image in gallery.images
     )
     return Source(tuple(prepare(task, item) for item in items), gallery.notes)
 
@@ -114,6 +124,16 @@ def walk(task: Task, folder: Path) -> Iterator[Item | str]:
     Raises:
         DataError: no such folder, or pairs whose sizes do not fit the task.
     """
+    if task.channels == 3:
+        yield from _walk(task, folder)
+        return
+    yield "images are read as gray: 0.299 R + 0.587 G + 0.114 B"
+    for found in _walk(task, folder):
+        if not (isinstance(found, str) and found.endswith(GRAY_NOTE)):
+            yield found
+
+
+def _walk(task: Task, folder: Path) -> Iterator[Item | str]:
     layout = find_layout(folder, task.scale)
     yield from layout.notes
     if layout.side_by_side:
@@ -185,7 +205,7 @@ def _walk_clean(task: Task, layout: Layout) -> Iterator[Item | str]:
             height, width = pixels.shape[:2]
             yield f"{name}: skipped, {width}x{height} px is too small for x{task.scale}"
             continue
-        yield prepare(task, Item(name, name, to_tensor(pixels), None))
+        yield prepare(task, Item(name, name, _tensor(task, pixels), None))
 
 
 def _walk_pairs(task: Task, layout: Layout) -> Iterator[Item | str]:
@@ -196,19 +216,23 @@ def _walk_pairs(task: Task, layout: Layout) -> Iterator[Item | str]:
     last: tuple[Path | None, Tensor | None] = (None, None)
     for lq_path, gt_path in zip(layout.lq, layout.gt, strict=True):
         name, scene = (path.relative_to(layout.folder).as_posix() for path in (lq_path, gt_path))
-        lq, notes = _decode_tensor(lq_path)
+        lq, notes = _decode_tensor(task, lq_path)
         yield from (f"{name}: {note}" for note in notes)
         if gt_path != last[0]:  # neighbours may share their truth: it is read and held once
-            gt, notes = _decode_tensor(gt_path)
+            gt, notes = _decode_tensor(task, gt_path)
             yield from (f"{scene}: {note}" for note in notes)
             last = (gt_path, gt)
         if lq is not None and last[1] is not None:
             yield _pair(task, Item(name, scene, last[1], lq), layout.folder)
 
 
-def _decode_tensor(path: Path) -> tuple[Tensor | None, tuple[str, ...]]:
+def _decode_tensor(task: Task, path: Path) -> tuple[Tensor | None, tuple[str, ...]]:
     pixels, notes = decode_or_skip(path)
-    return (None if pixels is None else to_tensor(pixels)), notes
+    return (None if pixels is None else _tensor(task, pixels)), notes
+
+
+def _tensor(task: Task, pixels: np.ndarray) -> Tensor:
+    return to_tensor(to_gray(pixels) if task.channels == 1 else pixels)
 
 
 def _pair(task: Task, item: Item, folder: Path) -> Item:
@@ -239,5 +263,5 @@ def _walk_halves(task: Task, layout: Layout) -> Iterator[Item | str]:
         if pixels.shape[1] % 2:
             yield f"{name}: skipped, its width {pixels.shape[1]} is not that of two halves"
             continue
-        clean, rainy = to_tensor(pixels[:, :width]), to_tensor(pixels[:, width:])
+        clean, rainy = _tensor(task, pixels[:, :width]), _tensor(task, pixels[:, width:])
         yield _pair(task, Item(name, name, clean, rainy), layout.folder)

@@ -1,14 +1,15 @@
 """The restoration tasks: what is degraded and how a result is scored.
 
-`TASKS` is the table; a parameter follows a colon: ``denoise:50``, ``jpeg:10-40``.
-Degradations are synthetic and seeded; a folder of real pairs needs only the scoring half.
+`TASKS` is the table; a parameter follows a colon: ``denoise:50``, ``jpeg:10-40``. With ``,gray`` at
+the end a task is that of images with one channel: ``denoise:25,gray``. Degradations are synthetic
+and seeded; a folder of real pairs needs only the scoring half.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from lightir_core.errors import DataError, nearest
 
 LUMA = ("psnr_y", "ssim_y")
 COLOUR = ("psnr_rgb", "ssim_rgb")
+GRAY = ("psnr_gray", "ssim_gray")
+
+_GRAY_SUFFIX = ",gray"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +34,8 @@ class Task:
     """Pixels that scores leave out on each side."""
     metrics: tuple[str, ...]
     """What is reported, names of `lightir_core.data.metrics.METRICS`; the first one decides."""
-    in_channels: ClassVar[int] = 3
-    out_channels: ClassVar[int] = 3
+    channels: Literal[1, 3] = 3
+    """Of the images, degraded and restored ones: RGB, or one of gray."""
     baseline_name: ClassVar[str] = "degraded input"
     degrades_whole: ClassVar[bool] = False
     """Whether a patch of the degraded image is the degraded patch of the image, turned or not.
@@ -45,7 +49,23 @@ class Task:
     @property
     def name(self) -> str:
         """The text that `parse_task` reads back."""
-        return self.kind
+        setting = f":{self.setting}" if self.setting else ""
+        return self.kind + setting + (_GRAY_SUFFIX if self.channels == 1 else "")
+
+    @property
+    def setting(self) -> str:
+        """What follows the colon in the name: a range of degradations; empty for most tasks."""
+        return ""
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of a degraded image."""
+        return self.channels
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of a restored image."""
+        return self.channels
 
     @property
     def metric(self) -> str:
@@ -53,7 +73,7 @@ class Task:
         return self.metrics[0]
 
     def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The low-quality image of a clean one, (H, W, 3) uint8 both."""
+        """The low-quality image of a clean one, (H, W, channels) uint8 both."""
         raise NotImplementedError
 
     def baseline(self, lq: np.ndarray) -> np.ndarray:
@@ -79,14 +99,18 @@ class SuperResolution(Task):
 
 @dataclass(frozen=True, kw_only=True)
 class Denoise(Task):
-    """White Gaussian noise on RGB, its sigma (in 0..255) drawn evenly from a range per image."""
+    """White Gaussian noise, its sigma (in 0..255) drawn evenly from a range per image.
+
+    Seeded: a training's noise by (seed, step), patch after patch; an image's for validation by
+    (seed, its name), see `lightir_core.data.datasets`. Rounded and clipped to 8 bits.
+    """
 
     sigma: tuple[float, float] = (25.0, 25.0)
 
     @property
-    def name(self) -> str:
-        """``denoise:25`` or ``denoise:15-50``."""
-        return f"{self.kind}:{_range_text(self.sigma)}"
+    def setting(self) -> str:
+        """``25`` or ``15-50``."""
+        return _range_text(self.sigma)
 
     def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The image with noise, rounded and clipped to 8 bits."""
@@ -116,9 +140,9 @@ class Jpeg(Task):
     quality: tuple[int, int] = (10, 40)
 
     @property
-    def name(self) -> str:
-        """``jpeg:10`` or ``jpeg:10-40``."""
-        return f"{self.kind}:{_range_text(self.quality)}"
+    def setting(self) -> str:
+        """``10`` or ``10-40``."""
+        return _range_text(self.quality)
 
     def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The image after compression by Pillow."""
@@ -157,12 +181,15 @@ TASKS: dict[str, Task] = {
 
 
 def parse_task(text: str) -> Task:
-    """The task that `text` names: ``sr-x2``, ``denoise``, ``denoise:15-50``, ``jpeg:10``.
+    """The task that `text` names: ``sr-x2``, ``denoise:15-50``, ``jpeg:10``, ``sr-x2,gray``.
 
     Raises:
         DataError: no such task, or a parameter that it does not take or that is out of range.
     """
-    kind, colon, parameter = text.strip().partition(":")
+    colourless = text.strip().removesuffix(_GRAY_SUFFIX)
+    if colourless != text.strip():
+        return for_gray(parse_task(colourless))
+    kind, colon, parameter = colourless.partition(":")
     if kind not in TASKS:
         raise DataError(
             f"there is no task {kind!r}{nearest(kind, TASKS)}; use one of {', '.join(TASKS)}"
@@ -173,6 +200,31 @@ def parse_task(text: str) -> Task:
     if kind not in _PARAMETERS:
         raise DataError(f"task {text!r}: {kind} takes no parameter; write {kind!r}")
     return _PARAMETERS[kind](task, parameter)
+
+
+def for_gray(task: Task) -> Task:
+    """The same task for images of one channel; PSNR and SSIM are then taken on that channel.
+
+    Raises:
+        DataError: it is about colours.
+    """
+    if isinstance(task, Demosaic):
+        raise DataError(
+            "demosaic fills in missing colours; a gray image has none: use --channels 3"
+        )
+    return replace(task, channels=1, metrics=GRAY)
+
+
+def with_channels(text: str, channels: int) -> str:
+    """The name of the task that `text` names, for images of 1 or 3 channels.
+
+    Raises:
+        DataError: as `parse_task`, or another number of channels.
+    """
+    if channels not in (1, 3):
+        raise DataError(f"channels={channels} is not possible; use 1 for gray or 3 for colour")
+    task = parse_task(text)
+    return (for_gray(task) if channels == 1 else task).name
 
 
 def _with_sigma(task: Task, text: str) -> Task:

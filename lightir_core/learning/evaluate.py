@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lightir_core.data.datasets import Pair
 from lightir_core.data.metrics import METRICS
 from lightir_core.data.tasks import Task
-from lightir_core.learning.restore import restore
+from lightir_core.learning.restore import restore_turned
 
 Scores = Mapping[str, float]
 
@@ -41,6 +41,7 @@ def evaluate(
     metrics: Sequence[str],
     *,
     fast: bool = False,
+    ways: Sequence[int] = (0,),
 ) -> Evaluation:
     """Restore every pair's low-quality image and compare it with the truth.
 
@@ -51,10 +52,12 @@ def evaluate(
         device: where the network is.
         metrics: keys of `METRICS`.
         fast: bfloat16 where the device has it; good enough to rank.
+        ways: as in `restore_turned`; all eight are the self-ensemble.
     """
     scored = []
     for pair in pairs:
-        output = restore(network, unit(pair.lq).to(device), scale=task.scale, fast=fast)
+        lq = unit(pair.lq).to(device)
+        output = restore_turned(network, lq, scale=task.scale, ways=ways, fast=fast)
         scored.append(score(output.cpu(), pair, task, metrics))
     return Evaluation(tuple(pair.name for pair in pairs), tuple(scored))
 

@@ -26,6 +26,8 @@ class Recipe:
         clip_norm: largest norm of the whole gradient.
         ema: decay per step of the averaged weights that are evaluated; 0 is off.
         loss: mean absolute error, or Charbonnier with eps 1e-3.
+        patience: checks in a row without a better score after which the training ends; the best
+            weights are kept, those from before the training among them. 0 is off.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Recipe:
     clip_norm: float = 1.0
     ema: float = 0.0
     loss: Literal["l1", "charbonnier"] = "l1"
+    patience: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
@@ -50,6 +53,8 @@ class Recipe:
         for name in ("lr", "matrix_lr", "clip_norm"):
             if not getattr(self, name) > 0:  # NaN is neither
                 raise TrainingError(f"recipe {self.name!r}: {name}={getattr(self, name)}; use > 0")
+        if self.patience < 0:
+            raise TrainingError(f"recipe {self.name!r}: patience={self.patience}; use >= 0")
         for name in ("warmup", "final_lr", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise TrainingError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from lightir_core.architecture import Architecture, WindowAttention
+from lightir_core.data.turns import WAYS, turn, turn_back
 from lightir_core.errors import ShapeError
 from lightir_core.learning.training import precision
 
@@ -58,6 +60,43 @@ def restore(
         for row in rows
     ]
     return torch.cat(strips, dim=-2)
+
+
+@torch.inference_mode()
+def restore_turned(
+    network: nn.Module,
+    image: Tensor,
+    *,
+    scale: int,
+    ways: Sequence[int] = WAYS,
+    tile_px: int = TILE_PX,
+    fast: bool = False,
+) -> Tensor:
+    """The mean of `restore` over turned and mirrored forms of the image, each turned back.
+
+    Over all eight ways it is the self-ensemble of EDSR (Lim et al., CVPRW 2017, section 3.4), which
+    is eight times the work. It fits any degradation that does not see which way is up; a Bayer
+    mosaic does.
+
+    Args:
+        network: as in `restore`.
+        image: as in `restore`.
+        scale: of the network.
+        ways: the symmetries, numbers of `lightir_core.data.turns`; at least one.
+        tile_px: as in `restore`.
+        fast: as in `restore`.
+    """
+    outputs = [
+        turn_back(restore(network, turn(image, way), scale=scale, tile_px=tile_px, fast=fast), way)
+        for way in ways
+    ]
+    return outputs[0] if len(outputs) == 1 else torch.stack(outputs).mean(dim=0)
+
+
+def has_fixed_tiles(architecture: Architecture) -> bool:
+    """Whether a network's result depends on the tiles: a channel branch pools over its input."""
+    mixers = (block.mixer for stage in architecture.stages for block in stage.blocks)
+    return any(isinstance(mixer, WindowAttention) and mixer.channel for mixer in mixers)
 
 
 Span = tuple[int, int, int, int]

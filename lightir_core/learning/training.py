@@ -6,13 +6,13 @@ import contextlib
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from lightir_core.errors import TrainingError
+from lightir_core.learning.distil import Teacher, feature_distance, taught, watched
 from lightir_core.learning.optimiser import Optimiser
 from lightir_core.learning.recipe import Recipe
 
@@ -28,12 +28,8 @@ class Batches(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Teacher:
-    """A network to imitate: the loss becomes (1 - weight) * truth + weight * teacher's output."""
-
-    network: nn.Module
-    weight: float = 0.5
+Penalty = Callable[[nn.Module], Tensor]
+"""Added to the loss: of the network's weights alone, such as one that makes channels fade."""
 
 
 def train(
@@ -47,11 +43,13 @@ def train(
     checks: int = 4,
     report: Callable[[Point], None] | None = None,
     teacher: Teacher | None = None,
+    penalty: Penalty | None = None,
 ) -> tuple[Point, ...]:
     """Train `network` in place and return its learning curve.
 
     Args:
-        network: left in eval mode, with the averaged weights if the recipe asks for them.
+        network: left in eval mode, with the averaged weights if the recipe asks for them, and
+            with the best ones seen if it asks to stop early.
         data: source of patches.
         recipe: what to do; see `Recipe`.
         seed: decides the patches, and nothing else does.
@@ -60,6 +58,7 @@ def train(
         checks: how often the curve is measured, evenly over the steps, the last step included.
         report: called with each point of the curve.
         teacher: distil from this network.
+        penalty: added to the loss.
 
     Raises:
         TrainingError: the loss stopped being a finite number, or a score is none.
@@ -68,11 +67,15 @@ def train(
     optimiser = Optimiser(network, recipe)
     averaged = copy.deepcopy(network) if recipe.ema else None
     milestones = {round(recipe.steps * (i + 1) / checks) for i in range(checks)} - {0}
-    curve: list[Point] = []
+    progress = _Progress(validate, report, recipe.patience)
+    if recipe.patience:
+        progress.measure(0, network.eval())
     network.train()
     for step in range(recipe.steps):
         lq, gt = (t.to(device) for t in data.batch(seed, step, recipe.batch, recipe.patch_px))
         loss = _loss(network, lq, gt, recipe, teacher, device)
+        if penalty is not None:
+            loss = loss + penalty(network)
         if not math.isfinite(loss.item()):
             raise TrainingError(f"the loss became {loss.item()} at step {step + 1}")
         loss.backward()
@@ -80,16 +83,55 @@ def train(
         if averaged is not None:
             _average(averaged, network, min(recipe.ema, (1 + step) / (10 + step)))
         if step + 1 in milestones:
-            curve.append((step + 1, validate((averaged or network).eval())))
-            if math.isnan(curve[-1][1]):
-                raise TrainingError(f"the score became nan at step {step + 1}")
+            progress.measure(step + 1, (averaged or network).eval())
             network.train()
-            if report is not None:
-                report(curve[-1])
+            if progress.ended:
+                break
     if averaged is not None:
         network.load_state_dict(averaged.state_dict())
+    if progress.best is not None:
+        network.load_state_dict(progress.best)
     network.eval()
-    return tuple(curve)
+    return tuple(progress.curve)
+
+
+class _Progress:
+    """The learning curve, and with `patience` the best weights on it.
+
+    Attributes:
+        curve: so far.
+        best: state dict of the best point, or None without patience.
+        ended: whether the last `patience` points brought nothing.
+    """
+
+    def __init__(
+        self,
+        validate: Callable[[nn.Module], float],
+        report: Callable[[Point], None] | None,
+        patience: int,
+    ) -> None:
+        self._validate, self._report, self._patience = validate, report, patience
+        self.curve: list[Point] = []
+        self.best: dict[str, Tensor] | None = None
+        self._top = -math.inf
+        self._stale = 0
+
+    def measure(self, step: int, network: nn.Module) -> None:
+        """Add a point; raises TrainingError if it is not a number."""
+        score = self._validate(network)
+        self.curve.append((step, score))
+        if math.isnan(score):
+            raise TrainingError(f"the score became nan at step {step}")
+        if self._report is not None:
+            self._report(self.curve[-1])
+        self._stale += 1
+        if self._patience and score > self._top:
+            self._top, self._stale = score, 0
+            self.best = {name: t.detach().clone() for name, t in network.state_dict().items()}
+
+    @property
+    def ended(self) -> bool:
+        return 0 < self._patience <= self._stale
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
@@ -114,14 +156,15 @@ def _loss(
     teacher: Teacher | None,
     device: torch.device,
 ) -> Tensor:
-    with precision(device):
-        output = network(lq.contiguous(memory_format=torch.channels_last))
-    loss = _distance(output.float(), gt, recipe)
+    features = teacher is not None and teacher.features > 0
+    with precision(device), watched(network, features) as stages:
+        output = network(lq.contiguous(memory_format=torch.channels_last)).float()
+    loss = _distance(output, gt, recipe)
     if teacher is None:
         return loss
-    with torch.no_grad():
-        target = teacher.network(lq).float()
-    return (1 - teacher.weight) * loss + teacher.weight * _distance(output.float(), target, recipe)
+    target, theirs = taught(teacher, lq)
+    loss = (1 - teacher.weight) * loss + teacher.weight * _distance(output, target, recipe)
+    return loss + teacher.features * feature_distance(stages, theirs) if features else loss
 
 
 def _distance(output: Tensor, target: Tensor, recipe: Recipe) -> Tensor:

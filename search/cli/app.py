@@ -9,7 +9,9 @@ import typer
 
 from lightir_core.errors import LightIRError
 from search.cli.bench import bench
+from search.cli.compress import compress
 from search.cli.cost import cost
+from search.cli.data import data
 from search.cli.evaluate import evaluate
 from search.cli.importing import import_
 from search.cli.preset import preset
@@ -30,8 +32,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, resume, report, restore, evaluate, cost, spaces, preset, import_):
+for command in (
+    run,
+    resume,
+    report,
+    compress,
+    restore,
+    evaluate,
+    cost,
+    spaces,
+    preset,
+    import_,
+):
     app.command(command.__name__.strip("_"))(command)
+app.add_typer(data, name="data")
 app.add_typer(bench, name="bench")
 
 

@@ -17,6 +17,7 @@ from lightir_core.data.tasks import parse_task
 from search.bench import overhead as overheads
 from search.bench import pricing
 from search.bench import rank as ranking
+from search.cli.options import DataFolders, absolute
 from search.config import SearchConfig
 from search.evaluators.job import Source
 from search.feasible import Feasible
@@ -37,7 +38,7 @@ def rank(
     budget: Annotated[str, typer.Option(help="Limits of the networks.")] = DEFAULT.budget,
     space: Annotated[str, typer.Option(help="Where networks come from.")] = DEFAULT.space,
     task: Annotated[str, typer.Option(help="What to restore.")] = DEFAULT.task,
-    data: Annotated[Path | None, typer.Option(help="Folder of training images.")] = None,
+    data: DataFolders = None,
     val: Annotated[Path | None, typer.Option(help="Folder of validation images.")] = None,
     out: Annotated[Path, typer.Option(help="Where finished trainings are kept.")] = Path(
         "runs/bench-rank"
@@ -60,7 +61,7 @@ def rank(
     candidates = ranking.draw(feasible, count, seed)
     source = Source(
         task=task,
-        data=str(data.resolve()) if data else None,
+        data=absolute(data),
         val=str(val.resolve()) if val else None,
     )
     scores: list[tuple[ranking.Candidate, int, float]] = []

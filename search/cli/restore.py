@@ -7,16 +7,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from lightir_core.checkpoints import load_model
-from lightir_core.data.images import Image, read_gallery, read_image, to_pixels, write_image
+from lightir_core.data.images import (
+    Image,
+    read_gallery,
+    read_image,
+    to_gray,
+    to_pixels,
+    to_tensor,
+    write_image,
+)
 from lightir_core.data.metrics import to_eight_bits
 from lightir_core.errors import DataError
 from lightir_core.learning.evaluate import unit
-from lightir_core.learning.restore import OVERLAP_PX, TILE_PX
+from lightir_core.learning.restore import OVERLAP_PX, TILE_PX, has_fixed_tiles
 from lightir_core.learning.restore import restore as apply
+from search.cli.options import FIXED_TILES
 from search.config import SearchConfig
 
 
@@ -35,13 +43,19 @@ def restore(
         raise DataError(f"--tile {tile} is too small; use more than {2 * OVERLAP_PX} pixels")
     where = SearchConfig(device=device).torch_device
     network = load_model(model).to(where).eval()
-    if network.architecture.in_channels != 3:
-        channels = network.architecture.in_channels
-        raise DataError(f"{model} takes images of {channels} channels; images are read in colour")
+    channels = network.architecture.in_channels
+    if channels not in (1, 3):
+        raise DataError(f"{model} takes images of {channels} channels; images have 3, or 1 in gray")
+    if channels == 1:
+        print("note: images are read as gray: the network has one channel", file=sys.stderr)
+    if has_fixed_tiles(network.architecture):
+        print(f"note: {FIXED_TILES}", file=sys.stderr)
+        tile = TILE_PX
     images = _read(source)
     targets = _targets(source, [image.name for image in images], target)
     for image, out in zip(images, targets, strict=True):
-        lq = unit(torch.from_numpy(image.pixels).permute(2, 0, 1)).to(where)
+        pixels = to_gray(image.pixels) if channels == 1 else image.pixels
+        lq = unit(to_tensor(pixels)).to(where)
         output = apply(network, lq, scale=network.architecture.scale, tile_px=tile)
         write_image(out, to_pixels(to_eight_bits(output)[0].cpu()))
         print(out)

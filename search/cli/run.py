@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from lightir_core.data.tasks import parse_task
+from lightir_core.data.tasks import parse_task, with_channels
 from lightir_core.errors import SearchError
 from search import pipeline
-from search.cli.options import Json, Quiet, Sizes
+from search.cli.options import Channels, DataFolders, Json, Quiet, Sizes, absolute
 from search.cli.outcome import resumable, tell
 from search.cli.progress import watching
 from search.config import SearchConfig, config_from_plain
@@ -32,9 +32,8 @@ def run(
         str, typer.Option(help="Use the first limit up to this share: 5%; 0 is no lower limit.")
     ] = "0",
     task: Annotated[str, typer.Option(help="What to restore, such as sr-x2.")] = DEFAULT.task,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of training images; default: embedded photographs.")
-    ] = None,
+    channels: Channels = 3,
+    data: DataFolders = None,
     val: Annotated[
         Path | None, typer.Option(help="Folder of validation images; default: held out of --data.")
     ] = None,
@@ -78,9 +77,9 @@ def run(
     config = config_from_plain(
         {
             "budget": budget,
-            "task": task,
-            "data": _absolute(data),
-            "val": _absolute(val),
+            "task": task if channels == 3 else with_channels(task, channels),
+            "data": absolute(data),
+            "val": str(val.resolve()) if val else None,
             "trials": trials,
             "steps": steps,
             "finish_steps": finish_steps,
@@ -122,11 +121,6 @@ def parse_duration(text: str) -> float:
     if match is None:
         raise SearchError(f"time {text!r} is not a duration; write 90s, 10min or 2h, or 0 for none")
     return float(match[1]) * SECONDS[match[2] or "s"]
-
-
-def _absolute(path: Path | None) -> str | None:
-    """The path as it must stand in a config that is read from another folder."""
-    return None if path is None else str(path.resolve())
 
 
 def _command() -> list[str]:

@@ -1,52 +1,76 @@
-"""Structured pruning to an exact budget, with torch-pruning.
+"""Structured pruning to an exact budget: from a network to a smaller network of the same kind.
 
-Importance is Taylor's (Molchanov et al., CVPR 2019): how much the loss is expected to rise without
-a channel, from the gradients on a few batches. Channels go in the order of importance per
-parameter saved, over all units at once, each unit keeping a floor; how many go is searched on the
-counted cost. The result is rebuilt from its architecture and compared with the pruned modules.
+    fold ─► rank ─► plan ─► cut          a few times, each time closer to the budget
+
+In every round several ways down are carried out to the same cost and the one with the smallest loss
+on the patches is taken: only inside the blocks, with the width of the trunk as well, or with one of
+the modules gone that are missed least. Without patches the first way that reaches the budget is.
 """
 
 from __future__ import annotations
 
-import copy
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
-import torch_pruning as tp
-from torch import Tensor, nn
 
-from budgets.budget import Budget
+from budgets.assess import assess
+from budgets.budget import AXES, Budget
 from budgets.cost import Cost
-from budgets.price import price
-from budgets.units import Size
 from lightir_core.architecture import Architecture
-from lightir_core.errors import SearchError
-from lightir_core.learning.training import Batches
-from lightir_core.network import Network, build
-from search.compress.units import Unit, module_of, narrowed, units
+from lightir_core.errors import BudgetError, SearchError
+from lightir_core.network import Network
+from search.compress.cut import cut_channels, cut_module
+from search.compress.drops import Drop, drops, without
+from search.compress.fold import fold, folded
+from search.compress.importance import IMPORTANCES, Batches, find, loss_on, rank
+from search.compress.plan import CHEAP, Target, floors, masks, plan
+from search.compress.units import units
 
-FLOOR = 0.25
-"""Least share of its hidden channels that a unit keeps."""
+WAYS = 2
+"""Modules of a round that are tried without, those that are missed least for what they save."""
 
-BATCHES = 8
-"""Batches that importance is measured on, of `BATCH` patches of `PATCH_PX` pixels each."""
+FILLED = 0.99
+"""Share of the budget that a result should fill where the grain of channels allows."""
 
-BATCH = 8
-PATCH_PX = 16
-TOLERANCE = 1e-5
+SCREENING = 2
+"""Batches that tell which modules are missed least."""
 
-ROOTS = ("inward", "inward_u", "conv1")
-"""Names of the layer that makes a unit's hidden channels, one of them in each kind."""
+
+@dataclass(frozen=True, kw_only=True)
+class Pruning:
+    """How to prune.
+
+    Attributes:
+        importance: a key of `search.compress.importance.IMPORTANCES`.
+        iterations: rounds; importance is measured anew in each.
+        seed: decides the patches.
+    """
+
+    importance: str = "taylor"
+    iterations: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if self.iterations < 1:
+            raise SearchError(f"iterations={self.iterations}; use at least 1")
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """A smaller network with its parent's remaining weights."""
+    """A smaller network with its parent's remaining weights.
+
+    Attributes:
+        network: in eval mode.
+        cost: counted on its architecture.
+        dropped: whole modules that went, in order.
+    """
 
     network: Network
     cost: Cost
+    dropped: tuple[Drop, ...] = ()
 
     @property
     def architecture(self) -> Architecture:
@@ -54,141 +78,216 @@ class Pruned:
         return self.network.architecture
 
 
-def prune(network: Network, budget: Budget, size: Size, data: Batches, *, seed: int) -> Pruned:
-    """A copy of `network` without its least important hidden channels, within `budget`.
+Way = tuple[Network, list[Drop]]
+"""A smaller network, and the modules that it lost."""
+
+Weighed = tuple[bool, float, Way]
+"""Whether a way leaves much of the budget unused, its loss, and the way."""
+
+Between = Callable[[Network], None]
+"""What is done to the network after each round but the last, such as some training."""
+
+
+def prune(
+    network: Network,
+    target: Target,
+    data: Batches | None,
+    pruning: Pruning = Pruning(),
+    between: Between | None = None,
+) -> Pruned:
+    """A copy of `network` without what it misses least, within the target's budget.
 
     Args:
         network: trained; left as it is.
-        budget: what the result may cost.
-        size: output size that costs are counted at.
-        data: patches to measure importance on.
-        seed: decides the patches.
+        target: what the result may cost.
+        data: patches to measure importance on; None for importances that need none.
+        pruning: how.
+        between: see `Between`.
 
     Raises:
-        SearchError: the network costs less already, or cannot become that small.
+        BudgetError: the network is within budget already, or cannot become that small.
+        SearchError: an unknown importance, or one that needs data when none is given.
     """
-    before = price(network.architecture, size)
-    if budget.allows(before):
-        raise SearchError(f"nothing to prune: the network is within {budget.text} already")
-    least = smallest(network.architecture, size)
-    if not budget.allows(least):
-        raise SearchError(
-            f"{network.architecture.id} cannot be pruned to {budget.text}: without all the hidden "
-            f"channels that may go it has {least.params:,} parameters and {least.macs:,} MACs"
+    find(pruning.importance, data)
+    check_target(network.architecture, target)
+    small = fold(network)
+    dropped: list[Drop] = []
+    for number in range(pruning.iterations):
+        goal = _goal(small.architecture, target, pruning.iterations - number)
+        if not goal.fits(small.architecture):
+            small, gone = _round(small, goal, data, pruning, number)
+            dropped += gone
+        if between is not None and number + 1 < pruning.iterations:
+            between(small)
+    return Pruned(small, target.cost(small.architecture), tuple(dropped))
+
+
+def check_target(architecture: Architecture, target: Target) -> None:
+    """Make sure that there is something to prune and that the budget can be met.
+
+    Raises:
+        BudgetError: it is not so; the present, or the smallest reachable, cost is told.
+    """
+    if target.fits(architecture):
+        raise BudgetError(
+            f"nothing to do: {_in_words(architecture, target)} is within "
+            f"{target.budget.text} already; give a smaller budget"
         )
-    network = copy.deepcopy(network)
-    _measure_gradients(network, data, seed)
-    order = _order(network)
-    count = _fewest(network.architecture, order, budget, size)
-    return _carry_out(network, order[:count], size)
+    least = smallest(architecture, target)
+    if not target.fits(least):
+        raise BudgetError(
+            f"budget {target.budget.text!r} is below what pruning reaches: the smallest has "
+            f"{_in_words(least, target)}; raise the budget"
+        )
 
 
-def _measure_gradients(network: Network, data: Batches, seed: int) -> None:
-    """Sum the gradients of the L1 loss over a few batches."""
-    network.eval()  # in training mode batch norms would move their averages
-    network.zero_grad(set_to_none=True)
-    device = next(network.parameters()).device
-    for step in range(BATCHES):
-        lq, gt = (t.to(device) for t in data.batch(seed, step, BATCH, PATCH_PX))
-        (network(lq) - gt).abs().mean().backward()
+def smallest(architecture: Architecture, target: Target) -> Architecture:
+    """What is left when every module that may go is gone and every unit is at its floor."""
+    architecture = folded(architecture)
+    while there := _spare(architecture, target):
+        architecture = without(architecture, there[-1])
+    return floors(architecture)
 
 
-Channel = tuple[Unit, int]
+def _spare(architecture: Architecture, target: Target) -> list[Drop]:
+    """Modules that may go if the smallest network is to stay within reach.
+
+    Of each stage the block stays that costs least at its floors.
+    """
+    there = drops(architecture)
+    stays: set[Drop] = set()
+    for stage in {drop.stage for drop in there if drop.kind == "block"}:
+        count = len(architecture.stages[stage].blocks)
+        costs = [_weight_of(architecture, stage, index, target) for index in range(count)]
+        stays.add(Drop("block", stage, costs.index(min(costs))))
+    return [drop for drop in there if drop not in stays]
 
 
-def _order(network: Network) -> list[Channel]:
-    """Channels from the one that is missed least to the last that may go."""
-    scored: list[tuple[float, Channel]] = []
-    for unit, hidden in units(network.architecture).items():
-        module = module_of(network, unit)
-        importance = _importance(module, network.architecture.width)
-        # per parameter saved: a channel of a convolution buys more than one of a linear layer
-        share = importance / _parameters_per_channel(module, hidden)
-        least = share.argsort()[: hidden - _floor(hidden)]
-        scored += [(share[index].item(), (unit, int(index))) for index in least]
-    return [channel for _, channel in sorted(scored)]
-
-
-def _importance(module: nn.Module, width: int) -> Tensor:
-    # without a normaliser, importances of different units can be compared
-    measure = tp.importance.GroupTaylorImportance(group_reduction="sum", normalizer=None)  # pyright: ignore[reportArgumentType]  its type leaves None out
-    importance = measure(_group(module, width, None))
-    assert importance is not None, "the unit's layers have no gradients"
-    return importance
-
-
-def _group(module: nn.Module, width: int, channels: Sequence[int] | None) -> tp.Group:
-    """torch-pruning's group of everything that depends on the unit's hidden channels."""
-    [root] = [layer for name in ROOTS if (layer := getattr(module, name, None)) is not None]
-    weight: Tensor = root.weight
-    example = weight.new_zeros(1, width, PATCH_PX, PATCH_PX)
-    graph = tp.DependencyGraph().build_dependency(module, example_inputs=example)
-    cut = (
-        tp.prune_conv_out_channels if isinstance(root, nn.Conv2d) else tp.prune_linear_out_channels
+def _weight_of(architecture: Architecture, stage: int, index: int, target: Target) -> float:
+    """What one block costs at its floors, in shares of the limits; parameters and MACs alone."""
+    block = architecture.stages[stage].blocks[index]
+    alone = replace(
+        architecture,
+        stages=(replace(architecture.stages[stage], blocks=(block,), cross_layer=None),),
+        stage_sharing=1,
     )
-    return graph.get_pruning_group(
-        root, cut, idxs=list(range(len(weight)) if channels is None else channels)
+    cost = assess(floors(alone), (), target.terms)
+    limits = [target.budget.limit(axis) or float("inf") for axis in CHEAP]
+    dear = cost.macs / 1e15 if not target.cheap else 0.0
+    return cost.params / limits[0] + cost.macs / limits[1] + dear
+
+
+def _in_words(architecture: Architecture, target: Target) -> str:
+    """Costs in all digits, as a budget is written: rounded down they could not be met either."""
+    cost = target.cost(architecture)
+    return ",".join(
+        f"{axis}={getattr(cost, AXES[axis].field):_}" for axis, _ in target.budget.limits
     )
 
 
-def _parameters_per_channel(module: nn.Module, hidden: int) -> float:
-    """Parameters that go with one hidden channel; the outward bias stays and hardly counts."""
-    return sum(parameter.numel() for parameter in module.parameters()) / hidden
+def _goal(architecture: Architecture, target: Target, rounds_left: int) -> Target:
+    """The target of one round: the same share of the way, in proportion, for each round left."""
+    overrun = max(target.overrun(architecture), 1.0)
+    if rounds_left == 1 or overrun == 1.0:
+        return target
+    budget = target.budget.scaled(overrun ** (1 - 1 / rounds_left))
+    limits = tuple((axis, max(1, limit)) for axis, limit in budget.limits)
+    return Target(Budget(limits, target.budget.text), target.terms)
 
 
-def smallest(architecture: Architecture, size: Size) -> Cost:
-    """What is left of an architecture's cost when every unit is pruned to its floor."""
-    left = {unit: _floor(hidden) for unit, hidden in units(architecture).items()}
-    return price(narrowed(architecture, left), size)
+def _round(
+    network: Network, goal: Target, data: Batches | None, pruning: Pruning, number: int
+) -> Way:
+    """One way down to the goal: of those that fill the budget the one with the smallest loss."""
+    seed = pruning.seed + number
+    measured = data if IMPORTANCES[pruning.importance].needs_data else None
+    weigh = partial(_weigh, goal=goal, data=measured, seed=seed)
+    found: list[Weighed] = []
+    for way in _ways(network, goal, measured, pruning, seed):
+        found.append(weigh(way))
+        if measured is None and not found[-1][0]:
+            break  # nothing tells two ways apart
+    if all(far for far, *_ in found):
+        for wide in (False, True):
+            forced = _forced(network, goal, measured, pruning, seed, wide=wide)
+            found += [weigh(way) for way in forced]
+    return min(found, key=lambda entry: entry[:2])[-1]
 
 
-def _floor(hidden: int) -> int:
-    return max(1, round(hidden * FLOOR))
+def _weigh(way: Way, goal: Target, data: Batches | None, seed: int) -> Weighed:
+    far = goal.overrun(way[0].architecture) < FILLED
+    return far, 0.0 if data is None else loss_on(way[0], data, seed), way
 
 
-def _fewest(
-    architecture: Architecture, order: Sequence[Channel], budget: Budget, size: Size
-) -> int:
-    """How many channels must go, in order, until the counted cost is within budget."""
-    low, high = 0, len(order)
-    while low < high:
-        middle = (low + high) // 2
-        if budget.allows(_cost(architecture, order[:middle], size)):
-            high = middle
-        else:
-            low = middle + 1
-    return high
+def _ways(
+    network: Network, goal: Target, data: Batches | None, pruning: Pruning, seed: int
+) -> Iterator[Way]:
+    """Networks within the goal that lost no module, or one."""
+    for wide in (False, True):
+        narrow = _narrow(network, goal, data, pruning, seed, wide=wide)
+        if narrow is not None:
+            yield narrow, []
+    there = _least_missed(network, goal, data, seed) if data is not None else []
+    for drop in there[:WAYS]:
+        narrow = _narrow(cut_module(network, drop), goal, data, pruning, seed, wide=False)
+        if narrow is not None:
+            yield narrow, [drop]
 
 
-def _cost(architecture: Architecture, gone: Sequence[Channel], size: Size) -> Cost:
-    return price(_without(architecture, gone), size)
+def _forced(
+    network: Network,
+    goal: Target,
+    data: Batches | None,
+    pruning: Pruning,
+    seed: int,
+    *,
+    wide: bool,
+) -> Iterator[Way]:
+    """Modules go, those that are missed least first, until the rest can be pruned to the goal."""
+    gone: list[Drop] = []
+    while missed := _least_missed(network, goal, data, seed):
+        gone.append(missed[0])
+        network = cut_module(network, gone[-1])
+        narrow = _narrow(network, goal, data, pruning, seed, wide=wide)
+        if narrow is not None:
+            yield narrow, gone
+            return
 
 
-def _without(architecture: Architecture, gone: Sequence[Channel]) -> Architecture:
-    lost = Counter(unit for unit, _ in gone)
-    left = {unit: hidden - lost[unit] for unit, hidden in units(architecture).items()}
-    return narrowed(architecture, left)
-
-
-def _carry_out(network: Network, gone: Sequence[Channel], size: Size) -> Pruned:
-    """Prune the modules, rebuild the network from what is left, and compare the two."""
-    architecture = _without(network.architecture, gone)
-    for unit in {unit for unit, _ in gone}:
-        channels = [channel for where, channel in gone if where == unit]
-        _group(module_of(network, unit), architecture.width, channels).prune()
-    rebuilt = build(architecture).to(next(network.parameters()).device)
-    rebuilt.load_state_dict(network.state_dict())
-    rebuilt.eval()
-    _check_equal(network, rebuilt)
-    return Pruned(rebuilt, price(architecture, size))
+def _narrow(
+    network: Network,
+    goal: Target,
+    data: Batches | None,
+    pruning: Pruning,
+    seed: int,
+    *,
+    wide: bool,
+) -> Network | None:
+    """The network with fewer channels, those of the trunk too if `wide`; None if it stays large."""
+    architecture = network.architecture
+    if goal.fits(architecture):
+        return network
+    allowed = {unit for unit in units(architecture) if wide or unit.kind != "width"}
+    if not goal.fits(floors(architecture, allowed)):
+        return None
+    ranking = rank(network, pruning.importance, data, seed)
+    left = plan(architecture, ranking, goal, allowed)
+    return None if left is None else cut_channels(network, masks(ranking, left))
 
 
 @torch.no_grad()
-def _check_equal(pruned: Network, rebuilt: Network) -> None:
-    """Both must compute the same, at two sizes."""
-    device, channels = next(rebuilt.parameters()).device, rebuilt.architecture.in_channels
-    for side in (PATCH_PX, PATCH_PX + 5):
-        image = torch.linspace(0, 1, channels * side**2, device=device)
-        image = image.view(1, channels, side, side)
-        difference = (pruned(image) - rebuilt(image)).abs().max().item()
-        assert difference <= TOLERANCE, f"rebuilt network differs by {difference}"
+def _least_missed(network: Network, goal: Target, data: Batches | None, seed: int) -> list[Drop]:
+    """Modules that may go, by the loss without them for what they save; else by what they save."""
+    loss = loss_on(network, data, seed, SCREENING) if data is not None else 0.0
+    before = goal.excess(network.architecture)
+    scored: list[tuple[float, Drop]] = []
+    for drop in _spare(network.architecture, goal):
+        saved = before - goal.excess(without(network.architecture, drop))
+        if saved <= 0:
+            continue
+        if data is None:
+            scored.append((-saved, drop))
+        else:
+            missed = loss_on(cut_module(network, drop), data, seed, SCREENING) - loss
+            scored.append((missed / saved if missed > 0 else missed * saved, drop))
+    return [drop for _, drop in sorted(scored)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lightir_core.data import photographs
 from lightir_core.data.datasets import Data, Pair, make_pairs, open_data
+from lightir_core.data.folders import parse_folder
 from lightir_core.data.sources import Source as Images
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import PROXY
@@ -26,7 +27,8 @@ def open_images(source: Source) -> Data:
     Raises:
         DataError: a folder that is missing or holds nothing usable.
     """
-    data, val = (Path(text) if text else None for text in (source.data, source.val))
+    data = tuple(parse_folder(text) for text in source.data)
+    val = Path(source.val) if source.val else None
     return open_data(parse_task(source.task), data, val, patch_px=PROXY.patch_px)
 
 

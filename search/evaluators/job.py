@@ -12,10 +12,16 @@ from lightir_core.learning.training import Point
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where images come from: folders, or None for the photographs inside the dependencies."""
+    """Where images come from; the photographs inside the dependencies where nothing is named.
+
+    Attributes:
+        task: as `lightir_core.data.tasks.parse_task` reads it.
+        data: folders or packs to train on, as `lightir_core.data.folders.parse_folder` reads them.
+        val: a folder or a pack to validate on.
+    """
 
     task: str
-    data: str | None = None
+    data: tuple[str, ...] = ()
     val: str | None = None
 
 

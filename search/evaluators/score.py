@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -21,10 +21,10 @@ from lightir_core.data.tasks import Task, parse_task
 from lightir_core.learning.evaluate import Evaluation, score, unit
 from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.restore import restore
-from lightir_core.network import build
-from results.models import Crop, ImageScore, ModelResult, save_result
+from lightir_core.network import Network, build
+from results.models import Crop, ImageScore, ModelResult, write_result
 from results.run import RunFolder
-from search.evaluators.images import whole_images
+from search.evaluators.images import describe_images, whole_images
 from search.evaluators.job import Outcome, Source
 
 CROP_PX = 96
@@ -42,25 +42,42 @@ class Finished:
     trial: int
     architecture: Architecture
     cost: Cost
-    weights: Path
     outcome: Outcome
     recipe: Recipe
     parent: str | None = None
+    compression: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 def keep_model(
-    run: Path, source: Source, finished: Finished, budget: Budget, device: torch.device
+    run: Path,
+    weights: Path,
+    source: Source,
+    finished: Finished,
+    budget: Budget,
+    device: torch.device,
 ) -> ModelResult:
     """Score the network, write its folder under models/, and return what is known of it."""
-    task = parse_task(source.task)
     network = build(finished.architecture)
-    load_weights(finished.weights, network)
+    load_weights(weights, network)
+    folder = RunFolder(run).model(finished.architecture.id)
+    return keep_network(folder, network, source, finished, budget, device)
+
+
+def keep_network(
+    folder: Path,
+    network: Network,
+    source: Source,
+    finished: Finished,
+    budget: Budget,
+    device: torch.device,
+) -> ModelResult:
+    """Score `network`, write it with what is known of it into `folder`, and return the latter."""
+    task = parse_task(source.task)
     network = network.to(device).eval()
     pairs = whole_images(source)
     outputs = [restore(network, unit(p.lq).to(device), scale=task.scale).cpu() for p in pairs]
     evaluation = _evaluation(outputs, pairs, task)
     plain = _evaluation([baseline(task, pair) for pair in pairs], pairs, task)
-    folder = RunFolder(run).model(finished.architecture.id)
     save_model(folder, network)
     result = ModelResult(
         id=finished.architecture.id,
@@ -82,8 +99,12 @@ def keep_model(
         seconds=finished.outcome.seconds,
         steps=finished.recipe.steps,
         crops=_pictures(folder, outputs, pairs, task),
+        task=source.task,
+        data=describe_images(source),
+        recipe=asdict(finished.recipe),
+        compression=finished.compression,
     )
-    save_result(run, result)
+    write_result(folder, result)
     return result
 
 

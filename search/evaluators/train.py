@@ -10,8 +10,9 @@ from torch import nn
 from lightir_core.checkpoints import load_model, load_weights, save_weights
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import TrainingError
+from lightir_core.learning.distil import Teacher
 from lightir_core.learning.evaluate import evaluate
-from lightir_core.learning.training import Teacher, train
+from lightir_core.learning.training import train
 from lightir_core.network import build
 from search.evaluators.images import open_images, validation_crops
 from search.evaluators.job import Job, Outcome

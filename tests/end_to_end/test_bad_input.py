@@ -57,6 +57,17 @@ RUN = {
     "--data {}/words/a.png": "a.png: this file is no packed data set; give a folder of images",
     "--data {}/one": r"only one image \(a.png\) for training and validation; .*--val",
     "--data {}/tiny": r"every image is too small .*10x10 px; a patch takes 16x16",
+    "--data {}/two --data {}/missing": "missing: there is no such folder",
+    "--data {}/two --data {}/two": "two is given twice; write .*two:2 to draw from it twice",
+    "--data {}/two:0": "two:0: the weight 0 is no positive number; write 2",
+    "--data {}/two:-1.5": "the weight -1.5 is no positive number",
+    "--data {}/two:many": "two:many: there is no such folder",
+    "--data {}/quarters": "lq/a.png is 20x20 px and gt/a.png is 80x80 px; task sr-x2 expects 1/2",
+    "--data {}/quarters --task derain": "gt/a.png is 80x80 px; task derain expects the same size",
+    "--data {}/unpaired --task derain": "lq and gt look like pairs, but no name occurs in both",
+    "--channels 2": "channels=2 is not possible; use 1 for gray or 3 for colour",
+    "--channels 1 --task demosaic": "demosaic fills in missing colours; a gray image has none",
+    "--task demosaic,gray": "demosaic fills in missing colours",
     "--val {}/missing": "missing: there is no such folder",
     "--val {}/words": "words: no usable image",
     "--data {}/two --val {}/two": "--data and --val are the same folder",
@@ -67,9 +78,13 @@ RUN = {
     "--bugdet 400k": "No such option: --bugdet",
 }  # fmt: skip
 
-USUAL = (
-    "run --space small --budget 40k --trials 2 --steps 2 --device cpu --out {}/run --data {}/two"
-)
+USUAL = "run --space small --budget 40k --trials 2 --steps 2 --device cpu --out {}/run"
+
+
+def usual(arguments):
+    """A whole line, with images that can be trained on unless it names its own."""
+    return f"{USUAL}{'' if '--data ' in arguments else ' --data {}/two'} {arguments}"
+
 
 RESUME = {
     "{}/missing": "missing",
@@ -117,7 +132,34 @@ RESTORE = {
     "{}/other-weights {}/one/a.png {}/o.png": "does not fit the network: .*of another shape, first",
     "{}/odd-model {}/one/a.png {}/o.png": "architecture.json: .*unknown key 'blcoks'",
     "{}/binary-model {}/one/a.png {}/o.png": "architecture.json: 'utf-8' codec can't decode",
-    "{}/gray-model {}/one/a.png {}/o.png": "gray-model takes images of 1 channels",
+    "{}/four-model {}/one/a.png {}/o.png": "four-model takes images of 4 channels",
+}
+
+EVALUATE = {
+    "{}/missing": "missing holds no architecture.json",
+    "swinir-light": "swinir-light is a preset without weights; give its published file with --w",
+    "swinir-ligth --weights {}/words/a.png": "no published system 'swinir-ligth'; did you mean 'sw",
+    "swinir-light --weights {}/missing.pth": "there is no weights file .*missing.pth",
+    "swinir-light --weights {}/words/a.png": "a.png is not a weights file that can be read safely",
+    "{}/model --task sr-x4": "model enlarges by 2, but task 'sr-x4' needs 4; name its own task",
+    "{}/model --task denoise": "model enlarges by 2, but task 'denoise:25' needs 1",
+    "{}/model --data {}/words": "words: no usable image",
+    "{}/model --data {}/quarters": "task sr-x2 expects 1/2 of it",
+    "{}/four-model": "four-model takes images of 4 channels",
+    "{}/same-size-model --task demosaic --self-ensemble": "a turned mosaic is another mosaic",
+}
+
+DATA = {
+    "check {}/missing": "missing: there is no such folder",
+    "check {}/two --task sr-x9": "no task 'sr-x9'; did you mean 'sr-x",
+    "check {}/two --channels 4": "channels=4 is not possible",
+    "pack {}/two": "Missing option '--out'",
+    "pack {}/missing --out {}/new.pack": "missing: there is no such folder",
+    "pack {}/words --out {}/new.pack": "words: no usable image in this folder",
+    "pack {}/quarters --out {}/new.pack": "task sr-x2 expects 1/2 of it",
+    "pack {}/two --out {}/words/a.png": "a.png exists already and is no pack; choose another --out",
+    "pack {}/two --out {}/two": "two exists already and is no pack",
+    "pack {}/two --out /proc/new.pack": "cannot write /proc/new.pack: ",
 }
 
 OTHER = {
@@ -130,14 +172,16 @@ OTHER = {
 }
 
 LINES = (
-    {f"{USUAL} {arguments}": message for arguments, message in RUN.items()}
+    {usual(arguments): message for arguments, message in RUN.items()}
     | {f"resume {arguments}": message for arguments, message in RESUME.items()}
     | {f"cost {arguments}": message for arguments, message in COST.items()}
     | {f"restore {arguments}": message for arguments, message in RESTORE.items()}
+    | {f"evaluate {arguments}": message for arguments, message in EVALUATE.items()}
+    | {f"data {arguments}": message for arguments, message in DATA.items()}
     | OTHER
 )
 
-BY_COMMAND = (f"{USUAL} --budget 400q", "resume {}/no-journal", "cost {}/heads.json")
+BY_COMMAND = (usual("--budget 400q"), "resume {}/no-journal", "cost {}/heads.json")
 """Lines that the quick tests give to the real command too, which differs in its start alone."""
 
 SOME_BY_COMMAND = tuple(LINES)[::7]
@@ -175,17 +219,24 @@ def write_models(folder):
     )
     shutil.copy(folder / "unknown-key.json", folder / "odd-model" / "architecture.json")
     shutil.copy(folder / "binary.json", folder / "binary-model" / "architecture.json")
-    save_model(folder / "gray-model", build(replace(SMALL, in_channels=1, out_channels=1)))
+    save_model(folder / "four-model", build(replace(SMALL, in_channels=4, out_channels=4)))
+    save_model(folder / "same-size-model", build(replace(SMALL, scale=1)))
 
 
 def write_images(folder, photograph):
-    for name in ("empty", "words", "one", "tiny", "two", "twins"):
-        (folder / name).mkdir()
+    for name in ("empty", "words", "one", "tiny", "two", "twins", "quarters/lq", "quarters/gt",
+                 "unpaired/lq", "unpaired/gt"):  # fmt: skip
+        (folder / name).mkdir(parents=True)
     (folder / "words" / "a.png").write_text("this is no image")
     Image.fromarray(photograph()).save(folder / "one" / "a.png")
     for number, name in enumerate(("a.png", "b.png")):
         Image.fromarray(photograph(number)).save(folder / "two" / name)
         Image.fromarray(photograph(number, side=20)).save(folder / "tiny" / name)
+    # a quarter of the sides: neither same-size nor x2
+    Image.fromarray(photograph(side=20)).save(folder / "quarters" / "lq" / "a.png")
+    Image.fromarray(photograph(side=80)).save(folder / "quarters" / "gt" / "a.png")
+    Image.fromarray(photograph()).save(folder / "unpaired" / "lq" / "a.png")
+    Image.fromarray(photograph()).save(folder / "unpaired" / "gt" / "b.png")
     for name in ("a.png", "a.bmp"):
         Image.fromarray(photograph()).save(folder / "twins" / name)
 

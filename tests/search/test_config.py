@@ -25,7 +25,7 @@ WRONG = [
     ({"trials": "many"}, r"trials='many': .*integer"),
     ({"trials": 2.5}, r"trials=2\.5: .*integer"),
     ({"objectives": 7}, r"objectives=7"),
-    ({"data": 7}, r"data=7: .*string"),
+    ({"data": 7}, r"data=7: .*tuple"),
 ]
 
 

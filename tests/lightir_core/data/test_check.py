@@ -1,6 +1,9 @@
+import numpy as np
 import PIL.Image
+import pytest
 
 from lightir_core.data.check import check
+from lightir_core.data.images import write_image
 from lightir_core.data.pack import write_pack
 from lightir_core.data.tasks import TASKS
 
@@ -72,3 +75,19 @@ def test_a_pack_is_described_too(tmp_path, draw_image):
     found = check(tmp_path / "data.pack", SR2)
     assert (found.layout, found.images, found.problems) == ("pack", 1, ())
     assert not check(tmp_path / "data.pack", DERAIN).is_usable
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_official_low_resolution_is_all_equal_to_ours(shared, scale):
+    found = check(shared / "sr/Set5", TASKS[f"sr-x{scale}"])
+    assert (found.layout, found.images, found.equal_share) == ("pairs", 5, 1.0)
+    assert dict(found.rows())["equal to degraded here"] == "100.0000% of pixels"
+
+
+def test_other_low_resolution_is_told_apart(tmp_path, draw_image):
+    pixels = draw_image(tmp_path / "HR/a.png", (24, 20))
+    made = SR2.degrade(pixels, np.random.default_rng(0))
+    made[0, :3] ^= 1
+    write_image(tmp_path / "LR/a.png", made)
+    assert check(tmp_path, SR2).equal_share == 1 - 3 / (12 * 10)
+    assert check(tmp_path / "HR", SR2).equal_share is None

@@ -10,7 +10,16 @@ from skimage.metrics import structural_similarity
 from lightir_core.data.datasets import to_tensor
 from lightir_core.data.degrade import imresize, mod_crop
 from lightir_core.data.images import read_image
-from lightir_core.data.metrics import METRICS, luma, psnr_rgb, psnr_y, ssim_rgb, ssim_y
+from lightir_core.data.metrics import (
+    METRICS,
+    luma,
+    psnr_gray,
+    psnr_rgb,
+    psnr_y,
+    ssim_gray,
+    ssim_rgb,
+    ssim_y,
+)
 from lightir_core.errors import ShapeError
 
 # Bicubic on Set5, PSNR-Y by image; the papers' means are 33.66 / 30.39 / 28.42 (e.g. SwinIR,
@@ -80,6 +89,15 @@ def test_psnr_of_one_grey_level_is_48_13_db():
     assert psnr_y(gt + 1, gt) == pytest.approx(20 * math.log10(255 * 255 / 219))
 
 
+def test_gray_scores_are_those_of_the_one_channel_in_all_three(held_out):
+    pred, gt = (to_tensor(image)[None, :1] for image in noisy_pair(held_out))
+    thrice = (pred.repeat(1, 3, 1, 1), gt.repeat(1, 3, 1, 1))
+    assert psnr_gray(pred, gt) == pytest.approx(psnr_rgb(*thrice))
+    assert ssim_gray(pred, gt) == pytest.approx(ssim_rgb(*thrice))
+    with pytest.raises(ShapeError, match=r"are \(B, 1, H, W\)"):
+        psnr_gray(*thrice)
+
+
 def test_a_batch_scores_the_mean_of_its_images():
     gt = torch.full((2, 3, 8, 8), 100, dtype=torch.uint8)
     pred = gt.clone()
@@ -88,9 +106,13 @@ def test_a_batch_scores_the_mean_of_its_images():
     assert psnr_rgb(pred, gt) == pytest.approx((psnr_rgb(gt + 1, gt) + psnr_rgb(gt + 10, gt)) / 2)
 
 
+def channels_of(name):
+    return 1 if name.endswith("gray") else 3
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_equal_images_score_the_best(name):
-    gt = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    gt = torch.rand(1, channels_of(name), 16, 16, generator=torch.Generator().manual_seed(0))
     assert METRICS[name](gt, gt) == (math.inf if name.startswith("psnr") else pytest.approx(1))
 
 
@@ -98,9 +120,8 @@ def test_equal_images_score_the_best(name):
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**31 - 1))
 def test_a_score_is_that_of_the_saved_image(name, seed):
-    gt, pred = (
-        torch.rand(2, 1, 3, 13, 14, generator=torch.Generator().manual_seed(seed)) * 1.4 - 0.2
-    )
+    generator = torch.Generator().manual_seed(seed)
+    gt, pred = torch.rand(2, 1, channels_of(name), 13, 14, generator=generator) * 1.4 - 0.2
     saved = (pred.clamp(0, 1) * 255).round().to(torch.uint8)
     score = METRICS[name](pred, gt, border_px=1)
     assert score == pytest.approx(METRICS[name](saved, gt, border_px=1))

@@ -1,5 +1,9 @@
 import json
+import os
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lightir_core.data import images
 from lightir_core.data.datasets import open_data, training_set
+from lightir_core.data.folders import Folder
 from lightir_core.data.images import write_image
 from lightir_core.data.pack import is_pack, read_pack, write_pack
 from lightir_core.data.sources import read_folder
@@ -43,6 +49,66 @@ def test_a_pack_holds_what_the_folder_gives(tmp_path, folder, name):
     assert_same(read_pack(task, tmp_path / "new/data.pack"), read_folder(task, folder))
 
 
+PEAK = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from lightir_core.data.images import write_image
+from lightir_core.data.pack import read_pack, write_pack
+from lightir_core.data import images
+from lightir_core.data.datasets import TrainingSet
+from lightir_core.data.tasks import TASKS
+
+folder, count = Path(sys.argv[1]), int(sys.argv[2])
+task = TASKS["sr-x2"]
+one = np.zeros((1200, 1000, 3), np.uint8)
+for index in range(count):
+    one[:] = index
+    write_image(folder / f"images{count}/{index}.bmp", one)
+write_pack(task, folder / f"images{count}", folder / f"{count}.pack")
+data = TrainingSet(task, read_pack(task, folder / f"{count}.pack"))
+data.batch(0, 0, 8, 16)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def test_memory_does_not_grow_with_the_data_set(tmp_path):
+    """Measured in processes of their own: 2 images, then 40 that take 140 MB decoded."""
+
+    def peak_bytes(count):
+        command = [sys.executable, "-c", PEAK, str(tmp_path), str(count)]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    few, many = peak_bytes(2), peak_bytes(40)
+    assert (tmp_path / "40.pack").stat().st_size > 170e6
+    assert many - few < 20e6
+
+
+def test_a_shared_truth_is_packed_once(tmp_path, draw_image):
+    for name in ("rainy_image/1_1.png", "rainy_image/1_2.png", "ground_truth/1.png"):
+        draw_image(tmp_path / "images" / name)
+    write_pack(DERAIN, tmp_path / "images", tmp_path / "data.pack")
+    pixels = 3 * 24 * 20
+    assert 3 * pixels < (tmp_path / "data.pack").stat().st_size < 4 * pixels
+
+
+def test_packed_clean_images_too_many_to_shrink_in_memory_are_refused(
+    tmp_path, folder, monkeypatch
+):
+    write_pack(DERAIN, folder, tmp_path / "data.pack")
+    monkeypatch.setattr(images, "MAX_DECODED_BYTES", 500)
+    with pytest.raises(DataError, match=r"without low-quality images for sr-x2.*--task sr-x2"):
+        read_pack(SR2, tmp_path / "data.pack")
+    assert len(read_pack(DERAIN, tmp_path / "data.pack")) == 2
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path, folder):
+    with pytest.raises(DataError, match=r"cannot write .*a\.png/data\.pack"):
+        write_pack(SR2, folder, folder / "a.png" / "data.pack")
+
+
 def test_pairs_are_packed_as_pairs(tmp_path, draw_image):
     for name in ("rainy_image/1_1.png", "rainy_image/1_2.png", "ground_truth/1.png"):
         draw_image(tmp_path / "images" / name)
@@ -64,7 +130,7 @@ def test_training_on_a_pack_is_training_on_the_folder(tmp_path, folder):
         from_pack.batch(1, 2, 8, 6), from_folder.batch(1, 2, 8, 6), strict=True
     ):
         assert torch.equal(ours, theirs)
-    assert len(open_data(SR2, tmp_path / "data.pack", None).validation) == 1
+    assert len(open_data(SR2, (Folder(tmp_path / "data.pack"),), None).validation) == 1
 
 
 def test_clean_images_packed_for_one_task_serve_every_other(tmp_path, folder):

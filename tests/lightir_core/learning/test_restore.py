@@ -5,9 +5,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lightir_core.data.turns import WAYS, turn, turn_back
 from lightir_core.errors import ShapeError
-from lightir_core.learning.restore import OVERLAP_PX, TILE_PX, restore
+from lightir_core.learning.restore import (
+    OVERLAP_PX,
+    TILE_PX,
+    has_fixed_tiles,
+    restore,
+    restore_turned,
+)
 from lightir_core.network import build
+from lightir_core.presets import preset
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +86,33 @@ def test_tiles_must_be_larger_than_their_overlaps(network, tile, overlap):
 
 def test_the_usual_tile_has_room():
     assert TILE_PX > 2 * OVERLAP_PX
+
+
+def test_turned_forms_are_averaged_each_turned_back(network):
+    image = image_of(30, 41)
+    expected = torch.stack(
+        [
+            turn_back(restore(network, turn(image, way), scale=2, tile_px=24, overlap_px=8), way)
+            for way in (0, 5)
+        ]
+    ).mean(dim=0)
+    both = restore_turned(network, image, scale=2, ways=(0, 5))
+    assert both.shape == (1, 3, 60, 82)
+    torch.testing.assert_close(both, expected, atol=1e-5, rtol=0)
+    one = restore_turned(network, image, scale=2, ways=(0,))
+    assert torch.equal(one, restore(network, image, scale=2))
+
+
+def test_a_self_ensemble_turns_with_its_image(network):
+    image = image_of(24, 24)
+    result = restore_turned(network, image, scale=2)
+    for way in WAYS:
+        turned = restore_turned(network, turn(image, way), scale=2)
+        torch.testing.assert_close(turned, turn(result, way), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "fixed"), [("compacter", True), ("swinir-light", False), ("edsr-acla", False)]
+)
+def test_only_channel_attention_fixes_tiles(name, fixed):
+    assert has_fixed_tiles(preset(name)) is fixed

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from lightir_core.errors import TrainingError
+from lightir_core.learning.distil import Teacher
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.training import Teacher, has_fast_bfloat16, precision, train
+from lightir_core.learning.training import has_fast_bfloat16, precision, train
 
 QUICK = Recipe(name="quick", steps=6, batch=2, patch_px=8)
 
@@ -203,3 +204,40 @@ def test_precision_is_bfloat16_only_where_it_is_fast():
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert product.dtype == (torch.bfloat16 if has_fast_bfloat16(device) else torch.float32)
     assert not has_fast_bfloat16(torch.device("meta"))
+
+
+def test_an_early_stop_keeps_the_best_weights_seen(trained, convolutions):
+    scores = iter([1.0, 2.0, 3.0, 2.5, 2.9, 9.0])
+    seen = []
+
+    def validate(network):
+        seen.append(weights(network).clone())
+        return next(scores)
+
+    recipe = Recipe(name="x", steps=10, batch=2, patch_px=8, patience=2)
+    network, curve = trained(convolutions, recipe, checks=5, validate=validate)
+    assert curve == ((0, 1.0), (2, 2.0), (4, 3.0), (6, 2.5), (8, 2.9))
+    assert torch.equal(weights(network), seen[2])
+
+
+def test_a_training_that_gains_nothing_leaves_the_network_as_it_was(trained, built, convolutions):
+    scores = iter([5.0, 4.0, 3.0])
+    recipe = Recipe(name="x", steps=4, batch=2, patch_px=8, patience=2)
+    network, curve = trained(convolutions, recipe, checks=4, validate=lambda _: next(scores))
+    assert torch.equal(weights(network), weights(built(convolutions)))
+    assert [step for step, _ in curve] == [0, 1, 2]
+
+
+def test_a_penalty_is_part_of_the_loss(trained, convolutions):
+    def heavy(network):
+        return 10 * network.get_parameter("stem.conv.weight").square().sum()
+
+    light, _ = trained(convolutions, QUICK)
+    faded, _ = trained(convolutions, QUICK, penalty=heavy)
+    norms = [n.get_parameter("stem.conv.weight").norm() for n in (light, faded)]
+    assert norms[1] < norms[0]
+
+
+def test_negative_patience_is_refused():
+    with pytest.raises(TrainingError, match="patience=-1; use >= 0"):
+        Recipe(name="x", steps=1, patience=-1)

@@ -1,4 +1,6 @@
-"""Architectures with hidden channels of every kind, and real patches to weigh them on."""
+"""Architectures with units of every kind, real patches to weigh them on, and masks by hand."""
+
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,11 +8,15 @@ import torch
 from lightir_core.architecture import (
     Architecture,
     Block,
+    Body,
     CascadeAttention,
+    ChannelBranch,
     CrossLayer,
     DepthwiseMlp,
     Dsgm,
+    ExponentialPosition,
     Mlp,
+    Projection,
     ResidualConvolution,
     Stage,
     Tail,
@@ -62,11 +68,107 @@ ARCHITECTURES = {
             )
         )
     ),
+    "key and value widths": network_of(
+        Stage(blocks=(block(mixer=replace(WINDOW, key_dim=8, value_dim=5, shift_size=(2, 2))),))
+    ),
+    "many heads": network_of(Stage(blocks=(block(mixer=replace(WINDOW, num_heads=6)),))),
+    "depth-wise values": network_of(
+        Stage(blocks=(block(mixer=replace(WINDOW, depthwise_value=True)),))
+    ),
+    "cosine": network_of(
+        Stage(
+            blocks=(
+                block(
+                    mixer=WindowAttention(
+                        num_heads=4,
+                        window_size=(4, 4),
+                        logits="cosine",
+                        position=ExponentialPosition(hidden=16),
+                    ),
+                ),
+            )
+        )
+    ),
+    "grouped": network_of(
+        Stage(
+            blocks=(
+                block(
+                    Mlp(hidden_dim=16),
+                    WindowAttention(
+                        num_heads=4,
+                        window_size=(4, 4),
+                        projection=Projection(groups=2, residual=True),
+                        output=Projection(groups=2, residual=True),
+                    ),
+                ),
+            )
+        )
+    ),
+    "groups across heads": network_of(
+        Stage(
+            blocks=(
+                block(
+                    mixer=WindowAttention(
+                        num_heads=2,
+                        window_size=(4, 4),
+                        value_dim=12,
+                        key_dim=9,
+                        projection=Projection(groups=3),
+                        output=Projection(groups=2),
+                    ),
+                ),
+            )
+        )
+    ),
+    "channel branch": network_of(
+        Stage(
+            blocks=(
+                block(
+                    Dsgm(hidden_dim=16),
+                    replace(WINDOW, channel=ChannelBranch(num_heads=2), depthwise_value=True),
+                ),
+            )
+        )
+    ),
+    "independent cascade": network_of(
+        Stage(
+            blocks=(
+                block(
+                    mixer=CascadeAttention(
+                        num_heads=3, key_dim=6, window_size=(4, 4), cascade=False
+                    ),
+                ),
+            )
+        )
+    ),
+    "no norms": network_of(
+        Stage(blocks=(CONVOLUTION, CONVOLUTION), closing="depthwise"),
+        Stage(
+            blocks=(block(Mlp(hidden_dim=16), norm="none"),),
+            cross_layer=CrossLayer(keys=3, references=2, depthwise_tail=True),
+        ),
+        body=Body(norm=False),
+    ),
+    "no norms, cascade": network_of(
+        Stage(
+            blocks=(
+                block(
+                    Mlp(hidden_dim=16),
+                    CascadeAttention(num_heads=3, key_dim=4, window_size=(4, 4)),
+                    norm="none",
+                ),
+            )
+        ),
+        body=Body(norm=False, closing="none"),
+    ),
     "recursion": network_of(Stage(blocks=TWO.blocks, recursions=3, anchor="every")),
     "shared stages": network_of(TWO, TWO, Stage(blocks=(CONVOLUTION,)), stage_sharing=2),
     "stages": network_of(TWO, Stage(blocks=(block(DepthwiseMlp(hidden_dim=20)),))),
     "cross-layer": network_of(
         TWO, Stage(blocks=TWO.blocks, cross_layer=CrossLayer(keys=2, references=2))
+    ),
+    "selected keys": network_of(
+        Stage(blocks=TWO.blocks, cross_layer=CrossLayer(keys=4, references=1, selection="hard"))
     ),
     "some untied": network_of(Stage(blocks=TWO.blocks, recursions=2, tied=False), TWO),
     "one colour": network_of(TWO, in_channels=1, out_channels=1),
@@ -103,15 +205,19 @@ def patches(data):
 def trained():
     """A network none of whose weights is zero, as a training leaves it."""
 
-    def filled(architecture, seed=0):
+    def filled(architecture, seed=0, dtype=torch.float32):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             network = build(architecture)
             with torch.no_grad():
                 for name, parameter in network.named_parameters():
-                    parameter.normal_(0, 0.1)
+                    # cross-layer keys stay within the image, and none outweighs the others
+                    parameter.normal_(0, 0.01 if "cross_layers" in name else 0.4)
                     if "norm" in name and name.endswith("weight"):
                         parameter.add_(1)
-        return network.eval()
+                for name, buffer in network.named_buffers():
+                    if name.endswith(("running_mean", "running_var")):
+                        buffer.uniform_(0.5, 1.5)
+        return network.to(dtype).eval() if dtype != torch.float32 else network.eval()
 
     return filled

@@ -33,7 +33,7 @@ QUICK = Recipe(name="quick", steps=4, batch=2, patch_px=8)
 
 @pytest.fixture
 def job(folder_of_photographs, tmp_path):
-    source = Source(task="sr-x2", data=str(folder_of_photographs))
+    source = Source(task="sr-x2", data=(str(folder_of_photographs),))
     return Job(
         number=7,
         architecture=TINY,
@@ -119,7 +119,7 @@ def test_a_fault_of_the_program_is_no_outcome(job):
 
 
 def test_a_folder_that_is_gone_is_no_outcome(job):
-    source = replace(job.source, data="/nowhere")
+    source = replace(job.source, data=("/nowhere",))
     with pytest.raises(DataError, match="/nowhere: there is no such folder"):
         evaluate_candidate(replace(job, source=source))
 
@@ -141,7 +141,7 @@ def test_photographs_are_described_with_their_licences_where_they_are_used(job):
     licensed = [text.partition(":")[0] for text in told["licences"]]
     assert licensed == told["training"] + told["validation"]
     assert all(" (in " in text for text in told["licences"])
-    folder = job.source.data
+    [folder] = job.source.data
     assert describe_images(job.source)["licences"] == []
     mixed = describe_images(Source(task="sr-x2", val=folder))
     assert mixed["training"] == told["training"]

@@ -1,0 +1,72 @@
+"""Distillation: a network learns from the truth and from a teacher.
+
+    loss = (1 − w) · |y − truth| + w · |y − teacher| + f · Σ over stages ‖A − A_teacher‖
+
+w is `weight`, f is `features`. A is a stage's output as an attention map: the mean square over its
+channels, of unit length over the pixels (Zagoruyko and Komodakis, ICLR 2017). It does not depend on
+the number of channels, so a network may be narrower than its teacher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """A network to imitate.
+
+    Attributes:
+        network: in eval mode, where the student is.
+        weight: w, of its output.
+        features: f, of its stages' attention maps; 0 leaves them out.
+    """
+
+    network: nn.Module
+    weight: float = 0.5
+    features: float = 0.0
+
+
+@contextmanager
+def watched(network: nn.Module, enabled: bool) -> Iterator[list[Tensor]]:
+    """A list that fills with the outputs of the network's stages, in the order they run."""
+    outputs: list[Tensor] = []
+
+    def keep(_: nn.Module, __: object, output: Tensor) -> None:
+        outputs.append(output)
+
+    stages = network.get_submodule("stages").children() if enabled else ()
+    handles = [stage.register_forward_hook(keep) for stage in stages]
+    try:
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def taught(teacher: Teacher, lq: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """The teacher's output and, if they count, its stages' outputs."""
+    with torch.no_grad(), watched(teacher.network, teacher.features > 0) as stages:
+        return teacher.network(lq).float(), stages
+
+
+def feature_distance(mine: Sequence[Tensor], theirs: Sequence[Tensor]) -> Tensor:
+    """Σ over stages of the distance between attention maps, mean over the images.
+
+    Args:
+        mine: (B, C, H, W) for each stage.
+        theirs: (B, C', H, W) for each stage.
+    """
+    pairs = zip(mine, theirs, strict=True)
+    distances = [(_attention(one) - _attention(other)).norm(dim=1).mean() for one, other in pairs]
+    return torch.stack(distances).sum()
+
+
+def _attention(x: Tensor) -> Tensor:
+    return F.normalize(x.float().square().mean(dim=1).flatten(1), dim=1)

@@ -1,0 +1,158 @@
+"""`python -m search compress`: bring a trained network within a budget."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from budgets.budget import AXES, Budget
+from budgets.units import parse_size
+from lightir_core.data.tasks import parse_task
+from lightir_core.learning.recipe import Recipe
+from results.models import ModelResult
+from search.cli.options import Json, Quiet
+from search.compress.importance import IMPORTANCES
+from search.compress.job import Compression
+from search.compress.job import compress as bring_down
+from search.compress.parent import Parent, open_parent
+from search.compress.plan import Target
+from search.compress.prune import Pruning
+from search.compress.recover import RECIPES, Distillation
+from search.config import SearchConfig, known
+from search.evaluators.job import Source
+from search.terms import reference_size, terms_on
+
+NO_DATA = "none"
+
+
+def compress(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|MODEL|PRESET",
+            help="A run's folder, RUN#TRIAL, a model folder, or a preset.",
+        ),
+    ],
+    budget: Annotated[str, typer.Option(help="Hard limits: params=300k,macs=20G.")],
+    out: Annotated[Path, typer.Option(help="The model folder to make.")],
+    task: Annotated[
+        str | None, typer.Option(help="What it restores; default: as the run, or sr-x2.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Folder of images, or none; default: the run's, or embedded ones."),
+    ] = None,
+    val: Annotated[
+        Path | None, typer.Option(help="Folder of validation images; default: held out of --data.")
+    ] = None,
+    importance: Annotated[str, typer.Option(help=f"{', '.join(IMPORTANCES)}.")] = "taylor",
+    iterations: Annotated[int, typer.Option(help="Rounds of pruning.")] = 1,
+    recipe: Annotated[str, typer.Option(help=f"Fine-tuning: {', '.join(RECIPES)}.")] = "quick",
+    steps: Annotated[
+        int | None, typer.Option(help="Most steps of fine-tuning; default: the recipe's.", min=1)
+    ] = None,
+    distil: Annotated[
+        float,
+        typer.Option(help="Share of the loss that is the parent's output.", min=0, max=1),
+    ] = Distillation.weight,
+    features: Annotated[
+        float, typer.Option(help="Weight of the parent's attention maps in the loss.", min=0)
+    ] = Distillation.features,
+    sparsity: Annotated[
+        float, typer.Option(help="Train sparsely first, with this share of the loss.", min=0)
+    ] = 0.0,
+    at: Annotated[str | None, typer.Option(help="Output size for MACs, WIDTHxHEIGHT.")] = None,
+    seed: Annotated[int, typer.Option(help="Decides all that is random.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Prune a network to an exact budget and fine-tune it, its parent teaching.
+
+    Example:  python -m search compress runs/mine --budget params=300k --out models/small
+    """
+    parent = open_parent(what, task, seed)
+    source = _source(parent, task, data, val)
+    limits = Budget.parse(budget)
+    where = SearchConfig(device=device).torch_device
+    size = parse_size(at) if at else reference_size(parse_task(source.task))
+    plan: Recipe = known("recipe", recipe, RECIPES)
+    how = Compression(
+        target=Target(limits, terms_on(where, (size,))),
+        source=source,
+        recipe=plan.lasting(steps or plan.steps),
+        without_data=data == NO_DATA,
+        pruning=Pruning(importance=importance, iterations=iterations, seed=seed),
+        distillation=Distillation(weight=distil, features=features),
+        sparsity=sparsity,
+        device=where,
+        seed=seed,
+    )
+    if not parent.trained:
+        print(f"note: the preset {parent.name} has no trained weights", file=sys.stderr)
+    result = bring_down(parent, how, out, _silent if quiet else _say)
+    if as_json:
+        print(json.dumps(_plain(out, result), indent=2))
+    else:
+        Console().print(_table(result, limits))
+        print(out)
+
+
+def _source(parent: Parent, task: str | None, data: str | None, val: Path | None) -> Source:
+    """The images that were named, else the parent's own, else the embedded ones."""
+    if data is None and val is None and parent.source is not None:
+        return parent.source if task is None else Source(task=task, data=parent.source.data)
+    named = task or (parent.source.task if parent.source else "sr-x2")
+    folder = None if data in (None, NO_DATA) else str(Path(data).resolve())
+    return Source(task=named, data=folder, val=str(val.resolve()) if val else None)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+def _plain(out: Path, result: ModelResult) -> dict[str, object]:
+    return {
+        "folder": str(out),
+        "id": result.id,
+        "cost": result.cost,
+        "scores": result.scores,
+        "baseline": result.baseline,
+        "within_budget": result.within_budget,
+        "compression": result.compression,
+    }
+
+
+def _table(result: ModelResult, budget: Budget) -> Table:
+    """Costs and scores before and after."""
+    before = result.compression
+    table = Table("", "parent", "pruned", "budget", box=None)
+    shown = dict.fromkeys(["params", "macs", *(axis for axis, _ in budget.limits)])
+    for name in shown:
+        axis = AXES[name]
+        limit = budget.limit(name)
+        table.add_row(
+            name,
+            _cost(name, before["parent_cost"][axis.field]),
+            _cost(name, result.cost[axis.field]),
+            ""
+            if limit is None
+            else f"{axis.format(limit)}, {result.cost[axis.field] / limit:.2%} used",
+        )
+    for metric, score in result.scores.items():
+        table.add_row(metric, f"{before['parent_scores'][metric]:.4f}", f"{score:.4f}", "")
+    return table
+
+
+def _cost(name: str, value: float) -> str:
+    return f"{value:,}" if name in ("params", "macs") else AXES[name].format(value)

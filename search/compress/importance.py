@@ -1,0 +1,169 @@
+"""How much each channel of each unit matters.
+
+Over all entries w of the tensors that a channel lies on, with g the gradient of the L1 loss:
+
+    taylor     Σ |w · Σ g|     how much the loss changes without it (Molchanov et al., CVPR 2019)
+    hessian    Σ w² · Σ g²     the same in second order, with Fisher's diagonal (OBD)
+    magnitude  Σ w²            needs no data
+    random     anything        for comparison, on average as large as the channel
+
+The sums are those of torch-pruning's GroupTaylor, GroupHessian and GroupMagnitude importance
+without their normaliser, biases included: importances of different units then compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from lightir_core.errors import SearchError, nearest
+from lightir_core.network import Network
+from search.compress.places import slices
+from search.compress.slices import gather
+from search.compress.units import Unit, units
+
+BATCHES = 8
+"""Batches that importance is measured on, of `BATCH` patches of `PATCH_PX` pixels each."""
+
+BATCH = 8
+PATCH_PX = 16
+
+Ranking = Mapping[Unit, Tensor]
+"""For each unit (lanes, channels) of float64: the larger, the more a channel is missed."""
+
+
+class Batches(Protocol):
+    """Where patches come from, as in `lightir_core.learning.training`."""
+
+    def batch(self, seed: int, step: int, batch: int, patch_px: int) -> tuple[Tensor, Tensor]:
+        """`(lq, gt)` in [0, 1], determined by `seed` and `step` alone."""
+        ...
+
+
+@dataclass(frozen=True)
+class Importance:
+    """A way to weigh channels.
+
+    Attributes:
+        entries: network, patches and seed to a number for each entry of each parameter.
+        needs_data: whether it looks at images.
+        drawn: whether a channel's sum is multiplied by a random number.
+    """
+
+    entries: Callable[[Network, Batches | None, int], dict[str, Tensor]]
+    needs_data: bool
+    drawn: bool = False
+
+
+def rank(network: Network, kind: str, data: Batches | None, seed: int) -> Ranking:
+    """The importance of every channel.
+
+    Args:
+        network: with plain projections (`search.compress.fold`), in eval mode; its gradients are
+            cleared.
+        kind: a key of `IMPORTANCES`.
+        data: patches, for those that look at images.
+        seed: decides the patches, and the order for "random".
+
+    Raises:
+        SearchError: no such importance, or one that needs data when none is given.
+    """
+    importance = find(kind, data)
+    values = importance.entries(network, data, seed)
+    generator = torch.Generator().manual_seed(seed)
+    ranking: dict[Unit, Tensor] = {}
+    for unit, extent in units(network.architecture).items():
+        channels = extent.lanes * extent.size
+        sums = gather(values, slices(network.architecture, unit), channels)
+        if importance.drawn:
+            sums *= torch.rand(channels, generator=generator, dtype=sums.dtype)
+        ranking[unit] = sums.view(extent.lanes, extent.size)
+    return ranking
+
+
+def find(kind: str, data: Batches | None) -> Importance:
+    """The importance called `kind`; errors as `rank`."""
+    if kind not in IMPORTANCES:
+        raise SearchError(
+            f"importance {kind!r} is not known{nearest(kind, IMPORTANCES)}; use one of "
+            f"{', '.join(IMPORTANCES)}"
+        )
+    if IMPORTANCES[kind].needs_data and data is None:
+        free = [name for name, found in IMPORTANCES.items() if not found.needs_data]
+        raise SearchError(
+            f"importance {kind!r} is measured on images, and none are given; give --data, or use "
+            f"{' or '.join(free)}"
+        )
+    return IMPORTANCES[kind]
+
+
+def loss_on(network: Network, data: Batches, seed: int, batches: int = BATCHES) -> float:
+    """Mean absolute error on the first batches of those that importance is measured on."""
+    with torch.no_grad():
+        losses = [_loss(network, *pair) for pair in _patches(network, data, seed, batches)]
+    return float(torch.stack(losses).mean())
+
+
+def _patches(
+    network: Network, data: Batches, seed: int, batches: int = BATCHES
+) -> Iterator[tuple[Tensor, Tensor]]:
+    device = next(network.parameters()).device
+    for step in range(batches):
+        lq, gt = data.batch(seed, step, BATCH, PATCH_PX)
+        yield lq.to(device), gt.to(device)
+
+
+def _loss(network: Network, lq: Tensor, gt: Tensor) -> Tensor:
+    return (network(lq) - gt).abs().mean()
+
+
+def _taylor(network: Network, data: Batches | None, seed: int) -> dict[str, Tensor]:
+    sums: dict[str, Tensor] = {}
+    for grads in _gradients(network, data, seed):
+        sums = {name: sums[name] + g if sums else g for name, g in grads.items()}
+    return {name: (parameter.detach() * sums[name]).abs() for name, parameter in _named(network)}
+
+
+def _hessian(network: Network, data: Batches | None, seed: int) -> dict[str, Tensor]:
+    sums: dict[str, Tensor] = {}
+    for grads in _gradients(network, data, seed):
+        sums = {name: sums[name] + g.square() if sums else g.square() for name, g in grads.items()}
+    return {name: parameter.detach().square() * sums[name] for name, parameter in _named(network)}
+
+
+def _magnitude(network: Network, _: Batches | None, __: int) -> dict[str, Tensor]:
+    return {name: parameter.detach().square() for name, parameter in _named(network)}
+
+
+def _ones(network: Network, _: Batches | None, __: int) -> dict[str, Tensor]:
+    return {name: torch.ones_like(parameter) for name, parameter in _named(network)}
+
+
+def _gradients(network: Network, data: Batches | None, seed: int) -> Iterator[dict[str, Tensor]]:
+    """The loss's gradient on each batch; a parameter that it does not reach has zero."""
+    assert data is not None
+    parameters = dict(_named(network))
+    for lq, gt in _patches(network, data, seed):
+        found = torch.autograd.grad(
+            _loss(network, lq, gt), list(parameters.values()), allow_unused=True
+        )
+        yield {
+            name: torch.zeros_like(p) if g is None else g
+            for (name, p), g in zip(parameters.items(), found, strict=True)
+        }
+
+
+def _named(network: Network) -> Iterator[tuple[str, Tensor]]:
+    return network.named_parameters()
+
+
+IMPORTANCES: dict[str, Importance] = {
+    "taylor": Importance(_taylor, needs_data=True),
+    "magnitude": Importance(_magnitude, needs_data=False),
+    "hessian": Importance(_hessian, needs_data=True),
+    "random": Importance(_ones, needs_data=False, drawn=True),
+}
