@@ -16,7 +16,7 @@ from budgets.units import parse_size
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import Recipe
 from results.models import ModelResult
-from search.cli.options import Json, Quiet
+from search.cli.options import Json, Quiet, absolute
 from search.compress.importance import IMPORTANCES
 from search.compress.job import Compression
 from search.compress.job import compress as bring_down
@@ -45,8 +45,11 @@ def compress(
         str | None, typer.Option(help="What it restores; default: as the run, or sr-x2.")
     ] = None,
     data: Annotated[
-        str | None,
-        typer.Option(help="Folder of images, or none; default: the run's, or embedded ones."),
+        list[str] | None,
+        typer.Option(
+            metavar="DIR[:WEIGHT]",
+            help="Folder of images, repeatable, or none; default: the run's, or embedded ones.",
+        ),
     ] = None,
     val: Annotated[
         Path | None, typer.Option(help="Folder of validation images; default: held out of --data.")
@@ -87,7 +90,7 @@ def compress(
         target=Target(limits, terms_on(where, (size,))),
         source=source,
         recipe=plan.lasting(steps or plan.steps),
-        without_data=data == NO_DATA,
+        without_data=data == [NO_DATA],
         pruning=Pruning(importance=importance, iterations=iterations, seed=seed),
         distillation=Distillation(weight=distil, features=features),
         sparsity=sparsity,
@@ -104,13 +107,13 @@ def compress(
         print(out)
 
 
-def _source(parent: Parent, task: str | None, data: str | None, val: Path | None) -> Source:
+def _source(parent: Parent, task: str | None, data: list[str] | None, val: Path | None) -> Source:
     """The images that were named, else the parent's own, else the embedded ones."""
-    if data is None and val is None and parent.source is not None:
+    if not data and val is None and parent.source is not None:
         return parent.source if task is None else Source(task=task, data=parent.source.data)
     named = task or (parent.source.task if parent.source else "sr-x2")
-    folder = None if data in (None, NO_DATA) else str(Path(data).resolve())
-    return Source(task=named, data=folder, val=str(val.resolve()) if val else None)
+    folders = () if data == [NO_DATA] else absolute(data)
+    return Source(task=named, data=folders, val=str(val.resolve()) if val else None)
 
 
 def _say(text: str) -> None:

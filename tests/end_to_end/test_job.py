@@ -89,7 +89,7 @@ def test_results_are_trained_on_and_pruned_within_budget(run):
 def test_the_config_says_how_to_repeat_it(run, three_photographs):
     plain = json.loads(run.config.read_text())
     assert plain["command"].startswith("python -m search run --space small --budget 40k")
-    assert plain["config"]["data"] == str(three_photographs)
+    assert plain["config"]["data"] == [str(three_photographs)]
     assert plain["versions"].keys() >= {"python", "torch", "optuna"}
     assert plain["baseline"]["name"] == "bicubic"
     assert load_config(run.path).trials == 11
