@@ -76,13 +76,16 @@ class TrainingSet:
         scale, cut_px = self.task.scale, patch_px * self.task.scale
         gt = torch.empty(batch, self.task.out_channels, cut_px, cut_px, dtype=torch.uint8)
         lq = torch.empty(batch, self.task.in_channels, patch_px, patch_px, dtype=torch.uint8)
+        clean: list[int] = []
         for row, ((index, top, left), way) in enumerate(zip(corners, ways, strict=True)):
             item = self.source.items[index]
             gt[row] = turn(_cut(item.gt, top * scale, left * scale, cut_px), way)
             if item.lq is None:
-                lq[row] = _degrade(self.task, gt[row], rng)
+                clean.append(row)
             else:
                 lq[row] = turn(_cut(item.lq, top, left, patch_px), way)
+        if clean:
+            lq[clean] = self.task.degrade_batch(gt[clean], rng)
         return lq.float().div_(255), gt.float().div_(255)
 
     def _draw_corners(

@@ -12,8 +12,11 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from lightir_core.data import degrade, demosaic, weather
+from lightir_core.data.images import to_pixels, to_tensor
 from lightir_core.errors import DataError, nearest
 
 LUMA = ("psnr_y", "ssim_y")
@@ -76,6 +79,10 @@ class Task:
         """The low-quality image of a clean one, (H, W, channels) uint8 both."""
         raise NotImplementedError
 
+    def degrade_batch(self, gt: Tensor, rng: np.random.Generator) -> Tensor:
+        """As `degrade` one image after the other; uint8 tensors (B, C, H, W) of one size."""
+        return torch.stack([to_tensor(self.degrade(to_pixels(image), rng)) for image in gt])
+
     def baseline(self, lq: np.ndarray) -> np.ndarray:
         """The restoration that a network has to beat: the low-quality image as it is."""
         return lq
@@ -116,6 +123,17 @@ class Denoise(Task):
         """The image with noise, rounded and clipped to 8 bits."""
         return degrade.add_noise(gt, rng.uniform(*self.sigma), rng)
 
+    def degrade_batch(self, gt: Tensor, rng: np.random.Generator) -> Tensor:
+        """The same numbers, added to all images at once."""
+        batch, channels, height, width = gt.shape
+        noise = np.empty((batch, height, width, channels), np.float32)
+        for image in noise:
+            sigma = np.float32(rng.uniform(*self.sigma))
+            rng.standard_normal(dtype=np.float32, out=image)
+            image *= sigma
+        noisy = gt + torch.from_numpy(noise).permute(0, 3, 1, 2)
+        return noisy.add_(0.5).floor_().clamp_(0, 255).to(torch.uint8)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Demosaic(Task):
@@ -127,6 +145,11 @@ class Demosaic(Task):
     def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The mosaic; red lies in the top left corner."""
         return demosaic.mosaic(gt)
+
+    def degrade_batch(self, gt: Tensor, rng: np.random.Generator) -> Tensor:
+        """The mosaics of all images at once."""
+        pixels = gt.permute(2, 3, 1, 0).numpy()  # rows and columns first, the batch last
+        return torch.from_numpy(demosaic.mosaic(pixels)).permute(3, 2, 0, 1)
 
     def baseline(self, lq: np.ndarray) -> np.ndarray:
         """Bilinear demosaicking."""

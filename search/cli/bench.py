@@ -12,12 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from budgets.budget import Budget
+from budgets.price import price
 from budgets.units import Size, format_count
 from lightir_core.data.tasks import parse_task
 from search.bench import overhead as overheads
 from search.bench import pricing
 from search.bench import rank as ranking
+from search.bench import throughput as throughputs
 from search.cli.options import DataFolders, absolute
+from search.cli.preset import fitting
 from search.config import SearchConfig
 from search.evaluators.job import Source
 from search.feasible import Feasible
@@ -74,8 +77,8 @@ def rank(
     console.print(_tau_table(scores))
 
 
-@bench.command()
-def price(
+@bench.command("price")
+def pricing_rate(
     count: Annotated[int, typer.Option(help="Architectures to price.")] = 2000,
     space: Annotated[str, typer.Option(help="Where they come from.")] = DEFAULT.space,
     seed: Annotated[int, typer.Option(help="Decides them.")] = 0,
@@ -110,6 +113,33 @@ def overhead(
         run = Path(folder) / "run"
         found = overheads.measure(feasible, kinds, strategy, trials, run, seed)
     print(f"{found.cpu_ms:.1f} ms CPU and {found.wall_ms:.1f} ms wall a trial")
+
+
+@bench.command("data")
+def throughput(
+    images: Annotated[Path, typer.Option("--data", help="Folder of training images.")],
+    tasks: Annotated[str, typer.Option(help="Joined by commas.")] = "sr-x2,denoise,jpeg",
+    system: Annotated[str, typer.Option(help="A preset, shrunk to the budget.")] = "compacter",
+    budget: Annotated[str, typer.Option(help="Limits of the network.")] = DEFAULT.budget,
+    steps: Annotated[int, typer.Option(help="Training steps to time.", min=1)] = 10,
+    batches: Annotated[int, typer.Option(help="Batches of patches to time.", min=1)] = 200,
+) -> None:
+    """Are patches ready faster than a training takes them? On one core, folder and packed file.
+
+    Example:  python -m search bench data --data photos/ --tasks sr-x2,denoise,jpeg
+    """
+    table = Table("task", "network", "folder", "pack", "training", "headroom", box=None)
+    for name in tasks.split(","):
+        task = parse_task(name)
+        network = fitting(system, task.name, budget, reference_size(task))
+        with tempfile.TemporaryDirectory() as place:
+            found = throughputs.measure(
+                task, images, network, Path(place), steps=steps, batches=batches
+            )
+        params = format_count(price(network, reference_size(task)).params)
+        rates = (f"{rate:,.0f}/s" for rate in (found.folder, found.pack, found.training))
+        table.add_row(found.task, params, *rates, f"{found.headroom:,.0f} x")
+    Console().print(table)
 
 
 def _scores_table(

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
+from lightir_core.data.images import to_gray, to_tensor
 from lightir_core.data.metrics import METRICS
 from lightir_core.data.tasks import TASKS, parse_task
 from lightir_core.errors import DataError
@@ -101,3 +103,16 @@ def test_the_range_of_a_degradation_is_used():
     deviations = [float(np.std(image.astype(float))) for image in noisy]
     assert 4.5 < min(deviations) < 10
     assert 35 < max(deviations) < 41
+
+
+@pytest.mark.parametrize("text", [*NAMES, "denoise:5-70", "denoise:25,gray", "jpeg:10,gray"])
+def test_a_batch_is_degraded_as_its_images_one_after_the_other(text, held_out):
+    task = parse_task(text)
+    images = [image.pixels[:36, 20:68] for image in held_out.images]
+    images = [to_gray(pixels) if task.channels == 1 else pixels for pixels in images]
+    batch = torch.stack([to_tensor(pixels) for pixels in images])
+    rng = np.random.default_rng(3)
+    one_by_one = torch.stack([to_tensor(task.degrade(pixels, rng)) for pixels in images])
+    together = np.random.default_rng(3)
+    assert torch.equal(task.degrade_batch(batch, together), one_by_one)
+    assert together.random() == rng.random()
