@@ -48,8 +48,8 @@ class Part:
 
     def key(self, size: Size) -> str:
         """The part at a feature size as canonical JSON."""
-        plain = _PLAIN.dump_python(self.settings, mode="json")
-        return json.dumps([self.kind, plain, self.width, size.height, size.width], sort_keys=True)
+        plain = _plain(self.settings)
+        return f'["{self.kind}", {plain}, {self.width}, {size.height}, {size.width}]'
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,11 @@ def feature_size(scale: int, patch: int, multiple: int, size: Size) -> Size:
         math.ceil(math.ceil(side / scale) / step) * multiple for side in (size.height, size.width)
     )
     return Size(*sides)
+
+
+@lru_cache(maxsize=2**16)
+def _plain(settings: Settings) -> str:
+    return json.dumps(_PLAIN.dump_python(settings, mode="json"), sort_keys=True)
 
 
 def build_part(part: Part) -> nn.Module:

@@ -15,6 +15,7 @@ from search.cli.data import data
 from search.cli.evaluate import evaluate
 from search.cli.importing import import_
 from search.cli.preset import preset
+from search.cli.profile import profile
 from search.cli.report import report
 from search.cli.restore import restore
 from search.cli.resume import resume
@@ -40,6 +41,7 @@ for command in (
     restore,
     evaluate,
     cost,
+    profile,
     spaces,
     preset,
     import_,

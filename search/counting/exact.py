@@ -10,7 +10,9 @@ from search.counting.ledger import Integers
 DIGIT_BITS = 12
 """Digits so short that the transform's rounding, in double precision, stays far below one half."""
 
-LONGEST = 2**21
+DOT_BITS = 21
+
+LONGEST = 2**20 + 1
 LARGEST = 2**62
 
 
@@ -44,7 +46,17 @@ def pairs_between(left: Integers, right: Integers, low: int, high: int) -> int:
     tops = np.clip(high - cells + 1, 0, len(right))
     bottoms = np.clip(low - cells, 0, len(right))
     partners = below[tops] - below[np.minimum(bottoms, tops)]
-    return sum(a * b for a, b in zip(left[cells].tolist(), partners.tolist(), strict=True) if b)
+    return _dot(left[cells], partners)
+
+
+def _dot(left: Integers, right: Integers) -> int:
+    """The sum of products; digits so short that 64 bits hold it for `LONGEST` of them."""
+    mask = 2**DOT_BITS - 1
+    return sum(
+        int(np.dot((left >> i) & mask, (right >> j) & mask)) << (i + j)
+        for i in range(0, 63, DOT_BITS)
+        for j in range(0, 63, DOT_BITS)
+    )
 
 
 def _digits(row: Integers) -> list[Integers]:

@@ -81,7 +81,7 @@ def _body(ledger: Ledger, place: Place, hub: int) -> Rows:
     factors = np.stack([copies, *[runs * place.uses] * (once.shape[2] - 1)], axis=1)
     costs = once[:, :, None, :] * factors
     counts = _product([mixers, feed_forwards, passes])
-    return Rows(costs.reshape(len(counts), -1), counts, np.arange(len(counts)))
+    return Rows(costs.reshape(len(counts), costs.shape[-1]), counts, np.arange(len(counts)))
 
 
 def _tail(ledger: Ledger, place: Place, hub: int) -> Rows:
@@ -91,7 +91,7 @@ def _tail(ledger: Ledger, place: Place, hub: int) -> Rows:
     closing[:, 0] = closings.costs[:, 0]  # its weights are shared, those of the slot are not
     costs = closing[:, None, :] + (slots.costs * work)[None, :, :]
     counts = _product([closings, slots])
-    return Rows(costs.reshape(len(counts), -1), counts, np.arange(len(counts)))
+    return Rows(costs.reshape(len(counts), costs.shape[-1]), counts, np.arange(len(counts)))
 
 
 def groups_of(ledger: Ledger, place: Place, hub: int, names: Sequence[str]) -> list[Groups]:

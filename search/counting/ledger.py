@@ -99,6 +99,7 @@ class Ledger:
         # cached by value: the methods of a ledger are asked the same things again and again
         self.hubs = cache(self._find_hubs)
         self.groups = cache(self._group)
+        self.features = cache(self._features)
         self._sections: dict[tuple[object, ...], Section] = {}
         self._numbers: dict[tuple[Kind, Settings], int] = {}
         self._costs: dict[tuple[int, Sizes], Integers] = {}
@@ -117,7 +118,7 @@ class Ledger:
             found |= {lcm(multiple, other) for other in found}
         return tuple(sorted(found))
 
-    def features(self, multiple: int) -> Sizes:
+    def _features(self, multiple: int) -> Sizes:
         """The padded feature maps where everything divides by `multiple`."""
         patch = self.skeleton(self.networks[0]).stem.patch_size
         return tuple(feature_size(self.frame.scale, patch, multiple, size) for size in self.sizes)

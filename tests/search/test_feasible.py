@@ -1,14 +1,19 @@
 """Nothing over budget, nothing twice, and the truth about what cannot be."""
 
+import itertools
 import random
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from budgets.assess import Terms
 from budgets.price import price
+from budgets.units import Size
 from lightir_core.errors import BudgetError, SearchError
+from search.feasible import Feasible
 from spaces import SPACES
 
 seeds = st.integers(0, 2**32)
@@ -170,3 +175,64 @@ def test_a_memory_budget_holds(feasible, few_candidates):
 def test_a_latency_budget_needs_times(feasible):
     with pytest.raises(BudgetError, match="latency needs a table of times"):
         feasible("few", "latency=40ms").check()
+
+
+def test_draws_fit_and_are_new(feasible, few_candidates):
+    limit = sorted(c.cost.params for c in few_candidates)[20]
+    fitting = feasible("few", f"{limit}")
+    rng, taken = random.Random(0), set()
+    for _ in range(sum(c.cost.params <= limit for c in few_candidates)):
+        candidate = fitting.draw(rng, taken)
+        assert fitting.budget.allows(candidate.cost)
+        assert candidate.architecture.id not in taken
+        taken.add(candidate.architecture.id)
+    with pytest.raises(SearchError, match="has about run out"):
+        fitting.draw(rng, taken)
+
+
+@pytest.mark.parametrize("budget", ["60k", "macs=60M", "params=60k,macs=100M"])
+def test_a_band_is_kept_by_everything_that_proposes(feasible, budget):
+    fitting = replace(feasible("small", budget), fill=0.05)
+    fitting.check()
+    axis, limit = fitting.budget.limits[0]
+    rng = random.Random(1)
+    candidate = fitting.draw(rng)
+    for _ in range(10):
+        value = getattr(candidate.cost, axis)
+        assert 0.95 * limit <= value <= limit
+        assert fitting.budget.allows(candidate.cost)
+        candidate = fitting.near(fitting.space.mutate(candidate.choices, rng), rng)
+
+
+def test_a_band_of_memory_is_kept(feasible, few_candidates):
+    everything = feasible("few", "memory=1TiB")
+    peaks = sorted(everything.price(c.architecture).training_bytes for c in few_candidates)
+    fitting = replace(feasible("few", f"memory={peaks[40]}B"), fill=0.2)
+    found = fitting.near({}, random.Random(0))
+    assert 0.8 * peaks[40] <= found.cost.training_bytes <= peaks[40]
+
+
+def test_an_empty_band_is_told(feasible, few_candidates):
+    params = sorted({c.cost.params for c in few_candidates})
+    gap, below, above = max((b - a, a, b) for a, b in itertools.pairwise(params))
+    fitting = replace(feasible("few", f"{above - 1}"), fill=0.5 * gap / above)
+    assert below < above - 1 - 0.5 * gap
+    with pytest.raises(BudgetError, match=r"no network of space 'few' was found within .* below"):
+        fitting.check()
+
+
+def test_limits_hold_at_all_sizes(feasible):
+    sizes = (Size(64, 64), Size(20, 200))
+    fitting = replace(feasible("small", "macs=60M"), terms=Terms(sizes=sizes))
+    for seed in range(5):
+        architecture = fitting.draw(random.Random(seed)).architecture
+        assert all(price(architecture, size).macs <= 60 * 10**6 for size in sizes)
+
+
+def test_what_descent_misses_is_still_found(feasible, few_candidates, monkeypatch):
+    """Both limits at once, where the way down ends somewhere else."""
+    wish = few_candidates[10].cost
+    fitting = feasible("few", f"params={wish.params},macs={wish.macs}")
+    largest = max(few_candidates, key=lambda c: c.cost.params)
+    monkeypatch.setattr(Feasible, "smallest", lambda self: largest)
+    fitting.check()

@@ -9,6 +9,7 @@ from scipy.stats import chisquare
 from budgets.price import price
 from budgets.units import Size
 from search.counting import draw as drawing
+from search.counting.extremes import extremes
 from tests.search.counting.conftest import FRAME, MIXED, SIZE
 
 
@@ -124,3 +125,10 @@ def test_long_draws_come_in_batches(region, limits, monkeypatch):
     monkeypatch.setattr(drawing, "BATCH", 16)
     drawn = list(region(limits["params"]).draw(40, np.random.default_rng(0)))
     assert len(drawn) == 40
+
+
+def test_the_extremes_of_each_axis(everything, region, limits):
+    low, high = extremes(region(limits["macs"]).chains)
+    for column in (0, 1):
+        costs = [cost[column] for _, cost in everything]
+        assert (low[column], high[column]) == (min(costs), max(costs))

@@ -1,0 +1,146 @@
+"""`python -m search profile`: what a budget means, before anything is trained."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from budgets.budget import AXES
+from lightir_core.data.tasks import parse_task
+from search import profile as profiling
+from search.cli.options import Json, Sizes
+from search.config import SearchConfig
+from search.feasible import Feasible
+from search.pipeline import find_space, format_size
+from search.terms import read_budget, read_share, read_sizes, terms_on
+from spaces import Frame
+
+DEFAULT = SearchConfig()
+COSTLY = ("memory", "inference-memory")
+
+
+def profile(
+    budget: Annotated[
+        str, typer.Option(help="Hard limits: 400k, params=400k,macs=30G or 60%@grformer.")
+    ] = DEFAULT.budget,
+    task: Annotated[str, typer.Option(help="What to restore, such as sr-x2.")] = DEFAULT.task,
+    space: Annotated[str, typer.Option(help="Search space; see `spaces`.")] = DEFAULT.space,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Cut a dimension down: window=8x8,4x16; repeatable.")
+    ] = None,
+    at: Sizes = None,
+    fill: Annotated[
+        str, typer.Option(help="Use the first limit up to this share: 5%; 0 is no lower limit.")
+    ] = "0",
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Also tell memory that the budget does not limit.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = DEFAULT.device,
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Whether a budget can be met, by how much of the space, and what binds. Nothing is trained.
+
+    Example:  python -m search profile --budget 400k,macs=30G
+    """
+    kind = parse_task(task)
+    where = SearchConfig(device=device)
+    terms = terms_on(where.torch_device, read_sizes(",".join(at) if at else None, kind))
+    limits = read_budget(budget, task, terms)
+    frame = Frame(kind.scale, kind.in_channels, kind.out_channels)
+    searched = find_space(space, only or ())
+    feasible = Feasible(searched, frame, limits, terms.sizes[0], terms, read_share(fill))
+    print("pricing the parts that the space can contain …", file=sys.stderr)
+    new = feasible.region.fill(where.worker_count)
+    print(f"{new} of them were new" if new else "all were known", file=sys.stderr)
+    axes = [a for a in AXES if a in (*("params", "macs"), *dict(limits.limits))]
+    if memory:
+        axes = [a for a in AXES if a in (*axes, *COSTLY)]
+    found = profiling.profile(feasible, task, axes, seed)
+    if as_json:
+        print(json.dumps(_plain(feasible, found), indent=2))
+    else:
+        _show(feasible, found, axes)
+
+
+def _plain(feasible: Feasible, found: profiling.Profile) -> dict[str, Any]:
+    presets = {
+        name: {**cost.to_plain(), "fits": over is None, "over": over}
+        for name, (cost, over) in found.presets.items()
+    }
+    return {
+        "budget": dict(feasible.budget.limits),
+        "fill": feasible.fill,
+        "at": [str(size) for size in (feasible.terms.sizes if feasible.terms else ())],
+        "space": feasible.space.name,
+        "points": str(feasible.space.size),
+        **asdict(found),
+        "presets": presets,
+    }
+
+
+ANSWERS = {
+    True: "can be met",
+    False: "cannot be met: nothing in the space fits",
+    None: "was met by nothing that was drawn, though nothing proves that nothing fits",
+}
+
+
+def _show(feasible: Feasible, found: profiling.Profile, axes: list[str]) -> None:
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    sizes = ", ".join(map(str, feasible.terms.sizes if feasible.terms else ()))
+    limits = ", ".join(f"{a} <= {AXES[a].format(v)}" for a, v in feasible.budget.limits)
+    console.print(f"budget {limits} (at {sizes}) {ANSWERS[found.satisfiable]}")
+    if feasible.fill:
+        console.print(
+            f"within {feasible.fill:.3g} below the limit on {feasible.budget.limits[0][0]}"
+        )
+    console.print(f"space {feasible.space.name}, {format_size(feasible.space.size)} points")
+    console.print(f"share that fits: {_share(found.share)}")
+    for axis, alone in found.alone.items():
+        of = (
+            "of the space" if axis in profiling.ADDITIVE else "of what meets the limits that add up"
+        )
+        mark = "  <- binds" if axis == found.binding else ""
+        console.print(f"  {axis} alone is met by {_percent(alone)} {of}{mark}")
+    console.print(_spans(found, axes))
+    console.print(_presets(found, axes))
+
+
+def _share(share: profiling.Share) -> str:
+    if share.least == share.most == share.estimate:
+        return f"{_percent(share.estimate)} ({share.how})"
+    between = f"proved to lie between {_percent(share.least)} and {_percent(share.most)}"
+    if not share.estimate:
+        return f"{between} ({share.how})"
+    return f"{_percent(share.estimate)} ± {_percent(share.error)}, {between} ({share.how})"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g} %"
+
+
+def _spans(found: profiling.Profile, axes: list[str]) -> Table:
+    table = Table("", "axis", "smallest", "median", "largest", box=None)
+    for title, spans in (("in the space", found.space), ("of what fits, drawn", found.fits)):
+        for axis in axes:
+            if axis in spans:
+                span = spans[axis]
+                numbers = (span.smallest, span.median, span.largest)
+                table.add_row(title, axis, *(AXES[axis].format(number) for number in numbers))
+    return table
+
+
+def _presets(found: profiling.Profile, axes: list[str]) -> Table:
+    table = Table("preset", *axes, "fits", box=None)
+    for name, (cost, over) in found.presets.items():
+        values = (getattr(cost, AXES[axis].field) for axis in axes)
+        cells = [AXES[axis].format(value) for axis, value in zip(axes, values, strict=True)]
+        table.add_row(name, *cells, over or "yes")
+    return table
