@@ -31,6 +31,8 @@ VERSION = 1
 Count = Annotated[int, Field(ge=1)]
 Side = tuple[Annotated[int, Field(ge=2, le=256)], Annotated[int, Field(ge=2, le=256)]]
 Shift = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+# Left out of the JSON where it holds, so that architectures without the switch keep their ids.
+_Biased = Annotated[bool, Field(exclude_if=bool)]
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 Settings = TypeVar("Settings")
@@ -101,7 +103,8 @@ class ChannelBranch:
 class WindowAttention:
     """Attention inside (shifted) windows; the switches cover SwinIR, GRFormer, DRT and Compacter.
 
-    `key_dim` and `value_dim` are widths per head; None means width // num_heads.
+    `key_dim` and `value_dim` are widths per head; None means width // num_heads. `depthwise_bias`
+    is that of the depth-wise convolution on the values.
     """
 
     kind: Literal["window_attention"] = "window_attention"
@@ -116,6 +119,7 @@ class WindowAttention:
     position: Annotated[Position, Field(discriminator="kind")] | None = TablePosition()
     channel: ChannelBranch | None = None
     depthwise_value: bool = False
+    depthwise_bias: _Biased = True
 
     def __post_init__(self) -> None:
         """Settle the shift: whole windows only renumber the windows."""
@@ -177,11 +181,15 @@ class DepthwiseMlp:
 @_explained
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Dsgm:
-    """Compacter's dual selective gating module; `reading` settles what its figure leaves open."""
+    """Compacter's dual selective gating module; `reading` settles what its figure leaves open.
+
+    `bias` is that of its linear layers and of its convolutions.
+    """
 
     kind: Literal["dsgm"] = "dsgm"
     hidden_dim: Count
     reading: Literal["cross", "literal", "single"] = "cross"
+    bias: _Biased = True
 
 
 FeedForward = Mlp | DepthwiseMlp | Dsgm

@@ -154,16 +154,22 @@ def compacter(
     scale: int,
     *,
     num_channel_heads: int = 1,
+    bias: bool = True,
 ) -> Architecture:
-    """Compacter (ACM MM 2024); sizes and biases are a reconstruction from its parameter counts."""
+    """Compacter (ACM MM 2024); sizes and biases are a reconstruction from its parameter counts.
+
+    `bias` is that of everything in a block but the projections to queries, keys and values.
+    """
     mixer = WindowAttention(
         num_heads=num_heads,
         window_size=(window, window),
         projection=Projection(bias=False),
         channel=ChannelBranch(num_heads=num_channel_heads),
+        output=Projection(bias=bias),
         depthwise_value=True,
+        depthwise_bias=bias,
     )
-    block = Block(mixer=mixer, feed_forward=Dsgm(hidden_dim=hidden_dim))
+    block = Block(mixer=mixer, feed_forward=Dsgm(hidden_dim=hidden_dim, bias=bias))
     return Architecture(
         width=width,
         stages=(Stage(blocks=(block,) * depth, closing="none", skip="none"),),

@@ -28,13 +28,13 @@ class Dsgm(nn.Module):
     def __init__(self, settings: arch.Dsgm, width: int) -> None:
         """Build what `settings` describes for maps of `width` channels."""
         super().__init__()
-        hidden = settings.hidden_dim
+        hidden, bias = settings.hidden_dim, settings.bias
         self.reading = settings.reading
-        self.inward_u = build_linear(width, hidden)
-        self.inward_v = build_linear(width, hidden)
-        self.depthwise_u = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
-        self.depthwise_v = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
-        self.outward = build_linear(hidden, width)
+        self.inward_u = build_linear(width, hidden, bias=bias)
+        self.inward_v = build_linear(width, hidden, bias=bias)
+        self.depthwise_u = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden, bias=bias)
+        self.depthwise_v = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden, bias=bias)
+        self.outward = build_linear(hidden, width, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W)."""

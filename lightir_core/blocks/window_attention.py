@@ -49,7 +49,7 @@ class WindowAttention(nn.Module):
         self.mask = ShiftMask(self.window_size, self.shift_size) if any(self.shift_size) else None
         self.channel = ChannelBranch(settings.channel) if settings.channel else None
         self.depthwise = (
-            nn.Conv2d(values, values, 3, padding=1, groups=values)
+            nn.Conv2d(values, values, 3, padding=1, groups=values, bias=settings.depthwise_bias)
             if settings.depthwise_value
             else None
         )

@@ -15,6 +15,7 @@ from lightir_core.architecture import (
     CascadeAttention,
     ChannelBranch,
     CrossLayer,
+    Dsgm,
     Mlp,
     Projection,
     ResidualConvolution,
@@ -227,3 +228,17 @@ def test_a_pickled_stage_does_not_carry_its_hash():
     assert "_hash" not in vars(copy)
     assert copy == stage
     assert hash(copy) == hash(stage)
+
+
+def test_a_bias_is_told_only_where_it_is_missing():
+    """Architectures from before the switch keep their ids."""
+    gated = Block(mixer=WINDOW, feed_forward=Dsgm(hidden_dim=8))
+    bare = replace(gated, feed_forward=Dsgm(hidden_dim=8, bias=False))
+    plain, without = (
+        Architecture(width=12, stages=(Stage(blocks=(block,)),)) for block in (gated, bare)
+    )
+    assert "bias" not in plain.to_plain()["stages"][0]["blocks"][0]["feed_forward"]
+    assert "depthwise_bias" not in plain.to_json()
+    assert from_json(without.to_json()) == without
+    assert from_json(plain.to_json()) == plain
+    assert without.id != plain.id

@@ -27,11 +27,21 @@ PARAMETERS = {
     ("compacter", "sr-x2"): 392_716,
     ("compacter", "sr-x3"): 399_211,
     ("compacter", "sr-x4"): 408_304,
-    ("compacter", "denoise"): 388_819,
+    # published: 393 k, 399 k, 408 k and, for denoising and deraining, 407 k
+    ("compacter", "denoise:15-50"): 406_902,
+    ("compacter", "derain"): 406_902,
+    ("compacter", "jpeg:10"): 406_902,
     ("edsr-baseline", "sr-x2"): 1_369_859,
     ("edsr-baseline", "sr-x3"): 1_554_499,
     ("edsr-baseline", "sr-x4"): 1_517_571,
     ("edsr-acla", "sr-x2"): 1_369_859 + 40_040,
+    ("edsr-acla", "sr-x3"): 1_554_499 + 40_040,
+    ("edsr-acla", "sr-x4"): 1_517_571 + 40_040,
+    # no upsampler: its 4C filters of 9C weights and a bias are gone
+    **dict.fromkeys(
+        (("edsr-acla", task) for task in ("denoise", "demosaic", "jpeg")),
+        1_369_859 + 40_040 - 4 * 64 * (9 * 64 + 1),
+    ),
 }
 # for a 1280x720 output, attention products included; DRT at 56x56
 MACS = {
@@ -42,7 +52,8 @@ MACS = {
     ("grformer", "sr-x3"): (240, 427, 170_408_770_560),
     ("grformer", "sr-x4"): (180, 320, 91_993_881_600),
     ("drt", "derain"): (56, 56, 2_829_888 * 56 * 56),
-    ("compacter", "denoise"): (256, 256, 536_352 * 256 * 256),
+    # N=15, C=48, E=84, M=12 on sides padded to 264; section 2.5
+    ("compacter", "denoise"): (256, 256, 648_648 * 264 * 264),
 }
 PRINTED = {  # the same in G, as the papers' notes print them
     ("swinir-light", "sr-x2"): 240.91,
@@ -151,6 +162,23 @@ def test_a_shrunk_network_cannot_grow():
 def test_a_budget_that_holds_everything_gives_the_published_network():
     for name in PRESETS:
         assert shrink(name, lambda _: True, "sr-x4") == preset(name, "sr-x4")
+
+
+def test_compacter_shrinks_within_its_own_same_size_design():
+    full = preset("compacter", "denoise")
+    assert shrink("compacter", lambda _: True, "denoise") == full
+    small = shrink("compacter", lambda a: parameters(a) <= 100_000, "denoise")
+    assert 70_000 < parameters(small) <= 100_000
+    [block] = {block for stage in small.stages for block in stage.blocks}
+    assert block.mixer.window_size == (12, 12)
+    assert not block.feed_forward.bias
+
+
+def test_gray_presets_have_one_channel_at_both_ends():
+    for name in PRESETS:
+        gray = preset(name, "denoise:25,gray")
+        assert (gray.in_channels, gray.out_channels, gray.normalisation) == (1, 1, "none")
+    assert preset("swinir-light", "sr-x3,gray").scale == 3
 
 
 def test_a_budget_for_nothing_is_refused():
