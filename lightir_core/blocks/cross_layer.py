@@ -78,7 +78,7 @@ class CrossLayerAttention(nn.Module):
     def _keep(self, s: Tensor) -> Tensor:
         """(B, KL, H, W): the gate of each key, random in training only."""
         if not self.training:
-            return (s > 0).to(s.dtype) if self.hard else torch.sigmoid(s / self.tau)
+            return (s > 0).to(s.dtype) if self.hard else _sigmoid(s / self.tau)
         uniform = torch.rand_like(s).clamp(1e-6, 1 - 1e-6)
         # the difference of two Gumbel variables is logistic
         noise = uniform.log() - torch.log1p(-uniform)
@@ -91,6 +91,13 @@ class CrossLayerAttention(nn.Module):
 def _precise(x: Tensor) -> Tensor:
     """At least float32: under autocast positions and exponentials would lose their digits."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def _sigmoid(x: Tensor) -> Tensor:
+    """The logistic function; where all gates are nearly shut their ratios count."""
+    if torch.compiler.is_exporting():  # onnxruntime's own stops falling at x = -18
+        return x.clamp_max(0).exp() / (1 + (-x.abs()).exp())
+    return torch.sigmoid(x)
 
 
 def _corners(offsets: Tensor, weights: Tensor, references: int) -> tuple[Tensor, Tensor]:

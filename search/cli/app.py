@@ -13,6 +13,7 @@ from search.cli.compress import compress
 from search.cli.cost import cost
 from search.cli.data import data
 from search.cli.evaluate import evaluate
+from search.cli.export import export
 from search.cli.importing import import_
 from search.cli.preset import preset
 from search.cli.profile import profile
@@ -38,6 +39,7 @@ for command in (
     resume,
     report,
     compress,
+    export,
     restore,
     evaluate,
     cost,

@@ -87,7 +87,7 @@ def compress(parent: Parent, how: Compression, out: Path, say: Say) -> ModelResu
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SearchError(f"{out} exists already; choose another --out")
     task = parse_task(how.source.task)
-    _check_task(parent.network, parent.name, task)
+    check_task(parent.network, parent.name, task)
     check_target(parent.network.architecture, how.target)
     data = None if how.without_data else open_images(how.source).training
     find(how.pruning.importance, data)
@@ -109,7 +109,12 @@ def compress(parent: Parent, how: Compression, out: Path, say: Say) -> ModelResu
     return result
 
 
-def _check_task(network: Network, name: str, task: Task) -> None:
+def check_task(network: Network, name: str, task: Task) -> None:
+    """Make sure that a network does what a task asks for.
+
+    Raises:
+        DataError: its channels or its scale are others.
+    """
     architecture = network.architecture
     mine = architecture.scale, architecture.in_channels, architecture.out_channels
     if mine != (task.scale, task.in_channels, task.out_channels):

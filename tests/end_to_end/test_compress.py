@@ -1,5 +1,6 @@
 """`python -m search compress` on everything that it takes, and on what it does not."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -197,3 +198,40 @@ def test_a_preset_without_weights_is_pruned_with_a_warning(in_process, place, mo
     )  # fmt: skip
     compressed(ended, out)
     assert "note: the preset edsr-baseline has no trained weights" in ended.err
+
+
+def test_a_result_is_exported_with_a_card(in_process, place, three_photographs):
+    pytest.importorskip("onnxruntime", reason="the extra [onnx] is not installed")
+    out = place / "exported"
+    shutil.copytree(place / "model", out)
+    ended = in_process("export", out, "--onnx", "--int8", "--data", three_photographs, "--json")
+    assert ended.status == 0, ended.err
+    made = json.loads(ended.out)["exports"]
+    assert [entry["file"] for entry in made] == ["model.onnx", "model-int8.onnx"]
+    assert made[0]["opset"] == 20
+    assert 5 < made[1]["psnr_y"] <= made[1]["psnr_y of float32"] + 1
+    card = (out / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
+    assert [len(code.splitlines()) for code in blocks] == [5, 5]
+    for code in blocks:
+        names = {}
+        with contextlib.chdir(out):
+            exec(code, names)
+        assert names["restored"].shape == (1, 3, 96, 128)
+
+
+NO_EXPORT = {
+    "{}/model": "nothing to export: say --onnx, and --int8 for a quantised form as well",
+    "{}/empty --onnx": "empty holds no architecture.json",
+    "{}/torn --onnx": "weights.safetensors is not a whole safetensors file",
+    "{}/run#99 --onnx": "has no finished trial or model '99'",
+}
+
+
+@pytest.mark.parametrize("line", NO_EXPORT)
+def test_wrong_exports_leave_nothing(in_process, place, line):
+    before = {path for path in place.rglob("*") if path.name != "run.lock"}
+    ended = in_process("export", *(word.replace("{}", str(place)) for word in line.split(" ")))
+    assert ended.status == 2, ended.err
+    assert re.search(NO_EXPORT[line], ended.complaint), ended.err
+    assert {path for path in place.rglob("*") if path.name != "run.lock"} == before

@@ -1,0 +1,121 @@
+"""`python -m search export`: a model as ONNX files, checked, with a card."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+from lightir_core.data.tasks import Task, parse_task
+from lightir_core.errors import SearchError
+from lightir_core.learning.evaluate import evaluate
+from results.card import add_exports, write_card, write_plain_card
+from results.models import RESULT, load_result
+from results.run import RunFolder
+from search.cli.options import Json
+from search.compress.export import OnnxNetwork, check_installed, export_onnx, quantise
+from search.compress.job import check_task
+from search.compress.parent import Parent, open_model, open_parent
+from search.evaluators.images import open_images, whole_images
+from search.evaluators.job import Source
+
+FLOAT_FILE = "model.onnx"
+INT8_FILE = "model-int8.onnx"
+
+
+def export(
+    what: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model folder, a run, or RUN#TRIAL.")
+    ],
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx into the folder.")] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Also write model-int8.onnx, calibrated on images.")
+    ] = False,
+    task: Annotated[
+        str | None, typer.Option(help="What it restores; default: as trained, or sr-x2.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Images to calibrate on; default: as trained, or embedded.")
+    ] = None,
+    val: Annotated[
+        Path | None, typer.Option(help="Images to score on; default: held out of --data.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a model as ONNX, with free height and width, and a model card beside it.
+
+    Example:  python -m search export runs/x/models/0123456789ab --onnx --int8
+    """
+    if not onnx:
+        raise SearchError("nothing to export: say --onnx, and --int8 for a quantised form as well")
+    check_installed()
+    folder, parent = _find(what)
+    made = [export_onnx(parent.network, folder / FLOAT_FILE)]
+    print(_in_words(made[0]), file=sys.stderr)
+    if int8:
+        made.append(_quantised(parent, folder, _source(parent, task, data, val)))
+        print(_in_words(made[1]), file=sys.stderr)
+    add_exports(folder, made)
+    if (folder / RESULT).is_file():
+        write_card(folder, load_result(folder))
+    else:
+        write_plain_card(folder, parent.network.architecture)
+    if as_json:
+        print(json.dumps({"folder": str(folder), "exports": made}, indent=2))
+    else:
+        for entry in made:
+            print(folder / entry["file"])
+
+
+def _find(what: str) -> tuple[Path, Parent]:
+    """The folder of the model, and the model."""
+    place = Path(what.partition("#")[0])
+    if not RunFolder(place).journal.is_file():
+        return place, open_model(place)
+    parent = open_parent(what, None, 0)
+    folder = RunFolder(place).model(parent.network.architecture.id)
+    if not folder.is_dir():
+        raise SearchError(
+            f"{what} was not trained to the end, so it has no model folder; compress it or export "
+            f"one of {RunFolder(place).models}"
+        )
+    return folder, parent
+
+
+def _source(parent: Parent, task: str | None, data: Path | None, val: Path | None) -> Source:
+    known = parent.source or Source(task="sr-x2")
+    if data is None and val is None:
+        return Source(task=task or known.task, data=known.data, val=known.val)
+    folders = [str(path.resolve()) if path else None for path in (data, val)]
+    return Source(task=task or known.task, data=folders[0], val=folders[1])
+
+
+def _quantised(parent: Parent, folder: Path, source: Source) -> dict[str, Any]:
+    """Quantise what lies in the folder and score both forms."""
+    task = parse_task(source.task)
+    check_task(parent.network, parent.name, task)
+    path = folder / INT8_FILE
+    quantise(folder / FLOAT_FILE, path, parent.network, open_images(source).training, 0)
+    scores = {
+        name: _score(OnnxNetwork(folder / name), source, task) for name in (FLOAT_FILE, INT8_FILE)
+    }
+    return {
+        "file": INT8_FILE,
+        "precision": "int8 weights and activations; first and last layer float32",
+        "bytes": path.stat().st_size,
+        **{metric: round(value, 4) for metric, value in scores[INT8_FILE].items()},
+        **{f"{m} of float32": round(value, 4) for m, value in scores[FLOAT_FILE].items()},
+    }
+
+
+def _score(network: OnnxNetwork, source: Source, task: Task) -> dict[str, float]:
+    cpu = torch.device("cpu")
+    return evaluate(network, whole_images(source), task, cpu, task.metrics).mean
+
+
+def _in_words(entry: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in entry.items())
