@@ -36,6 +36,9 @@ PAIR_FOLDERS = (
 SMALL_FOLDERS = ("lr_bicubic/x{scale}", "lr/x{scale}", "lrx{scale}", "lr_x{scale}", "lr")
 """Beside ``HR``, the images shrunk by `scale`."""
 
+LARGE_FOLDERS = ("hr", "div2k_train_hr", "div2k_valid_hr", "flickr2k_hr")
+"""Clean images; ``DIV2K_train_HR`` lies beside ``DIV2K_train_LR_bicubic/X2``."""
+
 SPLIT_FOLDERS = (
     ("div2k_train_hr", "div2k_valid_hr"),
     ("train", "val"),
@@ -130,11 +133,12 @@ def child(folder: Path, name: str) -> Path | None:
 
 
 def _small_and_large(folder: Path, scale: int) -> Layout | None:
-    large = child(folder, "hr")
+    large = next(filter(None, (child(folder, name) for name in LARGE_FOLDERS)), None)
     if large is None:
         return None
+    begin = large.name.lower().removesuffix("hr")  # of a name such as DIV2K_train_HR
     for pattern in SMALL_FOLDERS if scale > 1 else ():
-        small = child(folder, pattern.format(scale=scale))
+        small = child(folder, begin + pattern.format(scale=scale))
         if small is not None:
             what = f"{small.relative_to(folder).as_posix()} and {large.name}"
             return _matched(folder, _named(small), _named(large), what)

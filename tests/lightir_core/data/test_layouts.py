@@ -51,6 +51,15 @@ def test_shrunk_images_are_found_beside_hr_by_the_scale(tmp_path, draw_image, sc
     assert names_of(find_layout(tmp_path, scale)) == [(lq, "HR/a.png")]
 
 
+@pytest.mark.parametrize("name", ["DIV2K_train", "Flickr2K"])
+def test_div2ks_own_low_resolution_is_not_taken_for_clean_images(tmp_path, draw_image, name):
+    place(draw_image, tmp_path, f"{name}_HR/1.png", f"{name}_LR_bicubic/X2/1x2.png")
+    assert names_of(find_layout(tmp_path, 2)) == [
+        (f"{name}_LR_bicubic/X2/1x2.png", f"{name}_HR/1.png")
+    ]
+    assert [path.name for path in find_layout(tmp_path, 1).gt] == ["1.png"]
+
+
 @pytest.mark.parametrize("scale", [1, 3])
 def test_hr_without_its_scale_is_a_folder_of_clean_images(tmp_path, draw_image, scale):
     place(draw_image, tmp_path, "HR/a.png", "LR_bicubic/X2/ax2.png")
