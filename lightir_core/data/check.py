@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lightir_core.data.images import file_mode, to_pixels
+from lightir_core.data.images import check_memory, file_mode, to_pixels
 from lightir_core.data.layouts import find_layout, find_split
 from lightir_core.data.pack import is_pack, read_pack
 from lightir_core.data.sources import Item, walk
@@ -108,6 +108,8 @@ def check(path: Path, task: Task) -> Check:
         items.clear()  # a training would refuse the whole folder
     problems += [note for note in notes if ": skipped, " in note]
     problems += _duplicates(items)
+    if layout != "pack":
+        problems += _too_much(items, folder)
     if not items and not problems:
         problems.append(f"{folder}: no image in this folder")
     return _summary(folder, task, layout, items, modes, notes, problems)
@@ -139,6 +141,14 @@ def _equal(item: Item, task: Task) -> tuple[int, int]:
     made = task.degrade(to_pixels(item.gt), np.random.default_rng(0))  # draws nothing
     same = (made == to_pixels(item.lq)).all(axis=2)
     return int(same.sum()), same.size
+
+
+def _too_much(items: list[_Seen], folder: Path) -> list[str]:
+    try:
+        check_memory(sum(item.decoded_bytes for item in items), folder)
+    except DataError as error:
+        return [str(error)]
+    return []
 
 
 def _duplicates(items: list[_Seen]) -> list[str]:

@@ -20,6 +20,7 @@ from lightir_core.data import photographs
 from lightir_core.data.folders import Folder, check_different, join
 from lightir_core.data.images import to_pixels, to_tensor
 from lightir_core.data.layouts import find_split
+from lightir_core.data.notes import shorten
 from lightir_core.data.pack import is_pack, read_pack
 from lightir_core.data.sources import Source, from_gallery, keep_large, read_folder, split
 from lightir_core.data.tasks import Task
@@ -163,7 +164,7 @@ def open_data(
         if parts:
             found = f"recognised {parts[0].name} and {parts[1].name} in {folder.path}"
             notes = (found, *notes)
-    return Data(TrainingSet(task, training), validation, notes)
+    return Data(TrainingSet(task, training), validation, shorten(notes))
 
 
 def _read_both(

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from lightir_core.data.check import Check
 from lightir_core.data.check import check as look
+from lightir_core.data.notes import shorten
 from lightir_core.data.pack import is_pack, read_pack, write_pack
 from lightir_core.data.tasks import Task, parse_task, with_channels
 from lightir_core.errors import DataError
@@ -60,7 +61,7 @@ def pack(
     kind = _task(task, channels)
     count = write_pack(kind, folder, out)
     packed = read_pack(kind, out)
-    for note in packed.notes:
+    for note in shorten(packed.notes):
         print(f"note: {note}", file=sys.stderr)
     serves = f"task {kind.kind}" if packed.items[0].lq is not None else "every task"
     print(f"{out}: {count} images, {out.stat().st_size / 2**20:,.1f} MiB, for {serves}")
@@ -76,7 +77,7 @@ def _show(found: Check) -> None:
         table.add_row(*row)
     console = Console()
     console.print(table)
-    for title, lines in (("problem", found.problems), ("note", found.notes)):
-        for line in lines:
-            if title == "problem" or line not in found.problems:
-                print(f"{title}: {line}")
+    for problem in found.problems:
+        print(f"problem: {problem}")
+    for note in shorten(note for note in found.notes if note not in found.problems):
+        print(f"note: {note}")

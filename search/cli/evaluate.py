@@ -15,6 +15,7 @@ from rich.table import Table
 from lightir_core.architecture import Architecture
 from lightir_core.checkpoints import load_model
 from lightir_core.data.datasets import make_pairs, validation_source
+from lightir_core.data.notes import shorten
 from lightir_core.data.tasks import Task, for_gray, parse_task
 from lightir_core.data.turns import WAYS
 from lightir_core.errors import CheckpointError, DataError
@@ -59,7 +60,7 @@ def evaluate(
     if has_fixed_tiles(network.architecture):
         print(f"note: {FIXED_TILES}", file=sys.stderr)
     source = validation_source(kind, data)
-    for note in source.notes:
+    for note in shorten(source.notes):
         print(f"note: {note}", file=sys.stderr)
     pairs = make_pairs(kind, source)
     plain = Evaluation(

@@ -2,6 +2,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from lightir_core.data import images
 from lightir_core.data.check import check
 from lightir_core.data.images import write_image
 from lightir_core.data.pack import write_pack
@@ -91,3 +92,11 @@ def test_other_low_resolution_is_told_apart(tmp_path, draw_image):
     write_image(tmp_path / "LR/a.png", made)
     assert check(tmp_path, SR2).equal_share == 1 - 3 / (12 * 10)
     assert check(tmp_path / "HR", SR2).equal_share is None
+
+
+def test_a_folder_that_must_be_packed_is_told(tmp_path, draw_image, monkeypatch):
+    draw_image(tmp_path / "images/a.png")
+    monkeypatch.setattr(images, "MAX_DECODED_BYTES", 100)
+    assert "pack them into one file" in check(tmp_path / "images", DERAIN).problems[0]
+    write_pack(DERAIN, tmp_path / "images", tmp_path / "data.pack")
+    assert check(tmp_path / "data.pack", DERAIN).problems == ()
