@@ -9,6 +9,7 @@ import typer
 
 from lightir_core.errors import LightIRError
 from search.cli.bench import bench
+from search.cli.bench_compression import compression
 from search.cli.compress import compress
 from search.cli.cost import cost
 from search.cli.data import data
@@ -50,6 +51,7 @@ for command in (
 ):
     app.command(command.__name__.strip("_"))(command)
 app.add_typer(data, name="data")
+bench.command("compression")(compression)
 app.add_typer(bench, name="bench")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -47,7 +48,7 @@ def compress(
     data: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="DIR[:WEIGHT]",
+            metavar="DIR[:WEIGHT]|none",
             help="Folder of images, repeatable, or none; default: the run's, or embedded ones.",
         ),
     ] = None,
@@ -109,11 +110,11 @@ def compress(
 
 def _source(parent: Parent, task: str | None, data: list[str] | None, val: Path | None) -> Source:
     """The images that were named, else the parent's own, else the embedded ones."""
-    if not data and val is None and parent.source is not None:
-        return parent.source if task is None else Source(task=task, data=parent.source.data)
-    named = task or (parent.source.task if parent.source else "sr-x2")
+    known = parent.source or Source(task="sr-x2")
+    if not data and val is None:
+        return replace(known, task=task or known.task)
     folders = () if data == [NO_DATA] else absolute(data)
-    return Source(task=named, data=folders, val=str(val.resolve()) if val else None)
+    return Source(task=task or known.task, data=folders, val=str(val.resolve()) if val else None)
 
 
 def _say(text: str) -> None:

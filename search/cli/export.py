@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from lightir_core.learning.evaluate import evaluate
 from results.card import add_exports, write_card, write_plain_card
 from results.models import RESULT, load_result
 from results.run import RunFolder
-from search.cli.options import Json
+from search.cli.options import DataFolders, Json, absolute
 from search.compress.export import OnnxNetwork, check_installed, export_onnx, quantise
 from search.compress.job import check_task
 from search.compress.parent import Parent, open_model, open_parent
@@ -38,9 +39,7 @@ def export(
     task: Annotated[
         str | None, typer.Option(help="What it restores; default: as trained, or sr-x2.")
     ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Images to calibrate on; default: as trained, or embedded.")
-    ] = None,
+    data: DataFolders = None,
     val: Annotated[
         Path | None, typer.Option(help="Images to score on; default: held out of --data.")
     ] = None,
@@ -86,12 +85,14 @@ def _find(what: str) -> tuple[Path, Parent]:
     return folder, parent
 
 
-def _source(parent: Parent, task: str | None, data: Path | None, val: Path | None) -> Source:
+def _source(parent: Parent, task: str | None, data: list[str] | None, val: Path | None) -> Source:
+    """The images that were named, else those that the model was trained on, else embedded ones."""
     known = parent.source or Source(task="sr-x2")
-    if data is None and val is None:
-        return Source(task=task or known.task, data=known.data, val=known.val)
-    folders = [str(path.resolve()) if path else None for path in (data, val)]
-    return Source(task=task or known.task, data=folders[0], val=folders[1])
+    if not data and val is None:
+        return replace(known, task=task or known.task)
+    return Source(
+        task=task or known.task, data=absolute(data), val=str(val.resolve()) if val else None
+    )
 
 
 def _quantised(parent: Parent, folder: Path, source: Source) -> dict[str, Any]:
