@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from lightir_core.data.pack import is_pack, read_pack
 from lightir_core.data.sources import Item, walk
 from lightir_core.data.tasks import Task
 from lightir_core.errors import DataError
+
+_PACK = "pack"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,37 +84,48 @@ def check(path: Path, task: Task) -> Check:
     """
     parts = find_split(path)
     folder = parts[0] if parts else path
-    items: list[_Seen] = []
     notes: list[str] = []
+    if parts:
+        notes.append(f"recognised {parts[0].name} and {parts[1].name}: this is the former")
     problems: list[str] = []
     layout, modes = "-", Counter[str]()
+    items: list[_Seen] = []
     try:
-        if is_pack(folder):
-            layout = "pack"
-            source = read_pack(task, folder)
-            notes += source.notes
-            items += (_see(item, task, given=False) for item in source.items)
-        else:
-            if parts:
-                notes.append(f"recognised {parts[0].name} and {parts[1].name}: this is the former")
-            found = find_layout(folder, task.scale)
-            layout = found.kind
-            modes.update(file_mode(file) for file in (*found.gt, *found.lq))
-            for one in walk(task, folder):
-                if isinstance(one, str):
-                    notes.append(one)
-                else:
-                    items.append(_see(one, task, given=found.kind != "clean images"))
+        layout, modes = _layout(folder, task)
+        for found in _look(folder, task, given=layout.startswith("pairs")):
+            if isinstance(found, str):
+                notes.append(found)
+            else:
+                items.append(found)
     except DataError as error:
         problems.append(str(error))
         items.clear()  # a training would refuse the whole folder
     problems += [note for note in notes if ": skipped, " in note]
     problems += _duplicates(items)
-    if layout != "pack":
+    if layout != _PACK:
         problems += _too_much(items, folder)
     if not items and not problems:
         problems.append(f"{folder}: no image in this folder")
     return _summary(folder, task, layout, items, modes, notes, problems)
+
+
+def _layout(folder: Path, task: Task) -> tuple[str, Counter[str]]:
+    """What kind of data set it is, and the modes of its files."""
+    if is_pack(folder):
+        return _PACK, Counter()
+    found = find_layout(folder, task.scale)
+    return found.kind, Counter(file_mode(file) for file in (*found.gt, *found.lq))
+
+
+def _look(folder: Path, task: Task, *, given: bool) -> Iterator[_Seen | str]:
+    """Every item without its pixels, and the notes."""
+    if is_pack(folder):
+        source = read_pack(task, folder)
+        yield from source.notes
+        yield from (_see(item, task, given=False) for item in source.items)
+        return
+    for found in walk(task, folder):
+        yield found if isinstance(found, str) else _see(found, task, given=given)
 
 
 @dataclass(frozen=True)
