@@ -40,7 +40,8 @@ class Findings:
         folder: the run folder.
         objectives: what the search optimised.
         trials: all of them, in order.
-        models: networks trained to the end or pruned, by trial, parents first.
+        models: networks trained to the end or pruned, by trial, parents first, those over budget
+            among them.
         config: config.json, or empty.
         notes: what was missing or damaged.
     """
@@ -97,6 +98,11 @@ class Findings:
         }
         scored = {index: score for index, score in scored.items() if not math.isnan(score)}
         return self.models[max(scored, key=scored.__getitem__)] if scored else None
+
+    @cached_property
+    def results(self) -> tuple[ModelResult, ...]:
+        """The models but those that were over budget and only served to be pruned."""
+        return tuple(model for model in self.models if model.kind != "parent")
 
     @property
     def settings(self) -> Mapping[str, Any]:

@@ -65,7 +65,8 @@ class ModelResult:
 
     Attributes:
         id: name of its folder under models/.
-        kind: "trained" at full length, or "pruned" from `parent` and fine-tuned.
+        kind: "trained" at full length, or "pruned" from `parent` and fine-tuned; a "parent" was
+            trained over budget to be pruned, and is no result.
         trial: number of the trial that found it.
         parent: id of the unpruned model.
         architecture: as counted and exported.
@@ -86,7 +87,7 @@ class ModelResult:
     """
 
     id: str
-    kind: Literal["trained", "pruned"]
+    kind: Literal["trained", "pruned", "parent"]
     trial: int
     architecture: Architecture
     cost: dict[str, int | float]

@@ -99,7 +99,11 @@ def _trials(findings: Findings, axes: Axes, x: Objective, y: Objective) -> None:
 
 def _models(models: Sequence[ModelResult], axes: Axes, x: Objective, y: Objective) -> None:
     places = {m.id: _place(x, y, m) for m in models}
-    for kind, marker, color in (("trained", "s", _ACCENT), ("pruned", "v", _PRUNED)):
+    for kind, marker, color in (
+        ("trained", "s", _ACCENT),
+        ("parent", "D", _ACCENT),
+        ("pruned", "v", _PRUNED),
+    ):
         points = [places[model.id] for model in models if model.kind == kind]
         if points:
             axes.scatter(

@@ -24,7 +24,7 @@ class Row:
     """One network of the table.
 
     Attributes:
-        kind: "trial", "trained" or "pruned".
+        kind: "trial", "trained", "pruned", or "parent" (over budget, only to be pruned).
         trial: number of the trial.
         architecture: what it is.
         values: its value on each axis of the run, NaN where unknown.

@@ -45,7 +45,11 @@ class SearchConfig:
         steps: training steps of a candidate.
         finalists: best members of the front that are trained on.
         finish_steps: further training steps of a finalist, and of a pruned network.
-        prune: share of the parameters that pruning takes from the best network.
+        prune_from: the search may propose networks up to this many times each limit of the budget;
+            the chosen ones are pruned until they keep it. 1 proposes none over budget, and so does
+            `fill`.
+        prune: share of the parameters that pruning takes from the best network, if no finalist is
+            over budget.
         time_s: when to be done; search and further training are cut short for it. 0 is no limit.
         seed: decides everything that is random.
         data: folders of training images, with weights as in "photos:2"; without any, the
@@ -69,6 +73,7 @@ class SearchConfig:
     steps: Annotated[int, Field(ge=1)] = 200
     finalists: Annotated[int, Field(ge=1)] = 2
     finish_steps: Annotated[int, Field(ge=1)] = 300
+    prune_from: Annotated[float, Field(ge=1, le=4)] = 1.25
     prune: Annotated[float, Field(gt=0, lt=1)] = 0.25
     time_s: Annotated[float, Field(ge=0)] = 600.0
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -151,7 +156,8 @@ def load_config(folder: Path) -> SearchConfig:
     Raises:
         LightIRError: no run there, a damaged one, or settings that this version does not know.
     """
-    return config_from_plain(read_config(folder).get("config", {}))
+    # runs of before this setting proposed nothing over budget
+    return config_from_plain({"prune_from": 1.0, **read_config(folder).get("config", {})})
 
 
 def versions() -> dict[str, str]:

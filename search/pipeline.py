@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from budgets.assess import Terms
 from budgets.budget import Budget
 from lightir_core.checkpoints import load_model, save_weights
 from lightir_core.data.tasks import Task, parse_task
@@ -65,12 +64,17 @@ LEAST_FINISH_STEPS = 50
 
 @dataclass(frozen=True)
 class Plan:
-    """A configuration with everything looked up: what the steps below work with."""
+    """A configuration with everything looked up: what the steps below work with.
+
+    `feasible` is what the search may propose, up to `prune_from` times the budget; `target` is the
+    budget itself, which every result keeps.
+    """
 
     config: SearchConfig
     folder: RunFolder
     task: Task
     feasible: Feasible
+    target: Target
     source: Source
 
 
@@ -88,8 +92,8 @@ def run(config: SearchConfig, folder: Path, listener: Listener, command: Sequenc
     plan = _plan(config, folder, find_space(config.space, config.only))
     if "%" in config.budget:
         # a share of a preset becomes a number now: the record says what was held
-        plan = replace(plan, config=replace(config, budget=plan.feasible.budget.plain))
-    plan.feasible.check()
+        plan = replace(plan, config=replace(config, budget=plan.target.budget.plain))
+    replace(plan.feasible, budget=plan.target.budget).check()
     facts = _facts(plan, command, listener)
     with Record.create(
         folder, objectives(config.objectives, plan.task), _dimensions(plan)
@@ -141,9 +145,11 @@ def _plan(config: SearchConfig, folder: Path, space: Space) -> Plan:
     known("strategy", config.strategy, STRATEGIES)
     terms = terms_on(config.torch_device, read_sizes(config.at, task))
     budget = read_budget(config.budget, config.task, terms)
-    feasible = Feasible(space, frame, budget, terms.sizes[0], terms, config.fill)
+    # who asks for networks that fill the budget gets them by the search
+    wide = budget if config.fill or config.prune_from == 1 else budget.scaled(config.prune_from)
+    feasible = Feasible(space, frame, wide, terms.sizes[0], terms, config.fill)
     source = Source(task=config.task, data=config.data, val=config.val)
-    return Plan(config, RunFolder(folder), task, feasible, source)
+    return Plan(config, RunFolder(folder), task, feasible, Target(budget, terms), source)
 
 
 def _facts(plan: Plan, command: Sequence[str], listener: Listener) -> dict[str, object]:
@@ -257,43 +263,78 @@ def _train_on(
 ) -> Iterator[ModelResult]:
     """Train the finalists further and keep them as models."""
     listener.phase("train on", len(finalists))
-    known = {m.trial: m for m in load_results(plan.folder.path) if m.kind == "trained"}
+    known = {m.trial: m for m in load_results(plan.folder.path) if m.kind != "pruned"}
     jobs = [_finish_job(plan, trial, recipe) for trial in finalists if trial.number not in known]
     outcomes = {job.number: (job, outcome) for job, outcome in engine.run(jobs)}
     for trial in finalists:
         model = known.get(trial.number) or _keep(plan, *outcomes[trial.number], listener)
         if model is not None:
-            listener.item(_in_words(model, plan.task))
+            over = ", over budget: to be pruned" if model.kind == "parent" else ""
+            listener.item(_in_words(model, plan.task) + over)
             yield model
 
 
 def _compress(
     plan: Plan, trained: Sequence[ModelResult], recipe: Recipe, engine: Engine, listener: Listener
 ) -> None:
-    """Prune the best network that can be, fine-tune it on its parent, keep it as a model."""
-    listener.phase("prune and fine-tune", 1)
-    if any(model.kind == "pruned" for model in load_results(plan.folder.path)):
+    """Bring every finalist within budget, the parents teaching; if all are, prune the best."""
+    parents = [model for model in trained if model.kind == "parent"]
+    listener.phase("prune and fine-tune", len(parents) or 1)
+    done = {model.parent for model in load_results(plan.folder.path) if model.kind == "pruned"}
+    if not parents and done:
         return
-    for parent in sorted(trained, key=lambda model: -model.scores[plan.task.metric]):
-        params = round(parent.cost["params"] * (1 - plan.config.prune))
-        terms = Terms(sizes=(plan.feasible.size,))
-        try:
-            pruned = prune(
-                load_model(plan.folder.model(parent.id)),
-                Target(Budget.parse(f"params={params}"), terms),
-                open_images(plan.source).training,
-                Pruning(seed=derive(plan.config.seed, "prune", parent.trial)),
-            )
-        except (SearchError, BudgetError) as error:
-            listener.note(str(error))
-            continue
-        job = _tuning_job(plan, parent, pruned, recipe)
-        [(_, outcome)] = engine.run([job])
-        model = _keep(plan, job, outcome, listener, parent)
+    pruned = _pruned(plan, [m for m in parents if m.id not in done], listener)
+    if not parents:
+        pruned = _smaller(plan, trained, listener)
+    jobs = {job.number: (job, parent) for job, parent in _tuning_jobs(plan, pruned, recipe)}
+    for job, outcome in engine.run([job for job, _ in jobs.values()]):
+        model = _keep(plan, job, outcome, listener, jobs[job.number][1])
         if model is not None:
             listener.item(_in_words(model, plan.task))
-        return
+
+
+def _pruned(
+    plan: Plan, parents: Sequence[ModelResult], listener: Listener
+) -> list[tuple[ModelResult, Pruned]]:
+    """Each parent with what it is within the budget; a note on those that cannot be."""
+    found: list[tuple[ModelResult, Pruned]] = []
+    for parent in parents:
+        try:
+            found.append((parent, _prune_to(plan, parent, plan.target)))
+        except (SearchError, BudgetError) as error:
+            listener.note(f"{parent.id}: {error}")
+    return found
+
+
+def _smaller(
+    plan: Plan, trained: Sequence[ModelResult], listener: Listener
+) -> list[tuple[ModelResult, Pruned]]:
+    """The best network that can lose the share of its parameters that the settings name."""
+    for parent in sorted(trained, key=lambda model: -model.scores[plan.task.metric]):
+        params = round(parent.cost["params"] * (1 - plan.config.prune))
+        target = Target(Budget.parse(f"params={params}"), plan.target.terms)
+        try:
+            return [(parent, _prune_to(plan, parent, target))]
+        except (SearchError, BudgetError) as error:
+            listener.note(str(error))
     listener.note("no network could be pruned")
+    return []
+
+
+def _prune_to(plan: Plan, parent: ModelResult, target: Target) -> Pruned:
+    return prune(
+        load_model(plan.folder.model(parent.id)),
+        target,
+        open_images(plan.source).training,
+        Pruning(seed=derive(plan.config.seed, "prune", parent.trial)),
+    )
+
+
+def _tuning_jobs(
+    plan: Plan, pruned: Sequence[tuple[ModelResult, Pruned]], recipe: Recipe
+) -> Iterator[tuple[Job, ModelResult]]:
+    for parent, smaller in pruned:
+        yield _tuning_job(plan, parent, smaller, recipe), parent
 
 
 def _finish_job(plan: Plan, trial: Trial, recipe: Recipe) -> Job:
@@ -333,8 +374,9 @@ def _keep(
     if outcome.reason is not None:
         listener.note(f"{job.architecture.id} was not trained on: {outcome.reason}")
         return None
+    within = plan.target.fits(job.architecture)
     finished = Finished(
-        kind="pruned" if parent else "trained",
+        kind="pruned" if parent else "trained" if within else "parent",
         trial=job.number,
         parent=parent.id if parent else None,
         architecture=job.architecture,
@@ -347,7 +389,7 @@ def _keep(
         job.weights,
         plan.source,
         finished,
-        plan.feasible.budget,
+        plan.target.budget,
         plan.config.torch_device,
     )
 

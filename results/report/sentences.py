@@ -54,6 +54,15 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Move:
+    """A chosen network before or after it was brought within budget; a cell for each axis."""
+
+    trial: int
+    state: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Failure:
     """One reason and the trials that ended with it."""
 
@@ -125,6 +134,23 @@ def pruning(findings: Findings, model: ModelResult) -> list[Change]:
             )
         )
     return changes
+
+
+def front_moves(findings: Findings) -> list[Move]:
+    """The chosen networks before and after pruning, if any of them was over budget."""
+    if all(model.kind != "parent" for model in findings.models):
+        return []
+    states = {
+        "parent": "before, over budget",
+        "pruned": "after, within budget",
+        "trained": "within budget as it was",
+    }
+    moves: list[Move] = []
+    for model in findings.models:
+        values = values_of(findings.axes, model.scores, model.cost)
+        cells = [_full(axis, value) for axis, value in zip(findings.axes, values, strict=True)]
+        moves.append(Move(trial=model.trial, state=states[model.kind], cells=tuple(cells)))
+    return moves
 
 
 def failures(findings: Findings) -> list[Failure]:

@@ -19,7 +19,7 @@ from results.run import RunFolder
 
 def tell(folder: Path, *, as_json: bool) -> None:
     """Print the models of the run in `folder` and where its report is."""
-    models = load_results(folder)
+    models = [model for model in load_results(folder) if model.kind != "parent"]
     report = RunFolder(folder).report
     if as_json:
         print(json.dumps(_plain(folder, models), indent=2))

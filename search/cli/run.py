@@ -46,8 +46,11 @@ def run(
     finalists: Annotated[
         int, typer.Option(help="Members of the front to train on.")
     ] = DEFAULT.finalists,
+    prune_from: Annotated[
+        float, typer.Option(help="Propose up to this many times the budget, and prune to it.")
+    ] = DEFAULT.prune_from,
     prune: Annotated[
-        float, typer.Option(help="Share of the best network's parameters to prune.")
+        float, typer.Option(help="Share to prune of the best, if none is over budget.")
     ] = DEFAULT.prune,
     time: Annotated[str, typer.Option(help="Time limit such as 10min or 2h; 0 is none.")] = "10min",
     space: Annotated[str, typer.Option(help="Search space; see `spaces`.")] = DEFAULT.space,
@@ -84,6 +87,7 @@ def run(
             "steps": steps,
             "finish_steps": finish_steps,
             "finalists": finalists,
+            "prune_from": prune_from,
             "prune": prune,
             "time_s": parse_duration(time),
             "space": space if not Path(space).is_file() else str(Path(space).resolve()),

@@ -20,7 +20,6 @@ from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.training import Point
 from lightir_core.network import Network
-from results.card import write_card
 from results.models import ModelResult
 from search.compress.fold import fold
 from search.compress.importance import find
@@ -104,9 +103,7 @@ def compress(parent: Parent, how: Compression, out: Path, say: Say) -> ModelResu
         compression=_record(parent, how, pruned, task),
     )
     budget = how.target.budget
-    result = keep_network(out, pruned.network, how.source, finished, budget, how.device)
-    write_card(out, result)
-    return result
+    return keep_network(out, pruned.network, how.source, finished, budget, how.device)
 
 
 def check_task(network: Network, name: str, task: Task) -> None:

@@ -22,6 +22,7 @@ from lightir_core.learning.evaluate import Evaluation, score, unit
 from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.restore import restore
 from lightir_core.network import Network, build
+from results.card import write_card
 from results.models import Crop, ImageScore, ModelResult, write_result
 from results.run import RunFolder
 from search.evaluators.images import describe_images, whole_images
@@ -38,7 +39,7 @@ PICTURES = 3
 class Finished:
     """A network whose training is over: what it is, costs, and how it came about."""
 
-    kind: Literal["trained", "pruned"]
+    kind: Literal["trained", "pruned", "parent"]
     trial: int
     architecture: Architecture
     cost: Cost
@@ -105,6 +106,7 @@ def keep_network(
         compression=finished.compression,
     )
     write_result(folder, result)
+    write_card(folder, result)
     return result
 
 

@@ -54,9 +54,9 @@ def test_stdout_is_json_and_progress_is_on_stderr(finished):
     assert "Warning" not in ended.err
 
 
-def test_every_trial_was_trained_within_budget(run):
+def test_every_trial_was_trained_within_a_quarter_over_the_budget(run):
     trials = Record.open(run.path).trials()
-    budget, size = Budget.parse("40k"), reference_size(parse_task("sr-x2"))
+    budget, size = Budget.parse("50k"), reference_size(parse_task("sr-x2"))
     assert len(trials) == 11
     assert len({trial.architecture.id for trial in trials}) == 11
     for trial in trials:
@@ -70,12 +70,16 @@ def test_every_trial_was_trained_within_budget(run):
 
 def test_results_are_trained_on_and_pruned_within_budget(run):
     models = load_results(run.path)
-    assert [model.kind for model in models] == ["trained", "pruned"]
+    assert [model.kind for model in models] in (["trained", "pruned"], ["parent", "pruned"])
     parent, pruned = models
     assert pruned.parent == parent.id
     assert pruned.cost["params"] < parent.cost["params"]
-    assert pruned.cost["params"] <= 0.75 * parent.cost["params"]
+    if parent.kind == "trained":
+        assert pruned.cost["params"] <= 0.75 * parent.cost["params"]
+    assert parent.within_budget == (parent.kind == "trained")
     assert pruned.within_budget
+    assert pruned.cost["params"] <= 40_000
+    assert (run.model(pruned.id) / "README.md").is_file()
     for model in models:
         network = load_model(run.model(model.id))
         assert network.architecture == model.architecture

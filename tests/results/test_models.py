@@ -64,7 +64,10 @@ def test_unknown_keys_of_a_later_minor_version_are_ignored(tmp_path, result):
     ("change", "message"),
     [
         ({"version": 2}, "got 'lightir-model' version 2"),
-        ({"kind": "grown"}, r"kind: Input should be 'trained' or 'pruned' \(got 'grown'\)"),
+        (
+            {"kind": "grown"},
+            r"kind: Input should be 'trained', 'pruned' or 'parent' \(got 'grown'\)",
+        ),
         ({"curve": [[1, "high"]]}, r"curve.0.1: .*number"),
         ({"architecture": {}}, "not an architecture"),
     ],
