@@ -26,6 +26,9 @@ from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError
 from lightir_core.network import build
 
+CLOCKS = ("wall", "cpu")
+"""Time that passes, and time that this process computes, which other load hardly changes."""
+
 LEAST_RUNS = 5
 LEAST_SECONDS = 0.2
 MOST_RUNS = 200
@@ -35,7 +38,12 @@ class LatencyTable:
     """Times of parts, by device; kept in a file."""
 
     def __init__(
-        self, file: Path | None = None, *, device: str = "cpu", name: str | None = None
+        self,
+        file: Path | None = None,
+        *,
+        device: str = "cpu",
+        name: str | None = None,
+        clock: str = "wall",
     ) -> None:
         """Open a table.
 
@@ -44,7 +52,14 @@ class LatencyTable:
                 renewed with the code.
             device: torch's name of the device that times what is missing.
             name: use the times of the device that has this name, and never time anything.
+            clock: one of `CLOCKS`; both are kept.
+
+        Raises:
+            BudgetError: no such clock.
         """
+        if clock not in CLOCKS:
+            raise BudgetError(f"clock {clock!r} is not known; use one of {', '.join(CLOCKS)}")
+        self._clock = CLOCKS.index(clock)
         default = default_file("latency")
         self._cache = CostCache(default if file is None else file)
         self._device = torch.device(device) if name is None else None
@@ -58,8 +73,8 @@ class LatencyTable:
         """
         full = f"{self.name} {key}"
         known = self._cache.get(full)
-        if known is not None:
-            return known[0] / 1e6
+        if known is not None and len(known) == len(CLOCKS):
+            return known[self._clock] / 1e6
         if self._device is None:
             raise BudgetError(
                 f"the latency table has no time for a part on {self.name!r}: {key[:200]}; run once "
@@ -67,8 +82,8 @@ class LatencyTable:
             )
         with torch.inference_mode(), self._device:
             nanoseconds = time_ns(prepare(), self._device)
-        self._cache.put(full, (nanoseconds,))
-        return nanoseconds / 1e6
+        self._cache.put(full, nanoseconds)
+        return nanoseconds[self._clock] / 1e6
 
 
 def latency(architecture: Architecture, size: Size, table: LatencyTable) -> float:
@@ -103,21 +118,22 @@ def device_name(device: str = "cpu") -> str:
     return f"{_processor()} x{torch.get_num_threads()}"
 
 
-def time_ns(run: Callable[[], object], device: torch.device) -> int:
-    """Median nanoseconds of `run`, after a warm-up, synchronised."""
+def time_ns(run: Callable[[], object], device: torch.device) -> tuple[int, int]:
+    """Median nanoseconds of `run` on each of `CLOCKS`, after a warm-up, synchronised."""
     for _ in range(2):
         run()
     synchronise(device)
-    times: list[int] = []
+    times: list[tuple[int, int]] = []
     started = time.perf_counter()
     while len(times) < LEAST_RUNS or (
         time.perf_counter() - started < LEAST_SECONDS and len(times) < MOST_RUNS
     ):
-        before = time.perf_counter_ns()
+        wall, cpu = time.perf_counter_ns(), time.process_time_ns()
         run()
         synchronise(device)
-        times.append(time.perf_counter_ns() - before)
-    return round(statistics.median(times))
+        times.append((time.perf_counter_ns() - wall, time.process_time_ns() - cpu))
+    walls, cpus = zip(*times, strict=True)
+    return round(statistics.median(walls)), round(statistics.median(cpus))
 
 
 def synchronise(device: torch.device) -> None:
@@ -126,13 +142,16 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def observed_latency(architecture: Architecture, size: Size, device: str = "cpu") -> float:
-    """Milliseconds of a real forward pass of the whole network, to hold predictions against."""
+def observed_latency(
+    architecture: Architecture, size: Size, device: str = "cpu"
+) -> tuple[float, float]:
+    """Milliseconds of a real forward pass of the whole network on each of `CLOCKS`."""
     with torch.inference_mode(), torch.device(device):
         network = build(architecture).eval()
         sides = (-(-side // architecture.scale) for side in (size.height, size.width))
         image = _filled(torch.empty(1, architecture.in_channels, *sides))
-        return time_ns(lambda: network(image), torch.device(device)) / 1e6
+        wall, cpu = time_ns(lambda: network(image), torch.device(device))
+        return wall / 1e6, cpu / 1e6
 
 
 def _part(part: Part, size: Size) -> Callable[[], object]:

@@ -18,11 +18,16 @@ from lightir_core.network import build
 
 
 def observed_training_memory(
-    architecture: Architecture, batch: int, patch_px: int, device: str = "cpu"
+    architecture: Architecture,
+    batch: int,
+    patch_px: int,
+    device: str = "cpu",
+    *,
+    half: bool | None = None,
 ) -> int:
     """Peak bytes of two real training steps on noise with Adam, the weights included.
 
-    The precision is what `lightir_core.learning.training.precision` chooses on the device.
+    The precision is what `lightir_core.learning.training.precision` chooses, unless told.
     """
     network = build(architecture).to(device)
     recipe = Recipe(name="memory", steps=2, batch=batch, patch_px=patch_px, optimiser="adam")
@@ -36,6 +41,7 @@ def observed_training_memory(
             device=torch.device(device),
             validate=lambda _: 0.0,
             checks=1,
+            half=half,
         )
 
     return _weight_bytes(network) + _peak_bytes(run, device)

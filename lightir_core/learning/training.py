@@ -44,6 +44,7 @@ def train(
     report: Callable[[Point], None] | None = None,
     teacher: Teacher | None = None,
     penalty: Penalty | None = None,
+    half: bool | None = None,
 ) -> tuple[Point, ...]:
     """Train `network` in place and return its learning curve.
 
@@ -59,6 +60,7 @@ def train(
         report: called with each point of the curve.
         teacher: distil from this network.
         penalty: added to the loss.
+        half: whether to use bfloat16 autocast; None where the device has it in hardware.
 
     Raises:
         TrainingError: the loss stopped being a finite number, or a score is none.
@@ -73,7 +75,7 @@ def train(
     network.train()
     for step in range(recipe.steps):
         lq, gt = (t.to(device) for t in data.batch(seed, step, recipe.batch, recipe.patch_px))
-        loss = _loss(network, lq, gt, recipe, teacher, device)
+        loss = _loss(network, lq, gt, recipe, teacher, precision(device, half))
         if penalty is not None:
             loss = loss + penalty(network)
         if not math.isfinite(loss.item()):
@@ -141,9 +143,11 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
-def precision(device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """bfloat16 autocast where the device has it in hardware, nothing elsewhere."""
-    if has_fast_bfloat16(device):
+def precision(
+    device: torch.device, half: bool | None = None
+) -> contextlib.AbstractContextManager[object]:
+    """bfloat16 autocast if `half`, or where the device has it in hardware; else nothing."""
+    if has_fast_bfloat16(device) if half is None else half:
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()
 
@@ -154,10 +158,10 @@ def _loss(
     gt: Tensor,
     recipe: Recipe,
     teacher: Teacher | None,
-    device: torch.device,
+    numbers: contextlib.AbstractContextManager[object],
 ) -> Tensor:
     features = teacher is not None and teacher.features > 0
-    with precision(device), watched(network, features) as stages:
+    with numbers, watched(network, features) as stages:
         output = network(lq.contiguous(memory_format=torch.channels_last)).float()
     loss = _distance(output, gt, recipe)
     if teacher is None:

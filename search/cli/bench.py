@@ -16,9 +16,10 @@ from budgets.price import price
 from budgets.units import Size, format_count
 from lightir_core.data.tasks import parse_task
 from search.bench import overhead as overheads
-from search.bench import pricing
 from search.bench import rank as ranking
 from search.bench import throughput as throughputs
+from search.bench.costs import document
+from search.bench.costs.part import Bench
 from search.cli.options import DataFolders, absolute
 from search.cli.preset import fitting
 from search.config import SearchConfig
@@ -77,21 +78,27 @@ def rank(
     console.print(_tau_table(scores))
 
 
-@bench.command("price")
-def pricing_rate(
-    count: Annotated[int, typer.Option(help="Architectures to price.")] = 2000,
-    space: Annotated[str, typer.Option(help="Where they come from.")] = DEFAULT.space,
-    seed: Annotated[int, typer.Option(help="Decides them.")] = 0,
+@bench.command()
+def costs(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="A part: exact, fvcore, sampling, speed, memory, latency; repeatable."),
+    ] = None,
+    share: Annotated[
+        float, typer.Option(help="Of the full numbers, for a quick look.", min=1e-6, max=1)
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Decides the networks and draws.")] = 0,
+    keep: Annotated[Path, typer.Option(help="Where rows are kept.")] = Path("runs/bench-costs"),
+    out: Annotated[Path | None, typer.Option(help="Write the document to this file.")] = None,
 ) -> None:
-    """How many architectures are priced in a second.
+    """Whether the cost model says the truth, and how fast; goes on where it was stopped.
 
-    The first round fills the cache, unless the user's cache knows the parts already: give
-    XDG_CACHE_HOME an empty folder for a cold start.
-
-    Example:  XDG_CACHE_HOME=$(mktemp -d) python -m search bench price
+    Example:  python -m search bench costs --out results/published/costs.md
     """
-    found = pricing.measure(pricing.draw(find_space(space), count, seed), Size(720, 1280))
-    print(f"first round {found.first:,.0f} a second, then {found.warm:,.0f} a second")
+    told = document.run(
+        only or (), Bench(seed, share), keep, out, lambda text: print(text, file=sys.stderr)
+    )
+    print(told)
 
 
 @bench.command()

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from budgets.assess import Terms, excess
 from budgets.latency import LatencyTable, latency
 from budgets.memory import inference_memory, training_memory
 from budgets.price import price
 from budgets.split import split_macs, table_params
-from budgets.units import Size, format_bytes, format_count, format_time, parse_size
+from budgets.units import Size, format_bytes, format_count, format_time
 from lightir_core.architecture import Architecture, from_json
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import ArchitectureError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.presets import PRESETS, preset
-from search.cli.options import Json
-from search.terms import reference_size
+from search.cli.options import Json, Sizes
+from search.terms import read_budget, read_sizes
 
-Costs = dict[str, int | float | str | dict[str, int]]
+Costs = dict[str, Any]
 
 
 def cost(
@@ -33,7 +35,10 @@ def cost(
         typer.Argument(metavar="ARCH", help="A preset, an architecture file or a model folder."),
     ],
     task: Annotated[str, typer.Option(help="What it restores; decides a preset.")] = "sr-x2",
-    at: Annotated[str | None, typer.Option(help="Output size, WIDTHxHEIGHT.")] = None,
+    at: Sizes = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Also say whether it fits: 400k, or macs=60%@grformer.")
+    ] = None,
     batch: Annotated[int, typer.Option(help="Of the training step.", min=1)] = PROXY.batch,
     patch: Annotated[int, typer.Option(help="Of the training step, pixels.", min=1)] = (
         PROXY.patch_px
@@ -45,30 +50,41 @@ def cost(
 
     Example:  python -m search cost grformer --at 1280x720
     """
-    size = parse_size(at) if at else reference_size(parse_task(task))
+    sizes = read_sizes(",".join(at) if at else None, parse_task(task))
     known = what in PRESETS
     architecture = preset(what, task) if known else read_architecture(Path(what))
-    costs = count(architecture, size, batch, patch)
+    costs = count(architecture, sizes, batch, patch)
     if timed:
-        costs["latency_ms"] = latency(architecture, size, LatencyTable())
+        for found, size in zip(costs["sizes"], sizes, strict=True):
+            found["latency_ms"] = latency(architecture, size, LatencyTable())
+    if budget is not None:
+        terms = Terms(sizes=sizes, batch=batch, patch_px=patch, times=LatencyTable())
+        limits = read_budget(budget, task, terms)
+        costs |= {"budget": limits.plain, "over": excess(architecture, limits, terms)}
+    costs |= costs["sizes"][0]
     if as_json:
         print(json.dumps(costs, indent=2))
     else:
-        Console().print(_table(costs, size, batch, patch))
+        Console().print(_table(costs, batch, patch))
 
 
-def count(architecture: Architecture, size: Size, batch: int, patch_px: int) -> Costs:
+def count(architecture: Architecture, sizes: Sequence[Size], batch: int, patch_px: int) -> Costs:
     """Everything that can be counted without a clock."""
-    total = price(architecture, size)
+    params = price(architecture, sizes[0]).params
     return {
         "id": architecture.id,
-        "at": str(size),
-        "params": total.params,
-        "params_without_tables": total.params - table_params(architecture),
-        "macs": total.macs,
-        "macs_split": asdict(split_macs(architecture, size)),
+        "params": params,
+        "params_without_tables": params - table_params(architecture),
         "training_bytes": training_memory(architecture, batch, patch_px),
-        "inference_bytes": inference_memory(architecture, size),
+        "sizes": [
+            {
+                "at": str(size),
+                "macs": price(architecture, size).macs,
+                "macs_split": asdict(split_macs(architecture, size)),
+                "inference_bytes": inference_memory(architecture, size),
+            }
+            for size in sizes
+        ],
     }
 
 
@@ -88,28 +104,21 @@ def read_architecture(path: Path) -> Architecture:
         raise ArchitectureError(f"{file}: {error}") from None
 
 
-def _table(costs: Costs, size: Size, batch: int, patch_px: int) -> Table:
+def _table(costs: Costs, batch: int, patch_px: int) -> Table:
     table = Table(box=None, show_header=False)
-    table.add_row("architecture", str(costs["id"]))
+    table.add_row("architecture", costs["id"])
     table.add_row("parameters", f"{costs['params']:,}")
     table.add_row("  without bias tables", f"{costs['params_without_tables']:,}")
-    table.add_row(f"MACs, {size} output", f"{costs['macs']:,} ({_short(costs['macs'])})")
-    split = costs["macs_split"]
-    assert isinstance(split, dict)
-    for kind, macs in split.items():
-        table.add_row(f"  {kind.replace('_', '-')}", format_count(macs))
     step = f"training memory, batch {batch} of {patch_px}x{patch_px}"
-    table.add_row(step, format_bytes(_number(costs["training_bytes"])))
-    table.add_row("inference memory", format_bytes(_number(costs["inference_bytes"])))
-    if "latency_ms" in costs:
-        table.add_row("latency", format_time(_number(costs["latency_ms"])))
+    table.add_row(step, format_bytes(costs["training_bytes"]))
+    for found in costs["sizes"]:
+        macs = found["macs"]
+        table.add_row(f"MACs, {found['at']} output", f"{macs:,} ({format_count(macs)})")
+        for kind, some in found["macs_split"].items():
+            table.add_row(f"  {kind.replace('_', '-')}", format_count(some))
+        table.add_row("inference memory", format_bytes(found["inference_bytes"]))
+        if "latency_ms" in found:
+            table.add_row("latency", format_time(found["latency_ms"]))
+    if "budget" in costs:
+        table.add_row(f"budget {costs['budget']}", costs["over"] or "fits")
     return table
-
-
-def _short(value: object) -> str:
-    return format_count(_number(value))
-
-
-def _number(value: object) -> float:
-    assert isinstance(value, int | float)
-    return value

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from budgets.budget import Budget
+from budgets.assess import Terms, excess
+from budgets.latency import LatencyTable
 from budgets.price import price
 from budgets.units import Size, format_count, parse_size
 from lightir_core.architecture import Architecture
@@ -17,7 +18,7 @@ from lightir_core.checkpoints import write_text_atomic
 from lightir_core.data.tasks import parse_task
 from lightir_core.presets import PRESETS, shrink
 from lightir_core.presets import preset as published
-from search.terms import reference_size
+from search.terms import read_budget, reference_size
 
 
 def preset(
@@ -57,5 +58,6 @@ def fitting(name: str, task: str, budget: str | None, size: Size) -> Architectur
     """The preset at its published size, or the largest of its design within `budget`."""
     if budget is None:
         return published(name, task)
-    limits = Budget.parse(budget)
-    return shrink(name, lambda smaller: limits.allows(price(smaller, size)), task)
+    terms = Terms(sizes=(size,), times=LatencyTable())
+    limits = read_budget(budget, task, terms)
+    return shrink(name, lambda smaller: excess(smaller, limits, terms) is None, task)
