@@ -46,6 +46,8 @@ class Task:
     Then images are degraded once and for all. Noise is drawn anew for each patch instead, and a
     Bayer pattern or a JPEG grid must begin at the patch's corner.
     """
+    is_sparse: ClassVar[bool] = False
+    """Whether most pixels of a degraded image are those of the clean one, as between flakes."""
     takes_pairs: ClassVar[bool] = True
     """Whether degraded images that a data set brings are used, instead of making them."""
 
@@ -176,6 +178,8 @@ class Jpeg(Task):
 class Derain(Task):
     """Synthetic rain streaks, where no rainy pairs are given."""
 
+    is_sparse: ClassVar[bool] = True
+
     def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The image in synthetic rain."""
         return weather.add_rain(gt, rng)
@@ -184,6 +188,8 @@ class Derain(Task):
 @dataclass(frozen=True, kw_only=True)
 class Desnow(Task):
     """Synthetic snow flakes, where no snowy pairs are given."""
+
+    is_sparse: ClassVar[bool] = True
 
     def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The image in synthetic snow."""

@@ -25,7 +25,7 @@ class Recipe:
         final_lr: last rate as a share of the peak.
         clip_norm: largest norm of the whole gradient.
         ema: decay per step of the averaged weights that are evaluated; 0 is off.
-        loss: mean absolute error, or Charbonnier with eps 1e-3.
+        loss: mean absolute error, Charbonnier with eps 1e-3, or mean squared error.
         patience: checks in a row without a better score after which the training ends; the best
             weights are kept, those from before the training among them. 0 is off.
     """
@@ -42,7 +42,7 @@ class Recipe:
     final_lr: float = 0.02
     clip_norm: float = 1.0
     ema: float = 0.0
-    loss: Literal["l1", "charbonnier"] = "l1"
+    loss: Literal["l1", "charbonnier", "mse"] = "l1"
     patience: int = 0
 
     def __post_init__(self) -> None:
@@ -60,6 +60,15 @@ class Recipe:
                 raise TrainingError(
                     f"recipe {self.name!r}: {name}={getattr(self, name)}; use a share in [0, 1)"
                 )
+
+    def suited(self, *, sparse: bool) -> Recipe:
+        """The recipe for damage that is sparse, or that is everywhere.
+
+        Where most pixels are as they should be, the smallest absolute error on average is that of
+        leaving all of them alone: a short training on snow ends there, exactly. Squared errors
+        have no such resting place.
+        """
+        return replace(self, loss="mse") if sparse else self
 
     def lasting(self, steps: int) -> Recipe:
         """The same recipe over another number of steps."""

@@ -173,6 +173,8 @@ def _loss(
 
 def _distance(output: Tensor, target: Tensor, recipe: Recipe) -> Tensor:
     difference = output - target
+    if recipe.loss == "mse":
+        return difference.square().mean()
     if recipe.loss == "charbonnier":
         return torch.sqrt(difference.square() + 1e-6).mean()
     return difference.abs().mean()

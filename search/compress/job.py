@@ -160,7 +160,7 @@ def _recovery(how: Compression, task: Task) -> Recovery:
         return scores.mean[task.metric]
 
     return Recovery(
-        recipe=how.recipe,
+        recipe=how.recipe.suited(sparse=task.is_sparse),
         distillation=how.distillation,
         data=open_images(how.source).training,
         validate=validate,

@@ -58,7 +58,7 @@ def _train(job: Job) -> Outcome:
     curve = train(
         network,
         data,
-        job.recipe,
+        job.recipe.suited(sparse=task.is_sparse),
         seed=job.seed,
         device=device,
         validate=validate,

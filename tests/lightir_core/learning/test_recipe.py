@@ -40,3 +40,8 @@ def test_lasting_changes_the_steps_alone():
 def test_training_on_is_gentler_than_the_start():
     assert FINISH.matrix_lr < PROXY.matrix_lr
     assert FINISH.patch_px == PROXY.patch_px  # one check of the images' sizes serves both
+
+
+def test_sparse_damage_is_trained_on_squared_errors():
+    assert PROXY.suited(sparse=True) == dataclasses.replace(PROXY, loss="mse")
+    assert PROXY.suited(sparse=False) == PROXY
