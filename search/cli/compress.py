@@ -31,46 +31,53 @@ from search.terms import reference_size, terms_on
 
 NO_DATA = "none"
 
+What = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN|MODEL|PRESET",
+        help="A run's folder, RUN#TRIAL, a model folder, or a preset.",
+    ),
+]
+DataOrNone = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="DIR[:WEIGHT]|none",
+        help="Folder of images, repeatable, or none; default: the run's, or embedded ones.",
+    ),
+]
+Distil = Annotated[
+    float,
+    typer.Option(help="Share of the loss that is the parent's output.", min=0, max=1),
+]
+Features = Annotated[
+    float, typer.Option(help="Weight of the parent's attention maps in the loss.", min=0)
+]
+Sparsity = Annotated[
+    float, typer.Option(help="Train sparsely first, with this share of the loss.", min=0)
+]
+Steps = Annotated[
+    int | None, typer.Option(help="Most steps of fine-tuning; default: the recipe's.", min=1)
+]
+
 
 def compress(
-    what: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN|MODEL|PRESET",
-            help="A run's folder, RUN#TRIAL, a model folder, or a preset.",
-        ),
-    ],
+    what: What,
     budget: Annotated[str, typer.Option(help="Hard limits: params=300k,macs=20G.")],
     out: Annotated[Path, typer.Option(help="The model folder to make.")],
     task: Annotated[
         str | None, typer.Option(help="What it restores; default: as the run, or sr-x2.")
     ] = None,
-    data: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="DIR[:WEIGHT]|none",
-            help="Folder of images, repeatable, or none; default: the run's, or embedded ones.",
-        ),
-    ] = None,
+    data: DataOrNone = None,
     val: Annotated[
         Path | None, typer.Option(help="Folder of validation images; default: held out of --data.")
     ] = None,
     importance: Annotated[str, typer.Option(help=f"{', '.join(IMPORTANCES)}.")] = "taylor",
     iterations: Annotated[int, typer.Option(help="Rounds of pruning.")] = 1,
     recipe: Annotated[str, typer.Option(help=f"Fine-tuning: {', '.join(RECIPES)}.")] = "quick",
-    steps: Annotated[
-        int | None, typer.Option(help="Most steps of fine-tuning; default: the recipe's.", min=1)
-    ] = None,
-    distil: Annotated[
-        float,
-        typer.Option(help="Share of the loss that is the parent's output.", min=0, max=1),
-    ] = Distillation.weight,
-    features: Annotated[
-        float, typer.Option(help="Weight of the parent's attention maps in the loss.", min=0)
-    ] = Distillation.features,
-    sparsity: Annotated[
-        float, typer.Option(help="Train sparsely first, with this share of the loss.", min=0)
-    ] = 0.0,
+    steps: Steps = None,
+    distil: Distil = Distillation.weight,
+    features: Features = Distillation.features,
+    sparsity: Sparsity = 0.0,
     at: Annotated[str | None, typer.Option(help="Output size for MACs, WIDTHxHEIGHT.")] = None,
     seed: Annotated[int, typer.Option(help="Decides all that is random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
