@@ -44,7 +44,7 @@ def observed_training_memory(
             half=half,
         )
 
-    return _weight_bytes(network) + _peak_bytes(run, device)
+    return _weight_bytes(network) + peak_bytes(run, device)
 
 
 def observed_inference_memory(architecture: Architecture, size: Size, device: str = "cpu") -> int:
@@ -57,7 +57,7 @@ def observed_inference_memory(architecture: Architecture, size: Size, device: st
     def run() -> None:
         network(image.contiguous(memory_format=torch.channels_last))
 
-    return _weight_bytes(network) + bytes_of(image) + _peak_bytes(run, device)
+    return _weight_bytes(network) + bytes_of(image) + peak_bytes(run, device)
 
 
 class _Noise:
@@ -79,8 +79,8 @@ def _weight_bytes(network: nn.Module) -> int:
     return sum(map(bytes_of, itertools.chain(network.parameters(), network.buffers())))
 
 
-def _peak_bytes(run: Callable[[], None], device: str) -> int:
-    """The most that `run` holds at once above what was held before it."""
+def peak_bytes(run: Callable[[], None], device: str) -> int:
+    """The most that `run` holds at once above what was held before it, on "cpu" or "cuda"."""
     if device == "cuda":
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()

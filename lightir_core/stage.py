@@ -6,21 +6,31 @@ DRT's recursive transformer block (CVPRW 2022) is `recursions=3, anchor="every"`
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from lightir_core import architecture as arch
 from lightir_core.blocks import FEED_FORWARDS, MIXERS
 from lightir_core.blocks.layout import channels_first, channels_last
+from lightir_core.blocks.recomputation import recomputed
 
 
 class Block(nn.Module):
-    """x + mixer(x), then x + feed_forward(x), each with a LayerNorm before, after or nowhere."""
+    """x + mixer(x), then x + feed_forward(x), each with a LayerNorm before, after or nowhere.
+
+    Attributes:
+        recompute: in training, forget what the mixer computed and compute it again for the
+            gradient: the same numbers, for less memory and more time. At first on for GSWA,
+            whose purpose is memory; see `set_recomputation`.
+    """
 
     def __init__(self, settings: arch.Block, width: int) -> None:
         """Build what `settings` describes for maps of `width` channels."""
         super().__init__()
         feed_forward, norm = settings.feed_forward, settings.norm
         self.norm = norm
+        self.recompute = isinstance(settings.mixer, arch.CascadeAttention)
         self.norm1 = nn.LayerNorm(width) if norm != "none" else None
         self.mixer = MIXERS[type(settings.mixer)](settings.mixer, width)
         self.norm2 = nn.LayerNorm(width) if feed_forward and norm != "none" else None
@@ -30,12 +40,17 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W)."""
-        x = x + self._branch(x, self.mixer, self.norm1)
+        x = x + self._branch(x, self._mix, self.norm1)
         if self.feed_forward is not None:
             x = x + self._branch(x, self.feed_forward, self.norm2)
         return x
 
-    def _branch(self, x: Tensor, module: nn.Module, norm: nn.LayerNorm | None) -> Tensor:
+    def _mix(self, x: Tensor) -> Tensor:
+        return recomputed(self.mixer, x) if self.recompute else self.mixer(x)
+
+    def _branch(
+        self, x: Tensor, module: Callable[[Tensor], Tensor], norm: nn.LayerNorm | None
+    ) -> Tensor:
         if norm is None:
             return module(x)
         if self.norm == "pre":
@@ -105,3 +120,10 @@ def build_closing(kind: str, width: int) -> nn.Conv2d | None:
 def build_stage(settings: arch.Stage, width: int) -> Stage:
     """One stage without its cross-layer slot, which belongs to the network."""
     return Stage(settings, width)
+
+
+def set_recomputation(network: nn.Module, enabled: bool) -> None:
+    """Choose memory or time for the training of every mixer in `network`; see `Block`."""
+    for module in network.modules():
+        if isinstance(module, Block):
+            module.recompute = enabled

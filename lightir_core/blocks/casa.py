@@ -12,9 +12,9 @@ from __future__ import annotations
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lightir_core import architecture as arch
+from lightir_core.blocks.unit import unit
 
 
 class ChannelBranch(nn.Module):
@@ -33,8 +33,8 @@ class ChannelBranch(nn.Module):
         q, k, v = (
             rearrange(map_, "b y x (h c) -> b h c (y x)", h=self.num_heads) for map_ in (q, k, v)
         )
-        q = F.normalize(q, dim=-1) * self.temperature
-        weights = (q @ F.normalize(k, dim=-1).transpose(-2, -1)).softmax(dim=-1)
+        q = unit(q) * self.temperature
+        weights = (q @ unit(k).transpose(-2, -1)).softmax(dim=-1)
         channel = rearrange(weights.to(v.dtype) @ v, "b h c (y x) -> b y x (h c)", y=height)
         if not self.interaction:
             return spatial + channel

@@ -7,19 +7,18 @@ Notation: C width, h heads = channel groups, d = C/h, k key width, N = Wh·Ww.
     params = h[(d + 2)(2k + d) + 27k] + C² + 2C + (2Wh − 1)(2Ww − 1)h
 Differs from the released code, which computes all this and then returns its input: here the
 attention is used and the shift is masked, as the paper says.
+
+BN of a linear map needs no pass over the map: over tokens x of mean μ and covariance Σ,
+    mean(Wx) = Wμ,  var(Wx) = diag(W Σ Wᵀ),  BN(Wx) = (s W)(x − μ) + β,  s = γ / √(var + ε)
+so each is one linear map, in training as in evaluation, and Wx is never kept.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
-
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from lightir_core import architecture as arch
 from lightir_core.blocks.attention import attend
@@ -34,6 +33,8 @@ Maps = tuple[Tensor, Tensor, Tensor]
 class CascadeHead(nn.Module):
     """The maps of one head: q, k, v from a channel group, and the depth-wise filter on q."""
 
+    scale: Tensor
+
     def __init__(self, group_dim: int, key_dim: int) -> None:
         """Build the maps of one head for a group of `group_dim` channels."""
         super().__init__()
@@ -42,21 +43,20 @@ class CascadeHead(nn.Module):
         self.norm = nn.BatchNorm2d(2 * key_dim + group_dim)
         self.filter = nn.Conv2d(key_dim, key_dim, 5, padding=2, groups=key_dim, bias=False)
         self.filter_norm = nn.BatchNorm2d(key_dim)
+        scale = torch.ones(2 * key_dim + group_dim)
+        scale[key_dim : 2 * key_dim] = key_dim**-0.5
+        self.register_buffer("scale", scale, persistent=False)
 
     def forward(self, group: Tensor) -> Maps:
-        """(windows, d, Wh, Ww) to q, k, v, each (windows, width, Wh, Ww)."""
-        qkv = self.norm(self.qkv(group))
-        q, k, v = qkv.split((self.key_dim, self.key_dim, qkv.shape[1] - 2 * self.key_dim), dim=1)
-        return self.filter_norm(self.filter(q)), k, v
+        """(windows, Wh, Ww, d) to q, k, v, each (windows, Wh, Ww, its width), k times 1 / √k."""
+        qkv = normed_linear(self.qkv, self.norm, group, self.scale)
+        q, k, v = qkv.split((self.key_dim, self.key_dim, qkv.shape[-1] - 2 * self.key_dim), dim=-1)
+        q = channels_last(self.filter_norm(self.filter(channels_first(q))))
+        return q, k, v
 
 
 class CascadeAttention(nn.Module):
-    """Heads one after another inside the windows of a (B, C, H, W) map.
-
-    Attributes:
-        recompute: in training, forget what a head computed and compute it again for its gradient:
-            the same numbers for half the memory and a third more time; see `set_recomputation`.
-    """
+    """Heads one after another inside the windows of a (B, C, H, W) map."""
 
     def __init__(self, settings: arch.CascadeAttention, width: int) -> None:
         """Build what `settings` describes for maps of `width` channels."""
@@ -65,7 +65,6 @@ class CascadeAttention(nn.Module):
         self.window_size = settings.window_size
         self.shift_size = settings.shift_size
         self.cascade = settings.cascade
-        self.recompute = True
         group_dim = width // self.num_heads
         self.heads = nn.ModuleList(
             CascadeHead(group_dim, settings.key_dim) for _ in range(self.num_heads)
@@ -82,81 +81,60 @@ class CascadeAttention(nn.Module):
         """(B, C, H, W) to (B, C, H, W)."""
         rows, columns = self.shift_size
         x = roll(channels_last(x), (-rows, -columns))
-        grid = x.shape[1] // self.window_size[0], x.shape[2] // self.window_size[1]
-        y = self._attend_groups(_split_windows(x, self.window_size), grid)
-        y = self.output_norm(self.output(F.relu(y)))
-        y = rearrange(
-            channels_last(y),
-            "(b nh nw) wh ww c -> b (nh wh) (nw ww) c",
-            nh=grid[0],
-            nw=grid[1],
-        )
+        height, width = self.window_size
+        grid = x.shape[1] // height, x.shape[2] // width
+        windows = rearrange(x, "b (nh wh) (nw ww) c -> (b nh nw) wh ww c", wh=height, ww=width)
+        y = F.relu(self._attend_groups(windows, grid))
+        y = normed_linear(self.output, self.output_norm, y)
+        layout = "(b nh nw) wh ww c -> b (nh wh) (nw ww) c"
+        y = rearrange(y, layout, nh=grid[0], nw=grid[1])
         return channels_first(roll(y, (rows, columns)))
 
     def _attend_groups(self, windows: Tensor, grid: Grid) -> Tensor:
-        """(B·nh·nw, C, Wh, Ww), the heads' outputs side by side."""
+        """(B·nh·nw, Wh, Ww, C), the heads' outputs side by side."""
         biases = self.position()
         outputs: list[Tensor] = []
-        groups = windows.chunk(self.num_heads, dim=1)
+        groups = windows.chunk(self.num_heads, dim=-1)
         for head, group, bias in zip(self.heads, groups, biases, strict=True):
             if outputs and self.cascade:
                 group = group + outputs[-1]
-            outputs.append(self._run_head(head, group, bias, grid))
-        return torch.cat(outputs, dim=1)
+            outputs.append(self._attend_group(head(group), bias, grid))
+        return torch.cat(outputs, dim=-1)
 
-    def _run_head(self, head: nn.Module, group: Tensor, bias: Tensor, grid: Grid) -> Tensor:
-        if not (self.recompute and self.training and torch.is_grad_enabled()):
-            return _attend_group(head, group, bias, self.mask, grid)
-        # Weights that are lent for this call only (`torch.func.functional_call`) are gone when the
-        # gradient is computed: keep the very tensors.
-        weights: dict[str, Tensor] = dict(head.named_parameters())
-        return checkpoint(
-            _attend_group,
-            lambda x: functional_call(head, weights, x),
-            group,
-            bias,
-            self.mask,
-            grid,
-            use_reentrant=False,
-            preserve_rng_state=False,
-            context_fn=lambda: (contextlib.nullcontext(), _statistics_at_rest(head)),
-        )
+    def _attend_group(self, maps: Maps, bias: Tensor, grid: Grid) -> Tensor:
+        """One head's output, (B·nh·nw, Wh, Ww, d)."""
+        layout = "(b nh nw) wh ww c -> b nh nw 1 (wh ww) c"
+        q, k, v = (rearrange(map_, layout, nh=grid[0], nw=grid[1]) for map_ in maps)
+        y = attend(q, k, v, bias[None], self.mask, kept_bytes=0)
+        return y.flatten(0, 3).unflatten(1, self.window_size)
 
 
-def _attend_group(
-    head: Callable[[Tensor], Maps], group: Tensor, bias: Tensor, mask: ShiftMask | None, grid: Grid
+def normed_linear(
+    conv: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor, scale: Tensor | float = 1.0
 ) -> Tensor:
-    """One head on its channel group, both (B·nh·nw, d, Wh, Ww)."""
-    q, k, v = (
-        rearrange(map_, "(b nh nw) c wh ww -> b nh nw (wh ww) c", nh=grid[0], nw=grid[1])
-        for map_ in head(group)
-    )
-    y = attend(q * q.shape[-1] ** -0.5, k, v, bias, mask)
-    return rearrange(y, "b nh nw (wh ww) c -> (b nh nw) c wh ww", wh=group.shape[2])
+    """Times `scale`, norm(conv(x)) of a 1x1 convolution without bias; (..., channels)."""
+    weight = conv.weight.flatten(1)
+    if norm.training:
+        with torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False):
+            x, var = _centre(x.to(weight.dtype), weight, norm)
+        bias = norm.bias
+        gain = norm.weight * torch.rsqrt(var + norm.eps)
+    else:
+        gain = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+        bias = norm.bias - gain * norm.running_mean
+    return F.linear(x, weight * (gain * scale)[:, None], bias * scale)
 
 
-@contextlib.contextmanager
-def _statistics_at_rest(module: nn.Module) -> Iterator[None]:
-    """Inside, batch norms use the batch but do not count it: it was counted the first time."""
-    norms = [norm for norm in module.modules() if isinstance(norm, nn.BatchNorm2d)]
-    settings = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
-    for norm in norms:
-        norm.momentum, norm.num_batches_tracked = 0.0, None
-    try:
-        yield
-    finally:
-        for norm, (momentum, batches) in zip(norms, settings, strict=True):
-            norm.momentum, norm.num_batches_tracked = momentum, batches
-
-
-def _split_windows(x: Tensor, window: tuple[int, int]) -> Tensor:
-    """(B, H, W, C) to (B·nh·nw, C, Wh, Ww), channels-last in memory."""
-    windows = rearrange(x, "b (nh wh) (nw ww) c -> (b nh nw) wh ww c", wh=window[0], ww=window[1])
-    return channels_first(windows)
-
-
-def set_recomputation(network: nn.Module, enabled: bool) -> None:
-    """Choose between memory and time for the training of every GSWA in `network`."""
-    for module in network.modules():
-        if isinstance(module, CascadeAttention):
-            module.recompute = enabled
+def _centre(x: Tensor, weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """X − μ, and the variance of `weight` x over all tokens; both are counted in `norm`."""
+    mean = x.flatten(0, -2).mean(0)
+    x = x - mean
+    tokens = x.flatten(0, -2)
+    covariance = tokens.t() @ tokens / len(tokens)
+    var = (weight @ covariance * weight).sum(1)
+    with torch.no_grad():
+        norm.running_mean.lerp_(weight @ mean, norm.momentum)
+        norm.running_var.lerp_(var * (len(tokens) / max(1, len(tokens) - 1)), norm.momentum)
+        if norm.num_batches_tracked is not None:  # None while the batch is computed again
+            norm.num_batches_tracked += 1
+    return x, var

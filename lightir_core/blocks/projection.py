@@ -6,10 +6,55 @@ GRL, the grouped residual layer (GRFormer, ACM MM 2024, section 3.2), with g gro
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from lightir_core.architecture import Projection
+from lightir_core.blocks.traced import is_traced
+
+
+class GroupedProduct(torch.autograd.Function):
+    """x W + b in diagonal blocks, and + x; the products are added where the sum already lies."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401  torch's context takes any attribute
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        residual: bool,
+    ) -> Tensor:
+        """(T, inputs), (g, outputs / g, inputs / g), (outputs) to (T, outputs)."""
+        ctx.save_for_backward(x, weight)
+        ctx.residual, ctx.has_bias = residual, bias is not None
+        start = x if residual else x.new_zeros(1, weight.shape[0] * weight.shape[1])
+        y = start.expand(len(x), -1).clone() if bias is None else start + bias.expand(len(x), -1)
+        _add_products(y, _by_group(x, weight), weight.mT)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        """Gradients of x, weight and bias."""
+        x, weight = ctx.saved_tensors
+        dy = grads[0].contiguous()
+        dy_groups = _by_group(dy, weight)
+        dx = dy.clone() if ctx.residual else torch.zeros_like(x)
+        _add_products(dx, dy_groups, weight)
+        d_weight = torch.bmm(dy_groups.mT, _by_group(x, weight))
+        return dx, d_weight, dy.sum(0) if ctx.has_bias else None, None
+
+
+def _add_products(y: Tensor, groups: Tensor, weight: Tensor) -> None:
+    """Add (g, T, inputs / g) @ (g, inputs / g, outputs / g) to (T, outputs), in place."""
+    into = _by_group(y, weight)
+    torch.baddbmm(into, groups, weight, out=into)
+
+
+def _by_group(x: Tensor, weight: Tensor) -> Tensor:
+    """(T, C) seen as (g, T, C / g)."""
+    return x.unflatten(1, (len(weight), -1)).transpose(0, 1)
 
 
 class GroupedLinear(nn.Module):
@@ -29,12 +74,21 @@ class GroupedLinear(nn.Module):
         nn.init.trunc_normal_(self.weight, std=0.02)
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., inputs) to (..., outputs)."""
-        slices = x.reshape(-1, *self.weight.shape[::2]).transpose(0, 1)  # (g, tokens, inputs / g)
-        y = slices @ self.weight.transpose(1, 2)  # (g, tokens, outputs / g)
-        y = y.transpose(0, 1).reshape(*x.shape[:-1], -1)
-        return y if self.bias is None else y + self.bias
+    def forward(self, x: Tensor, *, residual: bool = False) -> Tensor:
+        """(..., inputs) to (..., outputs), x added if `residual`."""
+        device = x.device.type
+        tokens = x.reshape(-1, x.shape[-1])
+        if is_traced() or (device != "meta" and torch.is_autocast_enabled(device)):
+            y = (
+                (_by_group(tokens, self.weight) @ self.weight.transpose(1, 2))
+                .transpose(0, 1)
+                .flatten(1)
+            )
+            y = y if self.bias is None else y + self.bias
+            y = tokens + y if residual else y
+        else:
+            y = GroupedProduct.apply(tokens, self.weight, self.bias, residual)
+        return y.view(*x.shape[:-1], -1)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class ResidualProjection(nn.Module):
@@ -47,6 +101,8 @@ class ResidualProjection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., C) to (..., C)."""
+        if isinstance(self.map, GroupedLinear):
+            return self.map(x, residual=True)
         return x + self.map(x)
 
 

@@ -15,7 +15,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lightir_core import architecture as arch
 from lightir_core.blocks.attention import attend
@@ -23,6 +22,7 @@ from lightir_core.blocks.casa import ChannelBranch
 from lightir_core.blocks.layout import channels_first, channels_last
 from lightir_core.blocks.position import build_position
 from lightir_core.blocks.projection import build_projection
+from lightir_core.blocks.unit import unit
 from lightir_core.blocks.windows import ShiftMask, merge_heads, roll, split_heads
 
 
@@ -79,4 +79,4 @@ class WindowAttention(nn.Module):
         if self.log_tau is None:
             return q * q.shape[-1] ** -0.5, k
         tau = self.log_tau.clamp(max=math.log(100)).exp()
-        return F.normalize(q, dim=-1) * tau, F.normalize(k, dim=-1)
+        return unit(q) * tau, unit(k)
