@@ -87,7 +87,7 @@ class Attention(torch.autograd.Function):
                 weights = kept[piece.matrices]
             torch.bmm(weights.to(v.dtype).mT, dy, out=dv)
             dl = _product(dy, v_p.mT, rooms[0][: len(piece)])
-            torch._softmax_backward_data(dl, weights, -1, dl.dtype, grad_input=dl)
+            torch.ops.aten._softmax_backward_data.out(dl, weights, -1, dl.dtype, grad_input=dl)
             if d_bias is not None:
                 by_window = dl.unflatten(0, (-1, len(d_bias)))
                 d_bias += by_window[0] if len(by_window) == 1 else by_window.sum(0)

@@ -114,6 +114,8 @@ def normed_linear(
 ) -> Tensor:
     """Times `scale`, norm(conv(x)) of a 1x1 convolution without bias; (..., channels)."""
     weight = conv.weight.flatten(1)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     if norm.training:
         with torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False):
             x, var = _centre(x.to(weight.dtype), weight, norm)
@@ -132,9 +134,13 @@ def _centre(x: Tensor, weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Te
     tokens = x.flatten(0, -2)
     covariance = tokens.t() @ tokens / len(tokens)
     var = (weight @ covariance * weight).sum(1)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.momentum is not None
     with torch.no_grad():
+        unbiased = var * (len(tokens) / max(1, len(tokens) - 1))
         norm.running_mean.lerp_(weight @ mean, norm.momentum)
-        norm.running_var.lerp_(var * (len(tokens) / max(1, len(tokens) - 1)), norm.momentum)
+        norm.running_var.lerp_(unbiased, norm.momentum)
         if norm.num_batches_tracked is not None:  # None while the batch is computed again
             norm.num_batches_tracked += 1
     return x, var

@@ -10,18 +10,21 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 import torch
 from torch import Tensor, nn
 
+from budgets.imagine import Setting
 from budgets.observed import peak_bytes
 from lightir_core import architecture as arch
 from lightir_core.blocks import FEED_FORWARDS, MIXERS, cross_layer
 from lightir_core.errors import LightIRError
+from lightir_core.network import build
 from lightir_core.presets import preset
+from lightir_core.stage import Block, set_recomputation
 
 PLAIN = Path(__file__).parents[2] / "tests" / "lightir_core" / "blocks" / "transcription.py"
 SIDE_PX = 64
@@ -104,8 +107,8 @@ def cases() -> list[Case]:
         found.append(
             Case(name, FEED_FORWARDS[type(part)](part, architecture.width), architecture.width)
         )
-    for name, selection in (("CLA (EDSR)", "none"), ("ACLA (EDSR)", "hard")):
-        settings = arch.CrossLayer(keys=9, references=4, selection=selection)
+    cla = arch.CrossLayer(keys=9, references=4)
+    for name, settings in (("CLA (EDSR)", cla), ("ACLA (EDSR)", replace(cla, selection="hard"))):
         found.append(Case(name, cross_layer.build(settings, 64), 64, references=4))
     return found
 
@@ -139,6 +142,56 @@ def compare(case: Case, batch: int, rounds: int, side_px: int = SIDE_PX) -> Comp
         forward_speedup=median(plain / ours for ours, plain in forwards),
         training_speedup=median(plain / ours for ours, plain in steps),
     )
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Bytes that a network keeps for its gradient after a forward pass, weights left out.
+
+    Attributes:
+        plain: with the mixers computed by the formulas.
+        ours: with ours, nothing recomputed.
+        recomputed: with every mixer computed again for the gradient.
+    """
+
+    plain: int
+    ours: int
+    recomputed: int
+
+
+def saved_bytes(system: str, batch: int, side_px: int = SIDE_PX) -> Saved:
+    """What a published network keeps on square images of `side_px`, in single precision.
+
+    The forward pass runs on tensors without content, so a batch of any size fits this machine.
+    """
+    setting = Setting(batch=batch, training=True)
+    with setting.imagine(lambda: build(preset(system))) as network:
+        image = torch.empty(batch, 3, side_px, side_px)
+        image = image.contiguous(memory_format=torch.channels_last)
+        set_recomputation(network, enabled=True)
+        recomputed = _kept(network, image)
+        set_recomputation(network, enabled=False)
+        ours = _kept(network, image)
+        for block in network.modules():
+            if isinstance(block, Block):
+                block.mixer.forward = _plain_form(block.mixer)
+        return Saved(_kept(network, image), ours, recomputed)
+
+
+def _kept(network: nn.Module, image: Tensor) -> int:
+    """Bytes of the distinct storages that a forward pass keeps for the gradient."""
+    storages: dict[int, torch.UntypedStorage] = {}  # kept alive, so that no number comes twice
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        storages[storage._cdata] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        network(image)
+    for tensor in (*network.parameters(), *network.buffers()):
+        storages.pop(tensor.untyped_storage()._cdata, None)
+    return sum(storage.nbytes() for storage in storages.values())
 
 
 def _plain_form(module: nn.Module) -> Forward:
