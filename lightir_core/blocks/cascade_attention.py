@@ -33,8 +33,6 @@ Maps = tuple[Tensor, Tensor, Tensor]
 class CascadeHead(nn.Module):
     """The maps of one head: q, k, v from a channel group, and the depth-wise filter on q."""
 
-    scale: Tensor
-
     def __init__(self, group_dim: int, key_dim: int) -> None:
         """Build the maps of one head for a group of `group_dim` channels."""
         super().__init__()
@@ -43,14 +41,16 @@ class CascadeHead(nn.Module):
         self.norm = nn.BatchNorm2d(2 * key_dim + group_dim)
         self.filter = nn.Conv2d(key_dim, key_dim, 5, padding=2, groups=key_dim, bias=False)
         self.filter_norm = nn.BatchNorm2d(key_dim)
-        scale = torch.ones(2 * key_dim + group_dim)
-        scale[key_dim : 2 * key_dim] = key_dim**-0.5
-        self.register_buffer("scale", scale, persistent=False)
 
     def forward(self, group: Tensor) -> Maps:
         """(windows, Wh, Ww, d) to q, k, v, each (windows, Wh, Ww, its width), k times 1 / √k."""
-        qkv = normed_linear(self.qkv, self.norm, group, self.scale)
-        q, k, v = qkv.split((self.key_dim, self.key_dim, qkv.shape[-1] - 2 * self.key_dim), dim=-1)
+        widths = (self.key_dim, self.key_dim, group.shape[-1])
+        ones = self.norm.weight.new_ones
+        scale = torch.cat(
+            [ones(n) * by for n, by in zip(widths, (1, widths[1] ** -0.5, 1), strict=True)]
+        )
+        qkv = normed_linear(self.qkv, self.norm, group, scale)
+        q, k, v = qkv.split(widths, dim=-1)
         q = channels_last(self.filter_norm(self.filter(channels_first(q))))
         return q, k, v
 
