@@ -50,8 +50,7 @@ def maskable(architecture, seed, **more):
     }
 
 
-# In double precision: what differs then differs by construction, or because GSWA holds its 1 / √k
-# in single precision.
+# In double precision: what differs then differs by construction.
 
 
 @every_kind
@@ -61,7 +60,7 @@ def test_every_unit_alone_is_pruned_as_it_is_masked(trained, architectures, name
     assert there
     for unit, mask in there.items():
         pruned = cut_channels(network, {unit: mask})
-        assert difference(masked(network, {unit: mask}), pruned) <= 2e-6, str(unit)
+        assert difference(masked(network, {unit: mask}), pruned) <= 1e-9, str(unit)
         if unit.kind != "cross_keys":  # with these weights most keys lie outside the image
             assert difference(network, pruned) > 1e-7, f"{unit}: the mask matters"
 
@@ -71,7 +70,7 @@ def test_all_units_together_are_pruned_as_they_are_masked(trained, architectures
     network = fold(trained(architectures[name], dtype=torch.float64))
     kept = maskable(network.architecture, 1)
     pruned = cut_channels(network, kept)
-    assert difference(masked(network, kept), pruned) <= 2e-6
+    assert difference(masked(network, kept), pruned) <= 1e-9
     assert pruned.architecture != network.architecture
 
 
@@ -79,7 +78,7 @@ def test_all_units_together_are_pruned_as_they_are_masked(trained, architectures
 def test_random_architectures_are_pruned_as_they_are_masked(trained, seed):
     network = fold(trained(random_architecture(seed), dtype=torch.float64))
     kept = maskable(network.architecture, seed)
-    assert difference(masked(network, kept), cut_channels(network, kept)) <= 2e-6
+    assert difference(masked(network, kept), cut_channels(network, kept)) <= 1e-9
 
 
 @pytest.mark.parametrize("name", ["mlp", "grouped", "cosine", "cascade", "no norms", "recursion"])
