@@ -21,7 +21,7 @@ from search.counting.region import ADDITIVE, UNLIMITED, Region
 from search.feasible import Feasible
 from search.seeds import derive
 
-DRAWS = 600
+DRAWS = 300
 """Points that are drawn for medians."""
 
 COSTLY_DRAWS = 24
@@ -107,7 +107,11 @@ def profile(feasible: Feasible, task: str, axes: Sequence[str], seed: int) -> Pr
     terms = feasible.terms or Terms(sizes=(feasible.size,))
     draws = _draw(feasible, seed)
     share = _share(feasible, draws)
-    alone = {axis: _alone(feasible, axis, draws, terms) for axis, _ in feasible.budget.limits}
+    limited = [axis for axis, _ in feasible.budget.limits]
+    if len(limited) == 1 and limited[0] in ADDITIVE and not feasible.fill:
+        alone = {limited[0]: share.estimate}
+    else:
+        alone = {axis: _alone(feasible, axis, draws, terms) for axis in limited}
     return Profile(
         satisfiable=True if draws.fitting else (False if share.most == 0 else None),
         share=share,

@@ -90,13 +90,16 @@ def costs(
     seed: Annotated[int, typer.Option(help="Decides the networks and draws.")] = 0,
     keep: Annotated[Path, typer.Option(help="Where rows are kept.")] = Path("runs/bench-costs"),
     out: Annotated[Path | None, typer.Option(help="Write the document to this file.")] = None,
+    more: Annotated[
+        bool, typer.Option("--more/--so-far", help="Measure, or tell only what was measured.")
+    ] = True,
 ) -> None:
     """Whether the cost model says the truth, and how fast; goes on where it was stopped.
 
     Example:  python -m search bench costs --out results/published/costs.md
     """
     told = document.run(
-        only or (), Bench(seed, share), keep, out, lambda text: print(text, file=sys.stderr)
+        only or (), Bench(seed, share), keep, out, lambda t: print(t, file=sys.stderr), more=more
     )
     print(told)
 

@@ -30,7 +30,13 @@ PARTS = {
 
 
 def run(
-    names: Sequence[str], bench: Bench, folder: Path, file: Path | None, tell: Callable[[str], None]
+    names: Sequence[str],
+    bench: Bench,
+    folder: Path,
+    file: Path | None,
+    tell: Callable[[str], None],
+    *,
+    more: bool = True,
 ) -> str:
     """Measure what `folder` does not hold yet; the document, which is also written to `file`.
 
@@ -40,6 +46,7 @@ def run(
         folder: where rows are kept.
         file: of the document; None writes none.
         tell: hears of every row.
+        more: whether to measure what is missing, or only to tell what is there.
 
     Raises:
         SearchError: there is no such part.
@@ -52,9 +59,12 @@ def run(
     sections: list[str] = []
     for name in names or PARTS:
         part = PARTS[name]
-        rows = measure(part, bench, folder, tell)
+        rows, missing = measure(part, bench, folder, tell, more=more)
         command = f"`python -m search bench costs --only {name}{_options(bench)}`"
-        sections += [f"## {part.title}", "", command, "", *part.summary(rows), ""]
+        sections += [f"## {part.title}", "", command, ""]
+        if missing:
+            sections += [f"{len(rows)} of {len(rows) + missing} steps are measured so far.", ""]
+        sections += [*(part.summary(rows) if rows else []), ""]
     text = "\n".join([*_head(bench), *sections])
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +84,8 @@ def _head(bench: Bench) -> list[str]:
         "",
         f"`python -m search bench costs{_options(bench)}`, seed {bench.seed}, "
         f"{datetime.now(UTC):%Y-%m-%d}; {device_name().rpartition(' x')[0]}, {cores} cores, "
-        f"load {os.getloadavg()[0]:.1f} at the end; Python {platform.python_version()}, torch "
+        f"which other programs load as well (load {os.getloadavg()[0]:.1f} at the end), so times "
+        f"by the wall clock are upper bounds; Python {platform.python_version()}, torch "
         f"{torch.__version__}. Every row is kept as soon as it is measured; a command that was "
         "stopped goes on where it was.",
         "",

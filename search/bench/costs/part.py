@@ -58,20 +58,34 @@ class Part:
     summary: Callable[[Sequence[Row]], list[str]]
 
 
-def measure(part: Part, bench: Bench, folder: Path, tell: Callable[[str], None]) -> list[Row]:
-    """All rows of a part; those that the folder holds already are not measured again."""
+def measure(
+    part: Part, bench: Bench, folder: Path, tell: Callable[[str], None], *, more: bool = True
+) -> tuple[list[Row], int]:
+    """The rows of a part, and how many are missing.
+
+    Args:
+        part: what is measured.
+        bench: how much.
+        folder: holds rows; those that are there are not measured again.
+        tell: hears of every new row.
+        more: whether to measure what is missing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{part.name}-{bench.seed}-{bench.share:g}.jsonl"
     kept = dict(_read(file))
     rows: list[Row] = []
+    missing = 0
     for key, run in part.steps(bench):
+        if key not in kept and not more:
+            missing += 1
+            continue
         if key not in kept:
             kept[key] = run()
             with file.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps([key, kept[key]]) + "\n")
             tell(f"{part.name} {key}: {kept[key]}")
         rows.append(kept[key])
-    return rows
+    return rows, missing
 
 
 def _read(file: Path) -> Iterator[tuple[str, Row]]:

@@ -129,16 +129,17 @@ def summary(rows: Sequence[Row]) -> list[str]:
     lines = [
         "Draws from the default space (x2, 1280x720 output); each was then built and priced on its "
         "own. Rates are of feasible points with their exact costs; CPU is time that this process "
-        "computed.",
+        "computed. On two axes the "
+        "share is proved to lie between two numbers.",
         "",
         "| budget | share of the space | samples | over budget | a second, CPU | wall |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:
         if "samples" in row:
-            share = f"{row['least']:.3%} to {row['most']:.3%}"
+            share = f"{100 * row['least']:.3g} % to {100 * row['most']:.3g} %"
             if row["least"] == row["most"]:
-                share = f"{row['least']:.6%} exactly"
+                share = f"{100 * row['least']:.6g} % exactly"
             lines.append(
                 f"| {row['budget']} | {share} | {row['samples']:,} | {row['over']} | "
                 f"{row['rate']:,.0f} | {row['wall']:,.0f} |"

@@ -26,13 +26,17 @@ def counting(done):
 
 def test_a_stopped_measurement_goes_on(tmp_path):
     done = []
-    rows = measure(counting(done), Bench(), tmp_path, unheard)
+    rows, missing = measure(counting(done), Bench(), tmp_path, unheard)
+    assert missing == 0
     assert done == [0, 1, 2]
     [file] = tmp_path.iterdir()
     lines = file.read_text().splitlines()
     file.write_text(lines[0] + "\n" + lines[2][:5])  # the second is missing, the third cut off
     told = []
-    assert measure(counting(done), Bench(), tmp_path, told.append) == rows
+    so_far = measure(counting(done), Bench(), tmp_path, told.append, more=False)
+    assert so_far == (rows[:1], 2)
+    assert told == []
+    assert measure(counting(done), Bench(), tmp_path, told.append) == (rows, 0)
     assert done == [0, 1, 2, 1, 2]
     assert len(told) == 2
 
