@@ -15,7 +15,7 @@ test: $(VENV)/all.done
 	$(VENV)/bin/python -m pytest
 
 test-all: $(VENV)/all.done
-	$(VENV)/bin/python -m pytest -m "not gpu"
+	$(VENV)/bin/python -m pytest -m "not gpu and not sweep"
 
 check: $(VENV)/all.done
 	$(VENV)/bin/ruff check .

@@ -97,7 +97,7 @@ def test_random_architectures_are_pruned_to_any_budget(seed):
         check_ratios(network, goal)
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 @pytest.mark.parametrize("seed", [seed for seed in ALL if seed not in QUICK])
 def test_more_random_architectures_are_pruned_to_any_budget(seed):
     network = built(random_architecture(seed), seed)
