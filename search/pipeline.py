@@ -12,44 +12,37 @@ import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 
 from budgets.budget import Budget
-from lightir_core.checkpoints import load_model, save_weights
-from lightir_core.data.tasks import Task, parse_task
+from lightir_core.checkpoints import load_model
+from lightir_core.data.tasks import Task
 from lightir_core.errors import BudgetError, RunFailedError, SearchError
-from lightir_core.learning.recipe import FINISH, PROXY, Recipe
+from lightir_core.learning.recipe import FINISH, Recipe
 from results.models import ModelResult, load_results
 from results.objectives import minimised, values_of
 from results.pareto import pareto_front
 from results.report import build_report
-from results.run import RunFolder, read_config, write_config
+from results.run import read_config, write_config
 from results.study import Record, Trial
 from search.compress.plan import Target
 from search.compress.prune import Pruned, Pruning, prune
-from search.config import SearchConfig, describe, known, load_config
+from search.config import SearchConfig, describe, load_config
 from search.engines.local import LocalEngine
-from search.evaluators.images import describe_images, open_images
-from search.evaluators.job import Job, Outcome, Source
-from search.evaluators.score import Finished, keep_model, score_baseline
+from search.evaluators.images import open_images
+from search.evaluators.job import Job, Outcome
+from search.evaluators.score import Finished, keep_model
 from search.evaluators.train import evaluate_candidate
-from search.feasible import Candidate, Feasible
+from search.jobs import finish_job, trial_job, tuning_jobs
 from search.listener import Listener
 from search.loop import Engine, Limits, search
 from search.objectives import objectives
+from search.plan import Plan, facts_of, find_space, make_plan
 from search.seeds import derive
 from search.strategies import STRATEGIES, Setting
-from search.terms import read_budget, read_sizes, terms_on
 from spaces import (
-    SPACES,
-    Frame,
-    Space,
-    parse_only,
-    read_space,
     space_from_plain,
-    space_to_plain,
 )
 
 SEARCH_SHARE = 0.5
@@ -60,22 +53,6 @@ FINISH_SHARE = 0.35
 
 
 LEAST_FINISH_STEPS = 50
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A configuration with everything looked up: what the steps below work with.
-
-    `feasible` is what the search may propose, up to `prune_from` times the budget; `target` is the
-    budget itself, which every result keeps.
-    """
-
-    config: SearchConfig
-    folder: RunFolder
-    task: Task
-    feasible: Feasible
-    target: Target
-    source: Source
 
 
 def run(config: SearchConfig, folder: Path, listener: Listener, command: Sequence[str]) -> Path:
@@ -89,14 +66,14 @@ def run(config: SearchConfig, folder: Path, listener: Listener, command: Sequenc
             f"{folder} exists already; choose another --out, or continue it with "
             f"`python -m search resume {shlex.quote(str(folder))}`"
         )
-    plan = _plan(config, folder, find_space(config.space, config.only))
+    plan = make_plan(config, folder, find_space(config.space, config.only))
     if "%" in config.budget:
         # a share of a preset becomes a number now: the record says what was held
         plan = replace(plan, config=replace(config, budget=plan.target.budget.plain))
     replace(plan.feasible, budget=plan.target.budget).check()
-    facts = _facts(plan, command, listener)
+    facts = facts_of(plan, command, listener)
     with Record.create(
-        folder, objectives(config.objectives, plan.task), _dimensions(plan)
+        folder, objectives(config.objectives, plan.task), plan.feasible.space.distributions()
     ) as record:
         write_config(folder, {**describe(plan.config), **facts})
         return _conduct(plan, record, listener)
@@ -110,7 +87,7 @@ def resume(folder: Path, listener: Listener) -> Path:
     """
     # the space of then, not what its name may mean today
     space = space_from_plain(read_config(folder).get("space"))
-    plan = _plan(load_config(folder), folder, space)
+    plan = make_plan(load_config(folder), folder, space)
     with Record.open(folder, write=True) as record:
         return _conduct(plan, record, listener)
 
@@ -126,61 +103,6 @@ def _conduct(plan: Plan, record: Record, listener: Listener) -> Path:
         _compress(plan, trained, recipe, engine, listener)
     listener.phase("report", 1)
     return build_report(plan.folder.path)
-
-
-def find_space(name: str, only: Sequence[str] = ()) -> Space:
-    """The space called `name`, or in the file of that name, cut down to what `only` says.
-
-    Raises:
-        SpaceError: no such space, or one that `only` does not fit.
-        SearchError: neither a known name nor a file.
-    """
-    space = read_space(Path(name)) if Path(name).is_file() else known("space", name, SPACES)
-    return space.restrict(parse_only(only, space))
-
-
-def _plan(config: SearchConfig, folder: Path, space: Space) -> Plan:
-    task = parse_task(config.task)
-    frame = Frame(task.scale, task.in_channels, task.out_channels)
-    known("strategy", config.strategy, STRATEGIES)
-    terms = terms_on(config.torch_device, read_sizes(config.at, task))
-    budget = read_budget(config.budget, config.task, terms)
-    # who asks for networks that fill the budget gets them by the search
-    wide = budget if config.fill or config.prune_from == 1 else budget.scaled(config.prune_from)
-    feasible = Feasible(space, frame, wide, terms.sizes[0], terms, config.fill)
-    source = Source(task=config.task, data=config.data, val=config.val)
-    return Plan(config, RunFolder(folder), task, feasible, Target(budget, terms), source)
-
-
-def _facts(plan: Plan, command: Sequence[str], listener: Listener) -> dict[str, object]:
-    """What `config.json` says beside the settings; reads the images, so it also checks them."""
-    for note in open_images(plan.source).notes:
-        listener.note(note)
-    space = plan.feasible.space
-    listener.item(
-        f"space {space.name}: {format_size(space.size)} points, budget {plan.config.budget}"
-    )
-    kinds = objectives(plan.config.objectives, plan.task)
-    return {
-        "command": shlex.join(command),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "objectives": [kind.to_plain() for kind in kinds],
-        "baseline": score_baseline(plan.source),
-        "data": describe_images(plan.source),
-        "space": space_to_plain(plan.feasible.space),
-        "space_size": str(plan.feasible.space.size),
-        "size": str(plan.feasible.size),
-    }
-
-
-def format_size(points: int) -> str:
-    """A number of points as digits while that can be read, else as a power of ten."""
-    digits = str(points)
-    return f"{points:,}" if len(digits) <= 9 else f"{digits[0]}.{digits[1]}e{len(digits) - 1}"
-
-
-def _dimensions(plan: Plan) -> dict[str, tuple[str | int | float | bool, ...]]:
-    return plan.feasible.space.distributions()
 
 
 @contextmanager
@@ -202,26 +124,10 @@ def _search(plan: Plan, record: Record, engine: Engine, listener: Listener, begu
         STRATEGIES[config.strategy](setting),
         record,
         engine,
-        lambda number, candidate: _trial_job(plan, number, candidate),
+        lambda number, candidate: trial_job(plan, number, candidate),
         Limits(config.trials, config.generation, deadline),
         listener,
     )
-
-
-def _trial_job(plan: Plan, number: int, candidate: Candidate) -> Job:
-    return Job(
-        number=number,
-        architecture=candidate.architecture,
-        recipe=PROXY.lasting(plan.config.steps),
-        source=plan.source,
-        seed=derive(plan.config.seed, "train", number),
-        device=str(plan.config.torch_device),
-        weights=_weights(plan, number),
-    )
-
-
-def _weights(plan: Plan, number: int) -> Path:
-    return plan.folder.checkpoints / f"trial-{number:05d}.safetensors"
 
 
 def _finalists(plan: Plan, record: Record) -> list[Trial]:
@@ -264,7 +170,7 @@ def _train_on(
     """Train the finalists further and keep them as models."""
     listener.phase("train on", len(finalists))
     known = {m.trial: m for m in load_results(plan.folder.path) if m.kind != "pruned"}
-    jobs = [_finish_job(plan, trial, recipe) for trial in finalists if trial.number not in known]
+    jobs = [finish_job(plan, trial, recipe) for trial in finalists if trial.number not in known]
     outcomes = {job.number: (job, outcome) for job, outcome in engine.run(jobs)}
     for trial in finalists:
         model = known.get(trial.number) or _keep(plan, *outcomes[trial.number], listener)
@@ -286,7 +192,7 @@ def _compress(
     pruned = _pruned(plan, [m for m in parents if m.id not in done], listener)
     if not parents:
         pruned = _smaller(plan, trained, listener)
-    jobs = {job.number: (job, parent) for job, parent in _tuning_jobs(plan, pruned, recipe)}
+    jobs = {job.number: (job, parent) for job, parent in tuning_jobs(plan, pruned, recipe)}
     for job, outcome in engine.run([job for job, _ in jobs.values()]):
         model = _keep(plan, job, outcome, listener, jobs[job.number][1])
         if model is not None:
@@ -327,43 +233,6 @@ def _prune_to(plan: Plan, parent: ModelResult, target: Target) -> Pruned:
         target,
         open_images(plan.source).training,
         Pruning(seed=derive(plan.config.seed, "prune", parent.trial)),
-    )
-
-
-def _tuning_jobs(
-    plan: Plan, pruned: Sequence[tuple[ModelResult, Pruned]], recipe: Recipe
-) -> Iterator[tuple[Job, ModelResult]]:
-    for parent, smaller in pruned:
-        yield _tuning_job(plan, parent, smaller, recipe), parent
-
-
-def _finish_job(plan: Plan, trial: Trial, recipe: Recipe) -> Job:
-    return Job(
-        number=trial.number,
-        architecture=trial.architecture,
-        recipe=recipe,
-        source=plan.source,
-        seed=derive(plan.config.seed, "finish", trial.number),
-        device=str(plan.config.torch_device),
-        weights=plan.folder.checkpoints / f"finished-{trial.number:05d}.safetensors",
-        start=_weights(plan, trial.number),
-    )
-
-
-def _tuning_job(plan: Plan, parent: ModelResult, pruned: Pruned, recipe: Recipe) -> Job:
-    """Fine-tune a pruned network, its parent teaching."""
-    start = plan.folder.checkpoints / f"pruned-{pruned.architecture.id}.safetensors"
-    save_weights(start, pruned.network)
-    return Job(
-        number=parent.trial,
-        architecture=pruned.architecture,
-        recipe=recipe,
-        source=plan.source,
-        seed=derive(plan.config.seed, "fine-tune", parent.trial),
-        device=str(plan.config.torch_device),
-        weights=plan.folder.checkpoints / f"tuned-{pruned.architecture.id}.safetensors",
-        start=start,
-        teacher=plan.folder.model(parent.id),
     )
 
 

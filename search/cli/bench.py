@@ -26,7 +26,7 @@ from search.config import SearchConfig
 from search.evaluators.job import Source
 from search.feasible import Feasible
 from search.objectives import objectives
-from search.pipeline import find_space
+from search.plan import find_space
 from search.terms import reference_size
 from spaces import Frame
 

@@ -17,7 +17,7 @@ from search import profile as profiling
 from search.cli.options import Json, Sizes
 from search.config import SearchConfig
 from search.feasible import Feasible
-from search.pipeline import find_space, format_size
+from search.plan import find_space, format_size
 from search.terms import read_budget, read_share, read_sizes, terms_on
 from spaces import Frame
 

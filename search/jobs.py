@@ -1,0 +1,72 @@
+"""The trainings of a run as jobs: of a candidate, of a finalist, of a pruned network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lightir_core.checkpoints import save_weights
+from lightir_core.learning.recipe import PROXY, Recipe
+from results.models import ModelResult
+from results.study import Trial
+from search.compress.prune import Pruned
+from search.evaluators.job import Job
+from search.feasible import Candidate
+from search.plan import Plan
+from search.seeds import derive
+
+
+def trial_job(plan: Plan, number: int, candidate: Candidate) -> Job:
+    """Train a candidate for the search."""
+    return Job(
+        number=number,
+        architecture=candidate.architecture,
+        recipe=PROXY.lasting(plan.config.steps),
+        source=plan.source,
+        seed=derive(plan.config.seed, "train", number),
+        device=str(plan.config.torch_device),
+        weights=_weights(plan, number),
+    )
+
+
+def _weights(plan: Plan, number: int) -> Path:
+    return plan.folder.checkpoints / f"trial-{number:05d}.safetensors"
+
+
+def tuning_jobs(
+    plan: Plan, pruned: Sequence[tuple[ModelResult, Pruned]], recipe: Recipe
+) -> Iterator[tuple[Job, ModelResult]]:
+    """Fine-tune pruned networks; each job with the parent that teaches."""
+    for parent, smaller in pruned:
+        yield _tuning_job(plan, parent, smaller, recipe), parent
+
+
+def finish_job(plan: Plan, trial: Trial, recipe: Recipe) -> Job:
+    """Train a trial's network further."""
+    return Job(
+        number=trial.number,
+        architecture=trial.architecture,
+        recipe=recipe,
+        source=plan.source,
+        seed=derive(plan.config.seed, "finish", trial.number),
+        device=str(plan.config.torch_device),
+        weights=plan.folder.checkpoints / f"finished-{trial.number:05d}.safetensors",
+        start=_weights(plan, trial.number),
+    )
+
+
+def _tuning_job(plan: Plan, parent: ModelResult, pruned: Pruned, recipe: Recipe) -> Job:
+    """Fine-tune a pruned network, its parent teaching."""
+    start = plan.folder.checkpoints / f"pruned-{pruned.architecture.id}.safetensors"
+    save_weights(start, pruned.network)
+    return Job(
+        number=parent.trial,
+        architecture=pruned.architecture,
+        recipe=recipe,
+        source=plan.source,
+        seed=derive(plan.config.seed, "fine-tune", parent.trial),
+        device=str(plan.config.torch_device),
+        weights=plan.folder.checkpoints / f"tuned-{pruned.architecture.id}.safetensors",
+        start=start,
+        teacher=plan.folder.model(parent.id),
+    )

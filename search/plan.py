@@ -1,0 +1,102 @@
+"""A run's settings with everything looked up, and what its folder says of them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lightir_core.data.tasks import Task, parse_task
+from results.run import RunFolder
+from search.compress.plan import Target
+from search.config import SearchConfig, known
+from search.evaluators.images import describe_images, open_images
+from search.evaluators.job import Source
+from search.evaluators.score import score_baseline
+from search.feasible import Feasible
+from search.listener import Listener
+from search.objectives import objectives
+from search.strategies import STRATEGIES
+from search.terms import read_budget, read_sizes, terms_on
+from spaces import (
+    SPACES,
+    Frame,
+    Space,
+    parse_only,
+    read_space,
+    space_to_plain,
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A configuration with everything looked up: what the steps below work with.
+
+    `feasible` is what the search may propose, up to `prune_from` times the budget; `target` is the
+    budget itself, which every result keeps.
+    """
+
+    config: SearchConfig
+    folder: RunFolder
+    task: Task
+    feasible: Feasible
+    target: Target
+    source: Source
+
+
+def find_space(name: str, only: Sequence[str] = ()) -> Space:
+    """The space called `name`, or in the file of that name, cut down to what `only` says.
+
+    Raises:
+        SpaceError: no such space, or one that `only` does not fit.
+        SearchError: neither a known name nor a file.
+    """
+    space = read_space(Path(name)) if Path(name).is_file() else known("space", name, SPACES)
+    return space.restrict(parse_only(only, space))
+
+
+def make_plan(config: SearchConfig, folder: Path, space: Space) -> Plan:
+    """Look everything up that `config` names.
+
+    Raises:
+        LightIRError: an unknown name or an impossible setting.
+    """
+    task = parse_task(config.task)
+    frame = Frame(task.scale, task.in_channels, task.out_channels)
+    known("strategy", config.strategy, STRATEGIES)
+    terms = terms_on(config.torch_device, read_sizes(config.at, task))
+    budget = read_budget(config.budget, config.task, terms)
+    # who asks for networks that fill the budget gets them by the search
+    wide = budget if config.fill or config.prune_from == 1 else budget.scaled(config.prune_from)
+    feasible = Feasible(space, frame, wide, terms.sizes[0], terms, config.fill)
+    source = Source(task=config.task, data=config.data, val=config.val)
+    return Plan(config, RunFolder(folder), task, feasible, Target(budget, terms), source)
+
+
+def facts_of(plan: Plan, command: Sequence[str], listener: Listener) -> dict[str, object]:
+    """What `config.json` says beside the settings; reads the images, so it also checks them."""
+    for note in open_images(plan.source).notes:
+        listener.note(note)
+    space = plan.feasible.space
+    listener.item(
+        f"space {space.name}: {format_size(space.size)} points, budget {plan.config.budget}"
+    )
+    kinds = objectives(plan.config.objectives, plan.task)
+    return {
+        "command": shlex.join(command),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "objectives": [kind.to_plain() for kind in kinds],
+        "baseline": score_baseline(plan.source),
+        "data": describe_images(plan.source),
+        "space": space_to_plain(plan.feasible.space),
+        "space_size": str(plan.feasible.space.size),
+        "size": str(plan.feasible.size),
+    }
+
+
+def format_size(points: int) -> str:
+    """A number of points as digits while that can be read, else as a power of ten."""
+    digits = str(points)
+    return f"{points:,}" if len(digits) <= 9 else f"{digits[0]}.{digits[1]}e{len(digits) - 1}"
