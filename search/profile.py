@@ -17,7 +17,8 @@ from lightir_core.architecture import Architecture
 from lightir_core.presets import PRESETS, preset
 from search.counting.chains import Chains
 from search.counting.extremes import extremes
-from search.counting.region import ADDITIVE, UNLIMITED, Region
+from search.counting.ledger import UNLIMITED
+from search.counting.region import ADDITIVE, NORMAL_95, Region
 from search.feasible import Feasible
 from search.seeds import derive
 
@@ -27,7 +28,8 @@ DRAWS = 300
 COSTLY_DRAWS = 24
 """Points of which memory or latency is worked out: their blocks must be traced or timed."""
 
-NORMAL_95 = 1.96
+COUNTING_DRAWS = 2**16
+"""Networks that are drawn, without looking at their choices, to tell what share of them fits."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def profile(feasible: Feasible, task: str, axes: Sequence[str], seed: int) -> Pr
     """
     terms = feasible.terms or Terms(sizes=(feasible.size,))
     draws = _draw(feasible, seed)
-    share = _share(feasible, draws)
+    share = _share(feasible, draws, seed)
     limited = [axis for axis, _ in feasible.budget.limits]
     if len(limited) == 1 and limited[0] in ADDITIVE and not feasible.fill:
         alone = {limited[0]: share.estimate}
@@ -141,24 +143,27 @@ def _draw(feasible: Feasible, seed: int) -> _Draws:
     return _Draws(drawn, fitting, asked)
 
 
-def _share(feasible: Feasible, draws: _Draws) -> Share:
+def _share(feasible: Feasible, draws: _Draws, seed: int) -> Share:
     size = feasible.space.size
     region = feasible.region
     count = region.count
     least, most = count.least / size, count.most / size
     costly = [axis for axis, _ in feasible.budget.limits if axis not in ADDITIVE]
-    if count.is_exact and not costly and len(region.ledger.sizes) == 1:
+    if not costly and count.is_exact:
         return Share(most, most, most, 0.0, "exact: counted over the stages")
-    if not draws.asked:
+    if not region.weight or not draws.asked:
         return Share(0.0, most, 0.0, 0.0, "counted over the stages")
-    accepted = len(draws.fitting) / draws.asked
-    error = NORMAL_95 * sqrt(accepted * (1 - accepted) / draws.asked)
-    weight = region.weight / size
     how = "counted over the stages in rounded costs, and "
-    how += f"{draws.asked} draws of which {len(draws.fitting)} fit"
-    proved = 0.0 if costly or len(region.ledger.sizes) > 1 else least
-    estimate = min(max(weight * accepted, proved), most)
-    return Share(proved, most, estimate, weight * error, how)
+    if costly:
+        accepted = len(draws.fitting) / draws.asked
+        error = region.weight / size * NORMAL_95 * sqrt(accepted * (1 - accepted) / draws.asked)
+        estimate, least = region.weight / size * accepted, 0.0
+        how += f"{draws.asked} draws of which {len(draws.fitting)} fit"
+    else:
+        rng = np.random.default_rng(derive(seed, "profile", "share"))
+        estimate, error = (part / size for part in region.estimate(COUNTING_DRAWS, rng))
+        how += f"{COUNTING_DRAWS:,} draws"
+    return Share(least, most, min(max(estimate, least), most), error, how)
 
 
 def _alone(feasible: Feasible, axis: str, draws: _Draws, terms: Terms) -> float:

@@ -20,6 +20,7 @@ from search.counting.factor import Bundle, bundles
 from search.counting.grid import Floats, Grid, density, joined
 from search.counting.ledger import Integers, Ledger, Sizes
 from search.counting.place import Place
+from search.counting.table import Table, joined_tables, table_of
 from spaces import Choices
 from spaces.sections import leaders
 
@@ -68,6 +69,7 @@ class Chains:
         self.density = cache(self._density)
         self.prefix = cache(self._prefix)
         self.line = cache(self._line)
+        self.table = cache(self._table)
 
     def maps(self) -> dict[Sizes, int]:
         """The feature maps that tell costs apart, each with the multiple that is counted on it."""
@@ -144,3 +146,10 @@ class Chains:
                 return None
             found = longer
         return found
+
+    def _table(self, places: tuple[Place, ...]) -> Table | None:
+        """Networks of these stages alone, by cost; None if there are too many costs."""
+        last = table_of(self.bundles(places[-1]), self.upper)
+        if len(places) == 1:
+            return last
+        return joined_tables(self.table(places[:-1]), last, self.upper)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from search.counting.chains import Chain, Chains
 from search.counting.draw import PLANE_CELLS
 from search.counting.exact import pairs_between
 from search.counting.grid import Floats, Grid
-from search.counting.ledger import Integers, Sizes
+from search.counting.ledger import UNLIMITED, Integers, Sizes
 
 EXACT_CELLS = 2**20
 """Up to so many units a single axis is counted unit by unit."""
@@ -34,34 +34,71 @@ class Count:
 
 
 def count(chains: Chains, lower: Integers, upper: Integers) -> Count:
-    """Networks whose cost is from `lower` to `upper` on the axes of `chains`.
+    """Networks whose cost is from `lower` to `upper`.
 
-    On one axis the counts are whole numbers, to the last digit if its limit is at most
-    `EXACT_CELLS` units, which parameters usually are. Two axes are rounded to `PLANE_CELLS` cells
-    each, in double precision: then the truth lies between the two numbers.
+    Exact, in whole numbers, where the limits are on one axis of at most `EXACT_CELLS` units, which
+    parameters usually are, and in spaces of few different costs. Else costs are rounded to cells,
+    `PLANE_CELLS` on each of two axes, in double precision: then the truth lies between the two
+    numbers, the lower of which is 0 if limits hold at several sizes.
 
     Args:
         chains: with limits not below `upper`.
         lower: by column of a cost.
         upper: by column of a cost.
     """
+    # a grid has only the columns of the largest size
+    told = len(chains.axes) == len(np.flatnonzero((lower > 0) | (upper < UNLIMITED)))
+    for find in _ways(chains, lower, upper, told):
+        found = _over_maps(chains, find)
+        if found is not None:
+            return Count(max(0, found[0]), found[1])
+    raise AssertionError("the last way counts whatever there is")
+
+
+Find = Callable[[Sizes, int], "tuple[float, float] | None"]
+"""Networks on a feature map whose windows divide a multiple, at least and at most."""
+
+
+def _ways(chains: Chains, lower: Integers, upper: Integers, told: bool) -> Iterator[Find]:
+    """Ways of counting, the exact ones first."""
+    on_line = len(chains.axes) == 1 and int(chains.upper[chains.axes[0]]) <= EXACT_CELLS
+    if not (on_line and told):
+        yield lambda features, multiple: _tabled(chains, features, multiple, lower, upper)
+    for grid in _grids(chains):
+
+        def found(features: Sizes, multiple: int, grid: Grid = grid) -> tuple[float, float] | None:
+            between = _of_map(chains, features, multiple, grid, lower, upper)
+            return between if told or between is None else (0.0, between[1])
+
+        yield found
+
+
+def _over_maps(chains: Chains, find: Find) -> tuple[float, float] | None:
+    """What all feature maps hold; None where `find` cannot tell."""
     least: float = 0
     most: float = 0
-    for grid in _grids(chains):
-        least, most = 0, 0
-        for features in chains.maps():
-            for multiple, times in chains.parts(features).items():
-                found = _of_map(chains, features, multiple, grid, lower, upper)
-                if found is None:
-                    break
-                sure, possible = found if times > 0 else found[::-1]
-                least, most = least + times * sure, most + times * possible
-            else:
-                continue
-            break
-        else:
-            return Count(max(0, least), most)
-    raise AssertionError("the last grid counts whatever there is")
+    for features in chains.maps():
+        for multiple, times in chains.parts(features).items():
+            found = find(features, multiple)
+            if found is None:
+                return None
+            sure, possible = found if times > 0 else found[::-1]
+            least, most = least + times * sure, most + times * possible
+    return least, most
+
+
+def _tabled(
+    chains: Chains, features: Sizes, multiple: int, lower: Integers, upper: Integers
+) -> tuple[int, int] | None:
+    """The exact number, where there are few different costs."""
+    total = 0
+    for network in chains.ledger.networks:
+        chain = chains.chain(network, features, multiple)
+        table = chains.table(chain.places)
+        if table is None:
+            return None
+        total += table.between(lower - chain.skeleton, upper - chain.skeleton)
+    return total, total
 
 
 def _grids(chains: Chains) -> Iterator[Grid]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from search.counting.chains import Chain, Chains
 from search.counting.grid import Floats
-from search.counting.ledger import Integers
+from search.counting.ledger import Booleans, Integers
 from search.counting.place import Place
 from search.counting.shelf import Shelf, Stages, pick, shelve
 from spaces import Choices
@@ -37,6 +37,15 @@ class Drawn:
 
     choices: Choices
     cost: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Made:
+    """n networks of a chain: their stages, (n, axes) costs, and whether each is to be kept."""
+
+    stages: list[Stages]
+    costs: Integers
+    inside: Booleans
 
 
 class Drawer:
@@ -61,17 +70,31 @@ class Drawer:
 
         Uniform among the points of the space whose costs lie between the limits.
         """
+        for size, numbers in self._batches(count, rng):
+            found = [
+                drawn
+                for chain, times in numbers
+                for drawn in self._of_chain(chain, self._made(chain, times, rng), rng)
+            ]
+            yield from (found[place] for place in rng.permutation(size).tolist())
+
+    def kept(self, count: int, rng: np.random.Generator) -> int:
+        """How many of `count` draws would not be left out."""
+        return sum(
+            int(self._made(chain, times, rng).inside.sum())
+            for _, numbers in self._batches(count, rng)
+            for chain, times in numbers
+        )
+
+    def _batches(
+        self, count: int, rng: np.random.Generator
+    ) -> Iterator[tuple[int, list[tuple[Chain, int]]]]:
+        """Sizes of batches, each shared out among the chains."""
         while count > 0 and self.weight:
             size = min(count, BATCH)
             count -= size
-            numbers = rng.multinomial(size, self._weights / self.weight)
-            found = [
-                drawn
-                for chain, times in zip(self._all, numbers.tolist(), strict=True)
-                if times
-                for drawn in self._of_chain(chain, times, rng)
-            ]
-            yield from (found[place] for place in rng.permutation(size).tolist())
+            numbers = rng.multinomial(size, self._weights / self.weight).tolist()
+            yield size, [pair for pair in zip(self._all, numbers, strict=True) if pair[1]]
 
     def _cells(self, chain: Chain) -> Floats:
         """Networks of a chain by cell, those outside the limits left out."""
@@ -82,7 +105,8 @@ class Drawer:
         kept[possible] = cells[possible]
         return kept
 
-    def _of_chain(self, chain: Chain, count: int, rng: np.random.Generator) -> list[Drawn | None]:
+    def _made(self, chain: Chain, count: int, rng: np.random.Generator) -> _Made:
+        """Stages for `count` networks of a chain."""
         totals = pick(self._cells(chain).ravel(), count, rng)
         stages: list[Stages] = []
         for number in reversed(range(len(chain.places))):
@@ -93,16 +117,20 @@ class Drawer:
         stages.reverse()
         costs = np.array(chain.skeleton) + sum(made.costs for made in stages)
         inside = (costs <= self._upper).all(axis=1) & (costs >= self._lower).all(axis=1)
-        inside &= self._belongs(chain, stages)
-        chosen = [
-            made.choices(self._chains.ledger, place, inside, rng)
-            for place, made in zip(chain.places, stages, strict=True)
-        ]
-        rows = zip(*chosen, costs[inside].tolist(), strict=True)
-        points = (Drawn(_point(chain, row[:-1]), tuple(row[-1])) for row in rows)
-        return [next(points) if good else None for good in inside.tolist()]
+        return _Made(stages, costs, inside & self._belongs(chain, stages))
 
-    def _belongs(self, chain: Chain, stages: Sequence[Stages]) -> Integers:
+    def _of_chain(
+        self, chain: Chain, networks: _Made, rng: np.random.Generator
+    ) -> list[Drawn | None]:
+        chosen = [
+            made.choices(self._chains.ledger, place, networks.inside, rng)
+            for place, made in zip(chain.places, networks.stages, strict=True)
+        ]
+        rows = zip(*chosen, networks.costs[networks.inside].tolist(), strict=True)
+        points = (Drawn(_point(chain, row[:-1]), tuple(row[-1])) for row in rows)
+        return [next(points) if good else None for good in networks.inside.tolist()]
+
+    def _belongs(self, chain: Chain, stages: Sequence[Stages]) -> Booleans:
         """Whether the windows lead to the feature map that the costs were taken on."""
         joint = np.lcm.reduce([made.multiples for made in stages], axis=0)
         known, where = np.unique(joint, return_inverse=True)

@@ -25,8 +25,13 @@ from spaces.space import depends
 
 Integers = NDArray[np.int64]
 
+Booleans = NDArray[np.bool_]
+
 Sizes = tuple[Size, ...]
 """The padded feature map for each output size."""
+
+UNLIMITED = 2**62
+"""In place of a limit where there is none."""
 
 Context = tuple[tuple[str, Value], ...]
 """What a stage can see of its network."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
+from math import sqrt
 
 import numpy as np
 
@@ -11,13 +12,13 @@ from budgets.units import Size
 from search.counting.chains import Chains
 from search.counting.count import Count, count
 from search.counting.draw import Drawer, Drawn
-from search.counting.ledger import Ledger
+from search.counting.ledger import UNLIMITED, Ledger
 from spaces import Frame, Space
 
 ADDITIVE = ("params", "macs")
 """Axes of a budget whose costs add up over the parts of a network."""
 
-UNLIMITED = 2**62
+NORMAL_95 = 1.96
 
 
 class Region:
@@ -58,12 +59,23 @@ class Region:
 
     @cached_property
     def count(self) -> Count:
-        """How many networks there are, the limits at the largest size considered."""
+        """How many networks there are, exactly or between two bounds."""
         return count(self.chains, self._lower, self._upper)
 
     def draw(self, number: int, rng: np.random.Generator) -> Iterator[Drawn | None]:
         """See `Drawer.draw`; limits at all sizes hold."""
         yield from self._drawer.draw(number, rng)
+
+    def estimate(self, draws: int, rng: np.random.Generator) -> tuple[float, float]:
+        """How many networks there are, all limits considered, by draws.
+
+        Returns:
+            The estimate, and half of its 95 % interval (Wilson, 1927), which is never 0.
+        """
+        share = self._drawer.kept(draws, rng) / draws
+        square = NORMAL_95**2 / draws
+        half = sqrt(square * (share * (1 - share) + square / 4)) / (1 + square)
+        return self.weight * share, self.weight * half
 
     @property
     def weight(self) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from search.counting.factor import BODY, TAIL, Bundle, groups_of
 from search.counting.grid import Floats, Grid
-from search.counting.ledger import Integers, Ledger
+from search.counting.ledger import Booleans, Integers, Ledger
 from search.counting.place import Place
 from spaces import Choices
 
@@ -38,7 +38,7 @@ class Stages:
         return Stages(hubs, bodies, tails, multiples, np.zeros((count, axes), np.int64))
 
     def choices(
-        self, ledger: Ledger, place: Place, which: Integers, rng: np.random.Generator
+        self, ledger: Ledger, place: Place, which: Booleans, rng: np.random.Generator
     ) -> list[Choices]:
         """Points that some of the stages stand for, each drawn uniformly from its groups.
 

@@ -76,9 +76,10 @@ def everything():
 
 @pytest.fixture(scope="session")
 def region():
-    """Limits by axis -> the region of `MIXED` between them."""
+    """Limits by axis -> the region of `MIXED` between them; a fresh one has counted nothing."""
 
-    def between(upper, lower=None, sizes=(SIZE,)):
-        return region_of(MIXED, FRAME, sizes, tuple((lower or {}).items()), tuple(upper.items()))
+    def between(upper, lower=None, sizes=(SIZE,), fresh=False):
+        make = region_of.__wrapped__ if fresh else region_of
+        return make(MIXED, FRAME, sizes, tuple((lower or {}).items()), tuple(upper.items()))
 
     return between

@@ -9,6 +9,7 @@ from scipy.stats import chisquare
 from budgets.price import price
 from budgets.units import Size
 from search.counting import draw as drawing
+from search.counting import table
 from search.counting.extremes import extremes
 from tests.search.counting.conftest import FRAME, MIXED, SIZE
 
@@ -54,19 +55,58 @@ def test_a_band_is_counted_too(everything, region, share):
 
 
 @pytest.mark.parametrize("name", ["macs", "both", "nothing"])
-def test_the_truth_lies_between_the_bounds(everything, region, limits, name):
+def test_a_small_space_is_counted_exactly_on_any_axes(everything, region, limits, name):
     found = region(limits[name]).count
+    assert found.is_exact
+    assert found.most == len(fitting(everything, limits[name]))
+
+
+def test_a_small_space_is_counted_exactly_at_several_sizes(everything, region, limits):
+    tall = Size(160, 24)
+    limit = limits["macs"]["macs"]
+    truth = sum(
+        all(price(MIXED.decode(point, FRAME), size).macs <= limit for size in (SIZE, tall))
+        for point in (dict(point) for point, _ in everything)
+    )
+    found = region(limits["macs"], sizes=(SIZE, tall)).count
+    assert found.is_exact
+    assert found.most == truth
+
+
+@pytest.fixture
+def rounded(monkeypatch):
+    """As if the space had too many different costs for a table."""
+    monkeypatch.setattr(table, "MOST_ROWS", 0)
+
+
+@pytest.mark.parametrize("name", ["macs", "both", "nothing"])
+def test_the_truth_lies_between_the_bounds(everything, region, limits, name, rounded):
+    found = region(limits[name], fresh=True).count
     truth = len(fitting(everything, limits[name]))
     assert found.least <= truth <= found.most
     assert found.most - found.least <= 0.25 * truth
 
 
-def test_macs_in_units_are_counted_exactly_on_all_feature_maps(everything, region, limits):
-    """In cells so small that nothing is rounded away."""
+def test_bounds_at_several_sizes_do_not_promise_too_much(everything, region, limits, rounded):
+    tall = Size(160, 24)
+    found = region(limits["macs"], sizes=(SIZE, tall), fresh=True).count
+    assert found.least == 0
+    assert found.most >= region(limits["macs"], sizes=(SIZE, tall)).weight > 0
+
+
+@pytest.mark.parametrize("name", ["macs", "both"])
+def test_an_estimate_holds_the_truth_in_its_interval(everything, region, limits, name):
+    found, error = region(limits[name]).estimate(20_000, np.random.default_rng(5))
+    truth = len(fitting(everything, limits[name]))
+    assert 0 < error < 0.02 * truth
+    assert abs(found - truth) <= 1.5 * error  # 99.7 % of all seeds
+
+
+def test_macs_on_a_line_are_counted_closely(everything, region, limits, rounded):
     limit = limits["macs"]["macs"]
     assert limit > 2**20
     truth = len(fitting(everything, limits["macs"]))
-    found = region(limits["macs"]).count
+    found = region(limits["macs"], fresh=True).count
     assert found.most == pytest.approx(truth, rel=0.02)
 
 
