@@ -52,6 +52,7 @@ class Record:
         self._space = {
             name: CategoricalDistribution(choices) for name, choices in attributes["space"].items()
         }
+        self._count = self._storage.get_n_trials(self._study_id)
         self._read: dict[int, tuple[FrozenTrial, Trial]] = {}
         self._architectures: dict[str, Architecture] = {}
 
@@ -145,6 +146,8 @@ class Record:
 
     def __len__(self) -> int:
         """How many trials were begun."""
+        if self._lock is not None:
+            return self._count  # nobody else writes
         return self._storage.get_n_trials(self._study_id)
 
     def begin(
@@ -184,6 +187,7 @@ class Record:
         )
         self._architectures[architecture.id] = architecture
         self._storage.create_new_trial(self._study_id, template)
+        self._count += 1
 
     def finish(
         self,
@@ -240,6 +244,18 @@ class Record:
         frozen = self._storage.get_all_trials(self._study_id, deepcopy=False)
         return [self._trial(trial) for trial in frozen]
 
+    def trial(self, number: int) -> Trial:
+        """One trial, whatever another process has made of it in the meantime.
+
+        Raises:
+            ResultsError: it was never begun, or was written by another program.
+        """
+        try:
+            # One study in the journal: trial ids are trial numbers.
+            return self._trial(self._storage.get_trial(number))
+        except KeyError:
+            raise ResultsError(f"trial {number} was never begun; there are {len(self)}") from None
+
     def _trial(self, frozen: FrozenTrial) -> Trial:
         # The storage replaces a changed trial by a new object, so identity tells what is new.
         known = self._read.get(frozen.number)
@@ -274,11 +290,7 @@ class Record:
 
     def _check_running(self, number: int, architecture: Architecture | None = None) -> Trial:
         self._check_writable()
-        try:
-            # One study in the journal: trial ids are trial numbers.
-            trial = self._trial(self._storage.get_trial(number))
-        except KeyError:
-            raise ResultsError(f"trial {number} was never begun; there are {len(self)}") from None
+        trial = self.trial(number)
         if trial.state != "running":
             raise ResultsError(f"trial {number} has already {trial.state}; take number {len(self)}")
         if architecture is not None and trial.architecture != architecture:

@@ -45,6 +45,7 @@ class SearchConfig:
         steps: training steps of a candidate.
         finalists: best members of the front that are trained on.
         finish_steps: further training steps of a finalist, and of a pruned network.
+        patience: trials without gain for the front after which the search ends; 0 is off.
         prune_from: the search may propose networks up to this many times each limit of the budget;
             the chosen ones are pruned until they keep it. 1 proposes none over budget, and so does
             `fill`.
@@ -71,6 +72,7 @@ class SearchConfig:
     trials: Annotated[int, Field(ge=1)] = 16
     generation: Annotated[int, Field(ge=2)] = 8
     steps: Annotated[int, Field(ge=1)] = 200
+    patience: Annotated[int, Field(ge=0)] = 0
     finalists: Annotated[int, Field(ge=1)] = 2
     finish_steps: Annotated[int, Field(ge=1)] = 300
     prune_from: Annotated[float, Field(ge=1, le=4)] = 1.25

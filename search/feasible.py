@@ -45,6 +45,7 @@ class Feasible:
             None is what `Terms` takes when only the size is known.
         fill: if not 0, the first limit of the budget must be used up to this share: 0.05 is a band
             from 5 % below it.
+        priced: axes to price beside those that the budget limits, such as those of objectives.
     """
 
     space: Space
@@ -53,6 +54,7 @@ class Feasible:
     size: Size
     terms: Terms | None = None
     fill: float = 0.0
+    priced: tuple[str, ...] = ()
 
     def candidate(self, choices: Choices) -> Candidate:
         """The point with its architecture and cost, whether within budget or not."""
@@ -60,8 +62,8 @@ class Feasible:
         return Candidate(choices, architecture, self.price(architecture))
 
     def price(self, architecture: Architecture) -> Cost:
-        """Parameters, MACs and every other axis that the budget limits."""
-        axes = [axis for axis, _ in self.budget.limits]
+        """Parameters, MACs and every other axis that is limited or to be priced."""
+        axes = {*self.priced, *(axis for axis, _ in self.budget.limits)}
         return assess(architecture, axes, self._terms)
 
     def near(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from budgets.budget import AXES
 from lightir_core.data.tasks import Task
 from lightir_core.errors import SearchError, nearest
 from results.objectives import Objective
@@ -9,6 +10,11 @@ from results.objectives import Objective
 OBJECTIVES = {
     "macs": Objective(name="macs", direction="minimise", unit="MACs", label="MACs"),
     "params": Objective(name="params", direction="minimise", unit="parameters", label="Parameters"),
+    "memory": Objective(name="training_bytes", direction="minimise", label="Training memory"),
+    "inference-memory": Objective(
+        name="inference_bytes", direction="minimise", label="Inference memory"
+    ),
+    "latency": Objective(name="latency_ms", direction="minimise", unit="ms", label="Latency"),
 }
 
 METRICS = {
@@ -33,3 +39,11 @@ def objectives(names: tuple[str, ...], task: Task) -> tuple[Objective, ...]:
     if not names or len(set(names)) < len(names):
         raise SearchError(f"objectives {list(names)} must be at least one, each named once")
     return tuple(known[name] for name in names)
+
+
+def priced_axes(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The axes of `budgets.budget.AXES` among the objectives called `names`.
+
+    Those must be priced for every candidate, whether a budget limits them or not.
+    """
+    return tuple(name for name in names if name in AXES)

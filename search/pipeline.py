@@ -30,6 +30,7 @@ from search.compress.plan import Target
 from search.compress.prune import Pruned, Pruning, prune
 from search.config import SearchConfig, describe, load_config
 from search.engines.local import LocalEngine
+from search.engines.stoppable import Stoppable
 from search.evaluators.images import open_images
 from search.evaluators.job import Job, Outcome
 from search.evaluators.score import Finished, keep_model
@@ -40,6 +41,7 @@ from search.loop import Engine, Limits, search
 from search.objectives import objectives
 from search.plan import Plan, facts_of, find_space, make_plan
 from search.seeds import derive
+from search.stopping import Stop, never
 from search.strategies import STRATEGIES, Setting
 from spaces import (
     space_from_plain,
@@ -55,10 +57,17 @@ FINISH_SHARE = 0.35
 LEAST_FINISH_STEPS = 50
 
 
-def run(config: SearchConfig, folder: Path, listener: Listener, command: Sequence[str]) -> Path:
+def run(
+    config: SearchConfig,
+    folder: Path,
+    listener: Listener,
+    command: Sequence[str],
+    stop: Stop = never,
+) -> Path:
     """Do the whole job in a new run folder; the path of its report.
 
     Raises:
+        KeyboardInterrupt: `stop` said so; what was running is finished and in the report.
         LightIRError: an impossible setting, no usable image, or a folder that is not new.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -76,33 +85,40 @@ def run(config: SearchConfig, folder: Path, listener: Listener, command: Sequenc
         folder, objectives(config.objectives, plan.task), plan.feasible.space.distributions()
     ) as record:
         write_config(folder, {**describe(plan.config), **facts})
-        return _conduct(plan, record, listener)
+        return _conduct(plan, record, listener, stop)
 
 
-def resume(folder: Path, listener: Listener) -> Path:
+def resume(folder: Path, listener: Listener, stop: Stop = never) -> Path:
     """Go on where the run in `folder` stopped; the path of its report.
 
     Raises:
+        KeyboardInterrupt: as `run`.
         LightIRError: not a run folder, a damaged one, or one that is in use.
     """
     # the space of then, not what its name may mean today
     space = space_from_plain(read_config(folder).get("space"))
     plan = make_plan(load_config(folder), folder, space)
     with Record.open(folder, write=True) as record:
-        return _conduct(plan, record, listener)
+        return _conduct(plan, record, listener, stop)
 
 
-def _conduct(plan: Plan, record: Record, listener: Listener) -> Path:
-    """The picture above, step by step."""
+def _conduct(plan: Plan, record: Record, listener: Listener, stop: Stop) -> Path:
+    """The picture above, step by step; once `stop` says so only the report."""
     begun = time.monotonic()
-    with _engine(plan.config) as engine:
-        _search(plan, record, engine, listener, begun)
-        finalists = _finalists(plan, record)
-        recipe = _affordable(plan, finalists, begun, listener)
-        trained = list(_train_on(plan, finalists, recipe, engine, listener))
-        _compress(plan, trained, recipe, engine, listener)
+    with _engine(plan.config) as local:
+        engine = Stoppable(local, stop)
+        _search(plan, record, engine, listener, begun, stop)
+        if not stop():
+            finalists = _finalists(plan, record)
+            recipe = _affordable(plan, finalists, begun, listener)
+            trained = list(_train_on(plan, finalists, recipe, engine, listener))
+            if not stop():
+                _compress(plan, trained, recipe, engine, listener)
     listener.phase("report", 1)
-    return build_report(plan.folder.path)
+    report = build_report(plan.folder.path)
+    if stop():
+        raise KeyboardInterrupt
+    return report
 
 
 @contextmanager
@@ -115,7 +131,9 @@ def _died(job: Job) -> Outcome:
     return Outcome(number=job.number, reason="its worker process died twice (out of memory?)")
 
 
-def _search(plan: Plan, record: Record, engine: Engine, listener: Listener, begun: float) -> None:
+def _search(
+    plan: Plan, record: Record, engine: Engine, listener: Listener, begun: float, stop: Stop
+) -> None:
     config = plan.config
     setting = Setting(plan.feasible, record.objectives, config.generation, config.seed)
     deadline = begun + SEARCH_SHARE * config.time_s if config.time_s else float("inf")
@@ -125,7 +143,7 @@ def _search(plan: Plan, record: Record, engine: Engine, listener: Listener, begu
         record,
         engine,
         lambda number, candidate: trial_job(plan, number, candidate),
-        Limits(config.trials, config.generation, deadline),
+        Limits(config.trials, config.generation, deadline, config.patience, stop),
         listener,
     )
 
@@ -173,7 +191,9 @@ def _train_on(
     jobs = [finish_job(plan, trial, recipe) for trial in finalists if trial.number not in known]
     outcomes = {job.number: (job, outcome) for job, outcome in engine.run(jobs)}
     for trial in finalists:
-        model = known.get(trial.number) or _keep(plan, *outcomes[trial.number], listener)
+        model = known.get(trial.number)
+        if model is None and trial.number in outcomes:  # it is missing if the user stopped
+            model = _keep(plan, *outcomes[trial.number], listener)
         if model is not None:
             over = ", over budget: to be pruned" if model.kind == "parent" else ""
             listener.item(_in_words(model, plan.task) + over)

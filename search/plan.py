@@ -17,7 +17,7 @@ from search.evaluators.job import Source
 from search.evaluators.score import score_baseline
 from search.feasible import Feasible
 from search.listener import Listener
-from search.objectives import objectives
+from search.objectives import objectives, priced_axes
 from search.strategies import STRATEGIES
 from search.terms import read_budget, read_sizes, terms_on
 from spaces import (
@@ -70,7 +70,8 @@ def make_plan(config: SearchConfig, folder: Path, space: Space) -> Plan:
     budget = read_budget(config.budget, config.task, terms)
     # who asks for networks that fill the budget gets them by the search
     wide = budget if config.fill or config.prune_from == 1 else budget.scaled(config.prune_from)
-    feasible = Feasible(space, frame, wide, terms.sizes[0], terms, config.fill)
+    priced = priced_axes(config.objectives)
+    feasible = Feasible(space, frame, wide, terms.sizes[0], terms, config.fill, priced)
     source = Source(task=config.task, data=config.data, val=config.val)
     return Plan(config, RunFolder(folder), task, feasible, Target(budget, terms), source)
 

@@ -11,6 +11,7 @@ from lightir_core.errors import LightIRError
 from search.cli.bench import bench
 from search.cli.bench_blocks import blocks
 from search.cli.bench_compression import compression
+from search.cli.bench_search import table
 from search.cli.compress import compress
 from search.cli.cost import cost
 from search.cli.data import data
@@ -54,6 +55,7 @@ for command in (
 app.add_typer(data, name="data")
 bench.command("blocks")(blocks)
 bench.command("compression")(compression)
+bench.command("table")(table)
 app.add_typer(bench, name="bench")
 
 

@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from budgets.units import format_count
+from results.formats import format_value
 from results.objectives import Objective, minimised, values_of
-from results.pareto import pareto_front
+from results.pareto import Front
 from results.study import Trial
 from search.listener import Listener, Silent
 
@@ -99,6 +100,7 @@ class Tally:
         self.objectives = objectives
         self.name, self.total, self.done = "", 0, 0
         self._finished: list[Trial] = []
+        self._front = Front()
         self._begun = self._phase_begun = time.monotonic()
 
     @property
@@ -109,9 +111,8 @@ class Tally:
     @property
     def front(self) -> list[Trial]:
         """The non-dominated trials, best first objective first."""
-        points = [minimised(self.objectives, self.values(trial)) for trial in self._finished]
-        order = sorted(pareto_front(points), key=lambda index: points[index])
-        return [self._finished[index] for index in order]
+        members = zip(self._front.points, self._front.members, strict=True)
+        return [self._finished[index] for _, index in sorted(members)]
 
     def values(self, trial: Trial) -> tuple[float, ...]:
         """The trial's objective values."""
@@ -127,6 +128,7 @@ class Tally:
         self.done += 1
         if trial.state == "finished":
             self._finished.append(trial)
+            self._front.add(minimised(self.objectives, self.values(trial)))
 
     def describe(self, trial: Trial) -> str:
         """One trial in one line."""
@@ -150,8 +152,10 @@ class Tally:
 
 def show(value: float, objective: Objective) -> str:
     """A value with its unit, as short as it can be read."""
-    text = f"{value:.3f}" if objective.unit == "dB" else format_count(value)
-    return f"{text} {objective.unit}" if objective.unit == "dB" else text
+    if objective.unit == "dB":
+        return f"{value:.3f} dB"  # a digit more than in reports: trials are short and close
+    text = format_value(objective, value)
+    return f"{text} ms" if objective.unit == "ms" else text
 
 
 def clock(seconds: float) -> str:

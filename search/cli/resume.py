@@ -7,6 +7,7 @@ from search import pipeline
 from search.cli.options import Json, Quiet, RunArgument
 from search.cli.outcome import resumable, tell
 from search.cli.progress import watching
+from search.cli.stopping import stopping
 from search.config import load_config
 from search.objectives import objectives
 
@@ -18,6 +19,6 @@ def resume(folder: RunArgument, quiet: Quiet = False, as_json: Json = False) -> 
     """
     config = load_config(folder)
     kinds = objectives(config.objectives, parse_task(config.task))
-    with resumable(folder), watching(kinds, quiet=quiet) as listener:
-        pipeline.resume(folder, listener)
+    with resumable(folder), watching(kinds, quiet=quiet) as listener, stopping(listener) as stop:
+        pipeline.resume(folder, listener, stop)
     tell(folder, as_json=as_json)

@@ -16,6 +16,7 @@ from search import pipeline
 from search.cli.options import Channels, DataFolders, Json, Quiet, Sizes, absolute
 from search.cli.outcome import resumable, tell
 from search.cli.progress import watching
+from search.cli.stopping import stopping
 from search.config import SearchConfig, config_from_plain
 from search.objectives import objectives
 from search.terms import read_share
@@ -39,6 +40,9 @@ def run(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/…")] = None,
     trials: Annotated[int, typer.Option(help="Candidates to train.")] = DEFAULT.trials,
+    patience: Annotated[
+        int, typer.Option(help="End after so many trials without gain for the front; 0 is off.")
+    ] = DEFAULT.patience,
     steps: Annotated[int, typer.Option(help="Training steps of a candidate.")] = DEFAULT.steps,
     finish_steps: Annotated[
         int, typer.Option(help="Further steps of each finalist and of the pruned network.")
@@ -62,7 +66,11 @@ def run(
     ] = None,
     strategy: Annotated[str, typer.Option(help="nsga2, nsga3, tpe or random.")] = DEFAULT.strategy,
     goals: Annotated[
-        str, typer.Option("--objectives", help="psnr, macs, params, joined by commas.")
+        str,
+        typer.Option(
+            "--objectives",
+            help="psnr, macs, params, memory, inference-memory, latency, joined by commas.",
+        ),
     ] = ",".join(DEFAULT.objectives),
     at: Sizes = None,
     seed: Annotated[int, typer.Option(help="Decides all that is random.")] = DEFAULT.seed,
@@ -84,6 +92,7 @@ def run(
             "data": absolute(data),
             "val": str(val.resolve()) if val else None,
             "trials": trials,
+            "patience": patience,
             "steps": steps,
             "finish_steps": finish_steps,
             "finalists": finalists,
@@ -103,8 +112,8 @@ def run(
     )
     folder = out or default_folder(config)
     kinds = objectives(config.objectives, parse_task(config.task))
-    with resumable(folder), watching(kinds, quiet=quiet) as listener:
-        pipeline.run(config, folder, listener, _command())
+    with resumable(folder), watching(kinds, quiet=quiet) as listener, stopping(listener) as stop:
+        pipeline.run(config, folder, listener, _command(), stop)
     tell(folder, as_json=as_json)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -147,9 +148,10 @@ def workers_of(process):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("ended", [None, 0, 3])
 def test_ctrl_c_leaves_a_run_that_goes_on(
-    started, command, search_arguments, trials_of, wait_for, check_equal, tmp_path, ended
+    started, command, search_arguments, trials_of, wait_for, check_equal, tmp_path, ended, times
 ):
     process = started(*search_arguments, cwd=tmp_path)
     run = tmp_path / "run"
@@ -157,9 +159,14 @@ def test_ctrl_c_leaves_a_run_that_goes_on(
         assert wait_for(process, lambda: workers_of(process))
     else:
         assert wait_for(process, lambda: has_trials(trials_of, run, ended))
-    os.killpg(process.pid, signal.SIGINT)  # a terminal tells every process of the command
-    out, err = process.communicate(timeout=30)
+    for _ in range(times):
+        os.killpg(process.pid, signal.SIGINT)  # a terminal tells every process of the command
+        time.sleep(0.2)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
+    if times == 1:  # what ran is finished and told; the note comes from the display
+        assert "stopping: what is running will be finished and kept" in err
+        assert (run / "report" / "index.html").is_file()
     assert "interrupted; nothing that was finished is lost\n" in err
     assert "go on with:  python -m search resume run\n" in err
     assert "Traceback" not in err

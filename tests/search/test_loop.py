@@ -10,14 +10,17 @@ import pytest
 
 from lightir_core.errors import SearchError
 from lightir_core.learning.recipe import PROXY
+from results.objectives import Objective
 from results.study import Record
 from search.evaluators.job import Job, Outcome, Source
 from search.listener import Silent
 from search.loop import Limits, search
 from search.seeds import derive
+from search.stopping import never
 from search.strategies import STRATEGIES
 
 FOREVER = float("inf")
+PSNR = Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y")
 TRIALS = 14
 
 
@@ -95,7 +98,7 @@ def searched(tmp_path, setting):
     """Search, in a folder that is made at the first call with its name; the trials."""
 
     def go(folder="run", *, strategy="nsga2", trials=TRIALS, deadline=FOREVER, listener=None,
-           engine=None, **more):  # fmt: skip
+           engine=None, patience=0, stop=never, **more):  # fmt: skip
         set_up = setting(**more)
         path = tmp_path / folder
         dimensions = set_up.feasible.space.distributions()
@@ -111,7 +114,7 @@ def searched(tmp_path, setting):
                 record,
                 engine or InProcess(),
                 job_for,
-                Limits(trials, set_up.generation, deadline),
+                Limits(trials, set_up.generation, deadline, patience, stop),
                 listener or Silent(),
             )
             return record.trials()
@@ -242,6 +245,53 @@ def test_the_deadline_cuts_a_generation(searched):
     not_started = [t for t in trials if t.number not in engine.taken]
     assert {t.reason for t in not_started} == {"not started: the time was up"}
     assert listener.notes == ["time is up after 4 trials"]
+
+
+def test_patience_ends_a_search_that_gains_nothing(searched):
+    """Counted in the order of the numbers and asked between generations."""
+
+    def first_is_best(job):
+        value = 40.0 if job.number == 0 else 20.0
+        return Outcome(number=job.number, scores={"psnr_y": value})
+
+    for workers in (1, 3):
+        listener = Listening()
+        engine = InProcess(first_is_best, workers=workers, seed=workers)
+        trials = searched(
+            f"run{workers}", engine=engine, patience=6, listener=listener, objectives=(PSNR,)
+        )
+        assert len(trials) == 8  # after 4, 3 of them without gain; after 8, 7
+        assert listener.notes == ["the front has gained nothing for 7 trials: enough after 8"]
+        again = Listening()
+        resumed = searched(f"run{workers}", patience=6, listener=again, objectives=(PSNR,))
+        assert (outline(resumed), again.notes) == (outline(trials), listener.notes)
+
+
+def test_patience_is_not_lost_on_a_search_that_gains(searched):
+    def better_and_better(job):
+        return Outcome(number=job.number, scores={"psnr_y": 20.0 + job.number})
+
+    trials = searched(engine=InProcess(better_and_better), patience=1)
+    assert len(trials) == TRIALS
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_stopped_by_the_user_and_resumed_is_as_uninterrupted(searched, workers):
+    """What runs is finished, nothing else is started, and the rest waits for the next time."""
+    whole = outline(searched("whole", engine=InProcess(score_or_fail)))
+    asked = []
+    engine = InProcess(score_or_fail, workers=workers, seed=1)
+
+    def stop():
+        asked.append(len(engine.taken))
+        return len(engine.taken) >= 6
+
+    stopped = searched("stopped", engine=engine, stop=stop)
+    assert len(engine.taken) == 6
+    ended = [trial.number for trial in stopped if trial.state != "running"]
+    assert sorted(ended) == sorted(engine.taken)
+    assert len(stopped) == 8
+    assert outline(searched("stopped", engine=InProcess(score_or_fail))) == whole
 
 
 def test_a_space_that_runs_out_ends_the_search_early(searched, few_candidates):

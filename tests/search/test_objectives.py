@@ -1,8 +1,12 @@
+from dataclasses import fields
+
 import pytest
 
+from budgets.budget import AXES
+from budgets.cost import Cost
 from lightir_core.data.tasks import TASKS, parse_task
 from lightir_core.errors import SearchError
-from search.objectives import METRICS, OBJECTIVES, objectives
+from search.objectives import METRICS, OBJECTIVES, objectives, priced_axes
 
 
 def test_psnr_is_the_tasks_own():
@@ -20,7 +24,15 @@ def test_every_task_has_its_objective(task):
 
 
 def test_names_are_those_of_scores_and_costs():
-    assert all(name == objective.name for name, objective in (METRICS | OBJECTIVES).items())
+    assert all(name == objective.name for name, objective in METRICS.items())
+    counted = {objective.name for objective in OBJECTIVES.values()}
+    assert counted == {field.name for field in fields(Cost)}
+    assert all(AXES[name].field == objective.name for name, objective in OBJECTIVES.items())
+
+
+def test_costs_among_the_objectives_are_to_be_priced():
+    assert priced_axes(("psnr", "latency", "memory")) == ("latency", "memory")
+    assert priced_axes(("psnr",)) == ()
 
 
 @pytest.mark.parametrize(

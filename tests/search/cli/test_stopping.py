@@ -1,0 +1,36 @@
+import os
+import signal
+import threading
+
+import pytest
+
+from search.cli.stopping import FIRST, stopping
+from search.listener import Silent
+
+
+class Hearing(Silent):
+    def __init__(self):
+        self.heard = threading.Event()
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+        self.heard.set()
+
+
+def press():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_once_is_a_wish_and_twice_is_an_order():
+    before = signal.getsignal(signal.SIGINT)
+    listener = Hearing()
+    with stopping(listener) as stop:
+        assert not stop()
+        press()
+        assert stop()
+        assert listener.heard.wait(5)
+        assert listener.notes == [FIRST]
+        with pytest.raises(KeyboardInterrupt):
+            press()
+    assert signal.getsignal(signal.SIGINT) == before
