@@ -48,7 +48,7 @@ def training_memory(
     step = max(
         frame.before,
         frame.at_start + _forward_peak(trunk),
-        frame.finish + kept - trunk.kept_input(),
+        frame.finish + kept - trunk.kept_input() + trunk.passing_casts(),
         frame.turn + kept,
         frame.at_return + _Backward(trunk).peak(frame.holds_gradient),
         frame.after + parameters,
@@ -73,7 +73,8 @@ def inference_memory(
     image = Size(-(-size.height // scale), -(-size.width // scale))
     frame, trunk = _profile(architecture, image, Setting(half=half, device=device))
     held = frame.parameters + frame.buffers + sum(trunk.weights())
-    peak = max(frame.before, frame.at_start + _forward_peak(trunk), frame.finish)
+    finish = frame.finish + trunk.passing_casts()
+    peak = max(frame.before, frame.at_start + _forward_peak(trunk), finish)
     return held + frame.images + peak
 
 
@@ -87,15 +88,17 @@ class _Trunk:
 
     def weights(self) -> tuple[int, int]:
         """Bytes of parameters and buffers; shared ones once."""
-        owners = {
-            step.weights: memory
-            for step, memory in zip(self.steps, self.memories, strict=True)
-            if memory is not None
-        }
-        return (
-            sum(memory.parameters for memory in owners.values()),
-            sum(memory.buffers for memory in owners.values()),
-        )
+        owners = self.owners().values()
+        return sum(memory.parameters for memory in owners), sum(m.buffers for m in owners)
+
+    def owners(self) -> dict[tuple[object, ...], PartMemory]:
+        """One memory for each set of weights."""
+        pairs = zip(self.steps, self.memories, strict=True)
+        return {step.weights: memory for step, memory in pairs if memory is not None}
+
+    def passing_casts(self) -> int:
+        """Bytes of weights in half precision that go when the forward pass is over."""
+        return sum(memory.casts - memory.kept_casts for memory in self.owners().values())
 
     def kept_maps(self, index: int) -> list[int]:
         """Numbers of the maps at its borders that a step keeps for the gradient."""
@@ -115,6 +118,7 @@ class _Trunk:
         """Bytes kept for the gradient when the trunk has run."""
         maps = {number for index in range(len(self.steps)) for number in self.kept_maps(index)}
         inner = sum(memory.kept for memory in self.memories if memory is not None)
+        inner += sum(memory.kept_casts for memory in self.owners().values())
         return inner + sum(self.map_bytes[number] for number in maps)
 
 
@@ -144,14 +148,17 @@ def _forward_peak(trunk: _Trunk) -> int:
     """The most that the trunk's forward pass holds, its input left out."""
     kept, peak = 0, 0
     kept_maps: set[int] = set()
+    cast: set[tuple[object, ...]] = set()
     for index, (step, memory) in enumerate(zip(trunk.steps, trunk.memories, strict=True)):
         alive = kept_maps.union(step.inputs, step.held) - {0}
         held = kept + sum(trunk.map_bytes[number] for number in alive)
         if memory is None:
             peak = max(peak, held + trunk.map_bytes[index + 1])
         else:
-            peak = max(peak, held + memory.forward_peak)
-            kept += memory.kept
+            again = memory.casts if step.weights in cast else 0
+            peak = max(peak, held + memory.forward_peak - again)
+            kept += memory.kept + memory.casts - again
+            cast.add(step.weights)
             kept_maps.update(trunk.kept_maps(index))
     return peak
 
@@ -172,6 +179,7 @@ class _Backward:
         self.waiting: Counter[int] = Counter()
         self.bytes_of: list[int] = []
         self.weight_gradients: dict[tuple[object, ...], int] = {}
+        self.users = Counter(step.weights for step in trunk.steps)
 
     def peak(self, other_holders: int) -> int:
         """The most that it holds, weight gradients of the trunk included.
@@ -195,17 +203,26 @@ class _Backward:
                 same = self.trunk.map_bytes[number] == self.bytes_of[buffer]
                 self._hand(number, buffer if same else self._new(number))
             return 0
-        self.kept -= memory.kept
+        self.kept -= memory.kept + memory.kept_casts
         shared = self.waiting[buffer] > 1
         own = memory.other_backward_peak if shared else memory.backward_peak
         self.waiting[buffer] -= 1
         gradients = sum(self.bytes_of[b] for b, count in self.waiting.items() if count)
         held = self.kept + gradients + sum(self.weight_gradients.values()) + own
         self._release(index)
-        self.weight_gradients[step.weights] = memory.parameters
+        self._end_weights(step, memory)
         for number in step.inputs:
             self._hand(number, self._new(number))
         return held
+
+    def _end_weights(self, step: Step, memory: PartMemory) -> None:
+        """A pass over the weights is done; others may be to come."""
+        self.users[step.weights] -= 1
+        self.weight_gradients[step.weights] = memory.parameters
+        if self.users[step.weights]:
+            # they need the same half copies of the weights, at which gradients gather in half
+            self.weight_gradients[step.weights] -= memory.casts
+            self.kept += memory.kept_casts
 
     def _release(self, index: int) -> None:
         """Let go of the maps that the step kept."""

@@ -33,7 +33,10 @@ class PartMemory:
         parameters: of its weights.
         buffers: of its constants.
         itemsize: of one element of its output.
-        kept: of tensors kept for the gradient, other than its inputs and output.
+        kept: of tensors kept for the gradient, other than its inputs, output and weights.
+        casts: of the weights' copies in half precision, which autocast makes at the first use and
+            holds until the forward pass is over.
+        kept_casts: of those copies that are also kept for the gradient.
         keeps_input: 1 if its first input is kept for the gradient.
         keeps_references: 1 if its other inputs are.
         keeps_output: 1 if its output is.
@@ -48,6 +51,8 @@ class PartMemory:
     buffers: int
     itemsize: int
     kept: int
+    casts: int
+    kept_casts: int
     keeps_input: int
     keeps_references: int
     keeps_output: int
@@ -88,9 +93,8 @@ def trace_memory(
         first, *others = part_inputs(part, size, setting.batch)
         models = [first, *others[0]] if part.kind == "cross_layer" else [first, *others]
         maps = [of_size(x, itemsize) for x, itemsize in zip(models, itemsizes, strict=True)]
-        if setting.training:
-            return _train(part, module, maps, setting)
-        return _infer(part, module, maps, setting)
+        measure = _train if setting.training else _infer
+        return measure(part, module, maps, setting)
 
 
 def _call(part: Part, module: nn.Module, maps: list[Tensor], setting: Setting) -> Tensor:
@@ -100,10 +104,28 @@ def _call(part: Part, module: nn.Module, maps: list[Tensor], setting: Setting) -
 
 def _infer(part: Part, module: nn.Module, maps: list[Tensor], setting: Setting) -> PartMemory:
     tracker = setting.follow(module, maps)
-    with torch.no_grad(), tracker:
-        out = _call(part, module, maps, setting)
+    with torch.no_grad():
+        casts, _ = _casts(part, module, maps, setting)
+        with tracker:
+            out = _call(part, module, maps, setting)
     peak = tracker.peak_bytes
-    return PartMemory(*weight_bytes(module), out.element_size(), 0, 0, 0, 0, peak, 0, 0)
+    return PartMemory(*weight_bytes(module), out.element_size(), 0, casts, 0, 0, 0, 0, peak, 0, 0)
+
+
+def _casts(part: Part, module: nn.Module, maps: list[Tensor], setting: Setting) -> tuple[int, int]:
+    """`casts` and `kept_casts`: what a second pass over the same weights does not add."""
+    if not setting.half:
+        return 0, 0
+    tracker = setting.follow(module, maps)
+    with tracker:
+        with setting.precision():
+            outs = [_call(part, module, maps, setting)]
+            once = tracker.live_bytes
+            outs.append(_call(part, module, maps, setting))
+            twice = tracker.live_bytes
+        after = tracker.live_bytes
+    own = twice - once
+    return once - own, after - 2 * own
 
 
 class _Source(Function):
@@ -144,6 +166,7 @@ _sink = cast(Callable[[Tensor, Allocations], Tensor], _Sink.apply)  # pyright: i
 def _train(part: Part, module: nn.Module, models: list[Tensor], setting: Setting) -> PartMemory:
     start = torch.empty(()).requires_grad_()
     maps = [_source(start, model) for model in models]
+    casts, kept_casts = _casts(part, module, maps, setting)
     tracker = setting.follow(module, maps)
     borders = [weakref.ref(x.untyped_storage()) for x in maps]
     with tracker:
@@ -161,7 +184,8 @@ def _train(part: Part, module: nn.Module, models: list[Tensor], setting: Setting
     return PartMemory(
         *weight_bytes(module),
         itemsize,
-        kept,
+        kept - kept_casts,
+        *(casts, kept_casts),
         *(int(keeps[0]), int(any(keeps[1:-1])), int(keeps[-1])),
         forward_peak,
         tracker.peak_bytes - border,

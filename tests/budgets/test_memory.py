@@ -44,15 +44,30 @@ def test_a_training_step_peaks_where_it_is_said_to(seed, single_precision):
     assert training_memory(architecture, batch, patch) == pytest.approx(observed, rel=0.01)
 
 
-@pytest.mark.skipif(
+needs_fast_half = pytest.mark.skipif(
     not torch.cpu.get_capabilities().get("amx_bf16"),
     reason="bfloat16 kernels without a matrix unit need other room",
 )
+
+
+@needs_fast_half
 @pytest.mark.parametrize("seed", [1, 5])
 def test_under_autocast_too(seed, half_precision):
     architecture = random_architecture(seed)
     observed = observed_training_memory(architecture, 4, 24)
     assert training_memory(architecture, 4, 24, half=True) == pytest.approx(observed, rel=0.03)
+
+
+@needs_fast_half
+@pytest.mark.parametrize("shared", [{"stage_sharing": 2}, {"stages": PLAIN.stages * 2}], ids=str)
+def test_autocast_copies_shared_weights_once(shared, half_precision):
+    wide = Block(mixer=ResidualConvolution(hidden_dim=96), norm="none")
+    stage = Stage(blocks=(wide,), recursions=3)
+    architecture = replace(PLAIN, width=48, stages=(stage, stage))
+    architecture = replace(architecture, **shared)
+    observed = observed_training_memory(architecture, 2, 16)
+    # six passes over 83,000 weights: a copy for each would be a tenth more
+    assert training_memory(architecture, 2, 16, half=True) == pytest.approx(observed, rel=0.02)
 
 
 @pytest.mark.parametrize("seed", range(8, 15, 2))

@@ -35,6 +35,16 @@ def test_half_precision_shows_in_the_output():
     assert trace_memory(part, SIZE, TRAINING, (4,)).itemsize == 4
 
 
+def test_half_copies_of_weights_are_told_apart():
+    block = Block(mixer=ResidualConvolution(hidden_dim=24), norm="none")
+    half = Setting(BATCH, training=True, half=True)
+    memory = trace_memory(Part("block", block, 12), SIZE, half, (2,))
+    # kernels and biases are copied; only kernels are needed for the gradient
+    assert memory.casts == memory.parameters // 2
+    assert memory.kept_casts == 2 * (2 * 9 * 12 * 24)
+    assert trace_memory(Part("block", block, 12), SIZE, TRAINING, (4,)).casts == 0
+
+
 def test_references_are_inputs_too():
     part = Part("cross_layer", CrossLayer(keys=2, references=2), 12)
     memory = trace_memory(part, SIZE, TRAINING, (4, 4, 4))
