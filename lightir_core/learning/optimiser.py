@@ -10,11 +10,12 @@ convolution kernel (out, in, h, w) is handed over as the view (out, in*h*w), a g
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from lightir_core.errors import CheckpointError
 from lightir_core.learning.recipe import Recipe
 
 SMALLEST = 8
@@ -66,6 +67,40 @@ class Optimiser:
             optimiser.step()
         for parameter in self._parameters:
             parameter.grad = None
+
+    def state(self) -> dict[str, Tensor]:
+        """The moments of all updates so far, by optimiser, parameter and name."""
+        return {
+            f"{which}.{index}.{name}": tensor
+            for which, optimiser in enumerate(self._optimisers)
+            for index, parameter in enumerate(optimiser.param_groups[0]["params"])
+            for name, tensor in optimiser.state[parameter].items()
+        }
+
+    def restore(self, state: Mapping[str, Tensor], source: str) -> None:
+        """Bring back what `state` gave.
+
+        Args:
+            state: of an optimiser of an equal network and recipe.
+            source: what to call it in an error message.
+
+        Raises:
+            CheckpointError: it is of another network or recipe.
+        """
+        for key, tensor in state.items():
+            which, index, name = key.split(".")
+            parameter = self._parameter(int(which), int(index))
+            if parameter is None or (tensor.ndim and tensor.shape != parameter.shape):
+                raise CheckpointError(f"{source} is of another network or recipe")
+            # laid out like the parameter, as when it was made: kernels may round by layout
+            own = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
+            moments = self._optimisers[int(which)].state[parameter]
+            moments[name] = own if tensor.ndim else tensor
+
+    def _parameter(self, which: int, index: int) -> Tensor | None:
+        parameters = [optimiser.param_groups[0]["params"] for optimiser in self._optimisers]
+        known = which < len(parameters) and index < len(parameters[which])
+        return parameters[which][index] if known else None
 
 
 def schedule(number: int, recipe: Recipe) -> float:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from lightir_core.errors import TrainingError
+from lightir_core.learning.curve import Point, Progress
 from lightir_core.learning.distil import Teacher, feature_distance, taught, watched
 from lightir_core.learning.optimiser import Optimiser
+from lightir_core.learning.pause import Living, Pause, go_on, keep
 from lightir_core.learning.recipe import Recipe
-
-Point = tuple[int, float]
-"""(step, score) of a learning curve."""
 
 
 class Batches(Protocol):
@@ -40,40 +39,46 @@ def train(
     seed: int,
     device: torch.device,
     validate: Callable[[nn.Module], float],
-    checks: int = 4,
+    checks: int | Collection[int] = 4,
     report: Callable[[Point], None] | None = None,
     teacher: Teacher | None = None,
     penalty: Penalty | None = None,
     half: bool | None = None,
+    pause: Pause | None = None,
 ) -> tuple[Point, ...]:
     """Train `network` in place and return its learning curve.
 
     Args:
         network: left in eval mode, with the averaged weights if the recipe asks for them, and
-            with the best ones seen if it asks to stop early.
+            with the best ones seen if it asks to stop early; without meaning after a pause.
         data: source of patches.
         recipe: what to do; see `Recipe`.
         seed: decides the patches, and nothing else does.
         device: where the network is.
         validate: score of a network in eval mode, higher is better.
-        checks: how often the curve is measured, evenly over the steps, the last step included.
+        checks: how often the curve is measured, evenly over the steps, the last step included; or
+            after which steps.
         report: called with each point of the curve.
         teacher: distil from this network.
         penalty: added to the loss.
         half: whether to use bfloat16 autocast; None where the device has it in hardware.
+        pause: stop before the last step, or go on after such a stop, bit for bit as if there had
+            been none.
 
     Raises:
         TrainingError: the loss stopped being a finite number, or a score is none.
     """
     network.to(device)
-    optimiser = Optimiser(network, recipe)
     averaged = copy.deepcopy(network) if recipe.ema else None
-    milestones = {round(recipe.steps * (i + 1) / checks) for i in range(checks)} - {0}
-    progress = _Progress(validate, report, recipe.patience)
-    if recipe.patience:
+    progress = Progress(validate, report, recipe.patience)
+    living = Living(network, averaged, Optimiser(network, recipe), progress)
+    first = 0 if pause is None else go_on(pause.file, living)
+    last = recipe.steps if pause is None else min(pause.until, recipe.steps)
+    milestones = _milestones(recipe.steps, checks)
+    if recipe.patience and not first:
         progress.measure(0, network.eval())
     network.train()
-    for step in range(recipe.steps):
+    for step in range(first, last):
         lq, gt = (t.to(device) for t in data.batch(seed, step, recipe.batch, recipe.patch_px))
         loss = _loss(network, lq, gt, recipe, teacher, precision(device, half))
         if penalty is not None:
@@ -81,7 +86,7 @@ def train(
         if not math.isfinite(loss.item()):
             raise TrainingError(f"the loss became {loss.item()} at step {step + 1}")
         loss.backward()
-        optimiser.step(step)
+        living.optimiser.step(step)
         if averaged is not None:
             _average(averaged, network, min(recipe.ema, (1 + step) / (10 + step)))
         if step + 1 in milestones:
@@ -89,51 +94,27 @@ def train(
             network.train()
             if progress.ended:
                 break
-    if averaged is not None:
-        network.load_state_dict(averaged.state_dict())
-    if progress.best is not None:
-        network.load_state_dict(progress.best)
-    network.eval()
+    else:
+        if pause is not None and last < recipe.steps:
+            keep(pause.file, living, last)
+    _settle(living)
     return tuple(progress.curve)
 
 
-class _Progress:
-    """The learning curve, and with `patience` the best weights on it.
+def _settle(living: Living) -> None:
+    """Leave the network in eval mode with the weights that its training was for."""
+    if living.averaged is not None:
+        living.network.load_state_dict(living.averaged.state_dict())
+    if living.progress.best is not None:
+        living.network.load_state_dict(living.progress.best)
+    living.network.eval()
 
-    Attributes:
-        curve: so far.
-        best: state dict of the best point, or None without patience.
-        ended: whether the last `patience` points brought nothing.
-    """
 
-    def __init__(
-        self,
-        validate: Callable[[nn.Module], float],
-        report: Callable[[Point], None] | None,
-        patience: int,
-    ) -> None:
-        self._validate, self._report, self._patience = validate, report, patience
-        self.curve: list[Point] = []
-        self.best: dict[str, Tensor] | None = None
-        self._top = -math.inf
-        self._stale = 0
-
-    def measure(self, step: int, network: nn.Module) -> None:
-        """Add a point; raises TrainingError if it is not a number."""
-        score = self._validate(network)
-        self.curve.append((step, score))
-        if math.isnan(score):
-            raise TrainingError(f"the score became nan at step {step}")
-        if self._report is not None:
-            self._report(self.curve[-1])
-        self._stale += 1
-        if self._patience and score > self._top:
-            self._top, self._stale = score, 0
-            self.best = {name: t.detach().clone() for name, t in network.state_dict().items()}
-
-    @property
-    def ended(self) -> bool:
-        return 0 < self._patience <= self._stale
+def _milestones(steps: int, checks: int | Collection[int]) -> set[int]:
+    """Steps after which the curve is measured."""
+    if isinstance(checks, int):
+        return {round(steps * (i + 1) / checks) for i in range(checks)} - {0}
+    return set(checks)
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:

@@ -1,0 +1,82 @@
+"""A training that stops half-way and goes on later, bit for bit as if it had not.
+
+Patches are determined by seed and step, so weights, averages, the optimisers' moments and the
+curve are all there is to keep; they go into one safetensors file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from lightir_core.checkpoints import load_state, load_tensors, save_tensors
+from lightir_core.errors import CheckpointError
+from lightir_core.learning.curve import Progress
+from lightir_core.learning.optimiser import Optimiser
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Where a training stops for now.
+
+    Attributes:
+        until: step to stop after; from the last one on nothing is kept.
+        file: what was kept at an earlier stop is read from here, and kept here at this one.
+    """
+
+    until: int
+    file: Path
+
+
+@dataclass(frozen=True)
+class Living:
+    """All of a training that changes while it runs."""
+
+    network: nn.Module
+    averaged: nn.Module | None
+    optimiser: Optimiser
+    progress: Progress
+
+
+def keep(file: Path, living: Living, step: int) -> None:
+    """Write how things are after `step` steps."""
+    groups = {
+        "network": living.network.state_dict(),
+        "averaged": living.averaged.state_dict() if living.averaged is not None else {},
+        "optimiser": living.optimiser.state(),
+        "best": living.progress.best or {},
+    }
+    tensors = {f"{group}/{name}": t for group, some in groups.items() for name, t in some.items()}
+    story = {"step": step, "curve": living.progress.curve}
+    save_tensors(file, tensors, {"story": json.dumps(story)})
+
+
+def go_on(file: Path, living: Living) -> int:
+    """Bring back what was kept; the step to go on with, 0 if nothing was kept.
+
+    A damaged file is as good as none: the training repeats itself from its seed.
+
+    Raises:
+        CheckpointError: the file is of another network or recipe.
+    """
+    try:
+        tensors, metadata = load_tensors(file)
+        story = json.loads(metadata["story"])
+    except (CheckpointError, KeyError, ValueError):
+        return 0
+    load_state(living.network, _group(tensors, "network"), str(file))
+    if living.averaged is not None:
+        load_state(living.averaged, _group(tensors, "averaged"), str(file))
+    living.optimiser.restore(_group(tensors, "optimiser"), str(file))
+    curve = [(int(step), float(score)) for step, score in story["curve"]]
+    living.progress.restore(curve, _group(tensors, "best") or None)
+    return int(story["step"])
+
+
+def _group(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
+    start = f"{group}/"
+    return {n.removeprefix(start): tensor for n, tensor in tensors.items() if n.startswith(start)}
