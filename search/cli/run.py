@@ -19,6 +19,7 @@ from search.cli.progress import watching
 from search.cli.stopping import stopping
 from search.config import SearchConfig, config_from_plain
 from search.objectives import objectives
+from search.strategies import STRATEGIES
 from search.terms import read_share
 
 DEFAULT = SearchConfig()
@@ -64,7 +65,9 @@ def run(
     only: Annotated[
         list[str] | None, typer.Option(help="Cut a dimension down: window=8x8,4x16; repeatable.")
     ] = None,
-    strategy: Annotated[str, typer.Option(help="nsga2, nsga3, tpe or random.")] = DEFAULT.strategy,
+    strategy: Annotated[
+        str, typer.Option(help=f"One of {', '.join(STRATEGIES)}.")
+    ] = DEFAULT.strategy,
     goals: Annotated[
         str,
         typer.Option(

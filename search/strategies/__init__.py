@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from search.strategies.evolution import EvolutionStrategy
+from search.strategies.gaussian import GaussianStrategy
+from search.strategies.nni_tuner import NniEvolutionStrategy, NniTpeStrategy
 from search.strategies.optuna_sampler import OptunaStrategy, nsga2, nsga3, tpe
 from search.strategies.strategy import Setting, Strategy
 from search.strategies.uniform import UniformStrategy
@@ -15,4 +18,8 @@ STRATEGIES: dict[str, Callable[[Setting], Strategy]] = {
     "tpe": lambda setting: OptunaStrategy(setting, tpe),
     "nsga2": lambda setting: OptunaStrategy(setting, nsga2),
     "nsga3": lambda setting: OptunaStrategy(setting, nsga3),
+    "gp": GaussianStrategy,
+    "evolution": EvolutionStrategy,
+    "nni-tpe": NniTpeStrategy,
+    "nni-evolution": NniEvolutionStrategy,
 }

@@ -4,6 +4,7 @@ import math
 import random
 import time
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,21 @@ from search.loop import Limits, search
 from search.seeds import derive
 from search.stopping import never
 from search.strategies import STRATEGIES
+
+every_strategy = pytest.mark.parametrize(
+    "strategy",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.slow
+            if name == "gp"
+            else pytest.mark.skipif(
+                name.startswith("nni") and find_spec("nni") is None, reason="[nni] is not there"
+            ),
+        )
+        for name in STRATEGIES
+    ],
+)
 
 FOREVER = float("inf")
 PSNR = Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y")
@@ -144,7 +160,7 @@ def test_trials_are_recorded_whole(searched, setting):
     assert len({trial.architecture.id for trial in trials}) == TRIALS
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@every_strategy
 @pytest.mark.parametrize("work", [score_by_size, score_or_fail])
 def test_workers_and_their_order_do_not_matter(searched, strategy, work):
     alone = outline(searched("a", strategy=strategy, engine=InProcess(work)))
@@ -154,7 +170,7 @@ def test_workers_and_their_order_do_not_matter(searched, strategy, work):
         assert together == alone
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@every_strategy
 @pytest.mark.parametrize("kills", [(0,), (1,), (4,), (5, 0, 3), (13,), (1, 1, 1, 1)], ids=str)
 def test_killed_and_resumed_is_as_uninterrupted(searched, strategy, kills):
     whole = outline(searched("whole", strategy=strategy, engine=InProcess(score_or_fail)))

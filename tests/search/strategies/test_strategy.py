@@ -3,6 +3,7 @@
 import math
 import random
 import statistics
+from importlib.util import find_spec
 
 import pytest
 
@@ -15,7 +16,17 @@ PSNR = Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y")
 MACS = Objective(name="macs", direction="minimise", unit="MACs", label="MACs")
 PARAMS = Objective(name="params", direction="minimise", unit="parameters", label="Parameters")
 
-every_strategy = pytest.mark.parametrize("name", STRATEGIES)
+# Gaussian processes take seconds where others take milliseconds
+MARKS = {
+    "gp": [pytest.mark.slow],
+    "nni-tpe": [
+        pytest.mark.skipif(find_spec("nni") is None, reason="the extra [nni] is not there")
+    ],
+}
+MARKS["nni-evolution"] = MARKS["nni-tpe"]
+every_strategy = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=MARKS.get(name, ())) for name in STRATEGIES]
+)
 
 
 def worth(candidate):
@@ -144,7 +155,7 @@ def test_a_space_that_runs_out_says_so(setting, name, few_candidates):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["nsga2", "tpe"])
+@pytest.mark.parametrize("name", ["nsga2", "tpe", "evolution"])
 def test_a_strategy_that_learns_beats_chance(setting, name):
     """Median hypervolume over seeds after as many trials; NSGA-III is for more objectives."""
     reference = (-30.0, 60e6)

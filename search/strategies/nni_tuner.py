@@ -1,0 +1,200 @@
+"""NNI's own in-process tuners behind our ask and tell: independent baselines, extra `[nni]`.
+
+They know one objective, no conditions and no budget. So they are told the place of a trial in the
+order of fitness, every question is answered in every row, and their wishes are brought to the
+nearest candidate that is allowed and new, as those of Optuna's samplers are.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from lightir_core.errors import SearchError
+from results.objectives import minimised
+from search.feasible import Candidate
+from search.seeds import derive
+from search.strategies.fitness import places
+from search.strategies.rows import INACTIVE, Row, answers, to_row, to_wish
+from search.strategies.strategy import Setting
+
+GENERATIONS = 2
+"""Generations of trials that the population of NNI's evolution holds; NNI's default is for more."""
+
+REMEMBERED = 500
+"""Latest trials that NNI's TPE is told of, so that telling it stays cheap."""
+
+MISSING = (
+    "strategy {name!r} needs NNI, which is not installed; install it with "
+    "`pip install 'lightir[nni]'`, or choose another strategy"
+)
+
+
+class _NniStrategy:
+    """What both have in common: rows for wishes, and the trials so far."""
+
+    def __init__(self, setting: Setting, name: str) -> None:
+        self._setting = setting
+        self._known = answers(setting.feasible.space)
+        self._seen: list[tuple[int, Row, tuple[float, ...]]] = []
+        self._running: dict[int, Row] = {}
+        self._taken: set[str] = set()
+        self._tuners = _tuners(name)
+
+    @property
+    def _questions(self) -> dict[str, Any]:
+        """The space as NNI writes it."""
+        return {n: {"_type": "choice", "_value": list(v)} for n, v in self._known.items()}
+
+    def _nearest(self, wish: Row, number: int) -> Candidate:
+        rng = random.Random(derive(self._setting.seed, "propose", number))
+        candidate = self._setting.feasible.near(to_wish(wish), rng, self._taken)
+        self._taken.add(candidate.architecture.id)
+        self._running[number] = to_row(self._known, candidate.choices)
+        return candidate
+
+    def _see(self, number: int, values: Sequence[float] | None) -> Row:
+        row = self._running.pop(number)
+        if values is not None:
+            self._seen.append((number, row, minimised(self._setting.objectives, values)))
+        return row
+
+
+class NniTpeStrategy(_NniStrategy):
+    """NNI's tree-structured Parzen estimator; a fresh tuner is told all trials for each wish."""
+
+    def __init__(self, setting: Setting) -> None:
+        """Start without trials.
+
+        Raises:
+            SearchError: NNI is not installed.
+        """
+        super().__init__(setting, "nni-tpe")
+
+    def propose(self, number: int) -> Candidate:
+        """See `Strategy.propose`."""
+        seed = derive(self._setting.seed, "nni", number)
+        with _quiet(seed):
+            arguments = {"n_startup_jobs": self._setting.generation}
+            tuner = self._tuners.tpe_tuner.TpeTuner("minimize", seed, arguments)
+            tuner.update_search_space(self._questions)
+            self._tell(tuner)
+            wish = tuner.generate_parameters(number)
+        return self._nearest(wish, number)
+
+    def observe(self, number: int, values: Sequence[float] | None) -> None:
+        """See `Strategy.observe`."""
+        self._see(number, values)
+
+    def _tell(self, tuner: Any) -> None:  # noqa: ANN401  NNI has no types
+        latest = self._seen[-REMEMBERED:]
+        order = places([point for _, _, point in latest])
+        told = [
+            {"parameter": row, "value": place}
+            for (_, row, _), place in zip(latest, order, strict=True)
+        ]
+        tuner.import_data(told)
+        # the tuner takes trials under way for as good as the best, so as not to repeat them
+        for number, row in self._running.items():
+            formatted = self._tuners.tpe_tuner.format_parameters(row, tuner.space)
+            tuner._running_params[number] = formatted
+
+
+class NniEvolutionStrategy(_NniStrategy):
+    """NNI's evolution (after Real et al., ICML 2017): the worse of a random pair is replaced."""
+
+    def __init__(self, setting: Setting) -> None:
+        """Start without trials.
+
+        Raises:
+            SearchError: NNI is not installed.
+        """
+        super().__init__(setting, "nni-evolution")
+        size = GENERATIONS * setting.generation
+        self._tuner = self._tuners.evolution_tuner.EvolutionTuner("minimize", size)
+        self._individuals: dict[int, Any] = {}
+        with self._drawing("start"):
+            self._tuner.update_search_space(self._questions)
+            self._tuner.population = []  # drawn with a seed of its own: again, with ours
+            self._seed_tuner("start")
+            for _ in range(size):
+                self._tuner._random_generate_individual()
+
+    def propose(self, number: int) -> Candidate:
+        """See `Strategy.propose`."""
+        self._judge()
+        with self._drawing(number):
+            self._seed_tuner(number)
+            wish = self._tuner.generate_parameters(number)
+        candidate = self._nearest(wish, number)
+        # the tuner learns what became of its wish
+        individual = self._tuner.running_trials[number]
+        for name, value in self._running[number].items():
+            if value != INACTIVE:
+                index = self._known[name].index(value)
+                individual.config[name] = {"_index": index, "_value": value}
+        self._individuals[number] = individual
+        return candidate
+
+    def observe(self, number: int, values: Sequence[float] | None) -> None:
+        """See `Strategy.observe`."""
+        self._see(number, values)
+        with self._drawing(number):
+            self._seed_tuner(number)
+            if values is None:
+                self._tuner.trial_end(number, success=False)
+                del self._individuals[number]
+            else:
+                self._tuner.receive_trial_result(number, None, 0.0)
+                self._individuals[number] = self._tuner.population[-1]
+
+    def _judge(self) -> None:
+        """Tell the tuner's population how good it is by now: ranks change with every trial."""
+        alive = {id(individual) for individual in self._tuner.population}
+        kept = [e for e in self._seen if id(self._individuals[e[0]]) in alive]
+        for (number, _, _), place in zip(kept, places([e[2] for e in kept]), strict=True):
+            self._individuals[number].result = -float(place)
+
+    def _seed_tuner(self, purpose: int | str) -> None:
+        seed = derive(self._setting.seed, "nni", purpose)
+        self._tuner.random_state = np.random.RandomState(seed)
+
+    def _drawing(self, purpose: int | str) -> Any:  # noqa: ANN401  a context manager
+        return _quiet(derive(self._setting.seed, "nni global", purpose))
+
+
+def _tuners(name: str) -> Any:  # noqa: ANN401  NNI has no types
+    """NNI's modules.
+
+    Raises:
+        SearchError: NNI is not installed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import nni.algorithms.hpo.evolution_tuner
+            import nni.algorithms.hpo.tpe_tuner
+    except ImportError:
+        raise SearchError(MISSING.format(name=name)) from None
+    return nni.algorithms.hpo
+
+
+@contextmanager
+def _quiet(seed: int) -> Iterator[None]:
+    """Seed the global generator that NNI draws from, put it back, and keep NNI's log silent."""
+    before = random.getstate()
+    random.seed(seed)
+    logger = logging.getLogger("nni")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        random.setstate(before)
