@@ -18,6 +18,7 @@ from results.hypervolume import MAX_OBJECTIVES, hypervolume_history, reference_p
 from results.models import RESULT, ModelResult, load_result
 from results.objectives import Objective, minimised, values_of
 from results.pareto import knee, pareto_front
+from results.rivals import Rival, read_rivals
 from results.run import RunFolder, read_config
 from results.study import Record
 from results.trials import Trial
@@ -43,6 +44,7 @@ class Findings:
         models: networks trained to the end or pruned, by trial, parents first, those over budget
             among them.
         config: config.json, or empty.
+        rivals: the published systems beside the run.
         notes: what was missing or damaged.
     """
 
@@ -51,6 +53,7 @@ class Findings:
     trials: tuple[Trial, ...]
     models: tuple[ModelResult, ...] = ()
     config: Mapping[str, Any]
+    rivals: tuple[Rival, ...] = ()
     notes: tuple[str, ...] = ()
 
     @cached_property
@@ -153,12 +156,18 @@ def read_findings(folder: Path) -> Findings:
     except ResultsError as error:
         config = {}
         notes.append(str(error))
+    try:
+        rivals = read_rivals(folder)
+    except ResultsError as error:
+        rivals = []
+        notes.append(str(error))
     return Findings(
         folder=folder,
         objectives=record.objectives,
         trials=tuple(record.trials()),
         models=tuple(_models(folder, notes)),
         config=config,
+        rivals=tuple(rivals),
         notes=tuple(notes),
     )
 

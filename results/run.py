@@ -4,6 +4,7 @@ config.json          everything needed to resume and to repeat
 study.journal        the trials (`results.study`)
 checkpoints/         trainings under way
 models/<id>/         result.json, architecture.json, weights.safetensors, crops (`results.models`)
+presets.json         the published systems beside it (`results.rivals`)
 report/index.html    the report, made from the rest
 pareto.csv pareto.png pareto.svg pareto.md pareto.tex
 """
@@ -53,6 +54,11 @@ class RunFolder:
     def report(self) -> Path:
         """The report, one self-contained file."""
         return self.path / "report" / "index.html"
+
+    @property
+    def rivals(self) -> Path:
+        """The published systems beside the run, counted and perhaps trained."""
+        return self.path / "presets.json"
 
     def pareto(self, suffix: str) -> Path:
         """The front as a table or a picture: csv, md, tex, png or svg."""
