@@ -1,0 +1,114 @@
+"""Which choices decided the objectives: the mean decrease in impurity of a random forest.
+
+optuna's evaluators know only parameters that every trial has. Most choices of a space stand under
+a condition (no keys without cross-layer attention), so a choice that a trial did not have becomes
+one more category, "not in play", before optuna is asked. What the stages of a network chose on one
+axis is added up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.importance import MeanDecreaseImpurityImportanceEvaluator
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from results.trials import Choice, Trial
+
+LEAST_TRIALS = 12
+"""Fewer finished trials say nothing about some twenty axes."""
+
+MOST_TRIALS = 400
+"""Of more, evenly chosen ones: a forest over thousands takes longer than the rest of a report."""
+
+ABSENT = "not in play"
+_TREES, _DEPTH, _SEED = 24, 12, 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Importance:
+    """One axis of the space and how much of one objective it explains, 0 to 1."""
+
+    axis: str
+    share: float
+
+
+def importances(
+    trials: Sequence[Trial], values: Sequence[float], *, most: int = MOST_TRIALS
+) -> list[Importance]:
+    """The axes by their importance for `values`, the largest first; they add up to 1.
+
+    Args:
+        trials: finished ones.
+        values: one number for each of them; trials without a finite one are left out.
+        most: at most so many trials are looked at.
+
+    Returns:
+        Nothing if there are fewer than `LEAST_TRIALS`, or if nothing differs between them.
+    """
+    known = [(t, v) for t, v in zip(trials, values, strict=True) if math.isfinite(v)]
+    known = known[:: math.ceil(len(known) / most) or 1]
+    tables = [_named(trial.choices) for trial, _ in known]
+    varied = _varied(tables)
+    if len(known) < LEAST_TRIALS or not varied or len({value for _, value in known}) < 2:
+        return []
+    study = _study(tables, varied, [value for _, value in known])
+    evaluator = MeanDecreaseImpurityImportanceEvaluator(
+        n_trees=_TREES, max_depth=_DEPTH, seed=_SEED
+    )
+    found = evaluator.evaluate(study, params=list(varied))
+    return _by_axis(found)
+
+
+def _named(choices: Mapping[str, Choice]) -> dict[str, str]:
+    # as text with its type: True and 1 are equal in Python but not the same choice
+    return {name: f"{type(value).__name__} {value}" for name, value in choices.items()}
+
+
+def _varied(tables: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    """The choices that were made in more than one way, with all their values."""
+    names = sorted({name for table in tables for name in table})
+    values = {name: sorted({table.get(name, ABSENT) for table in tables}) for name in names}
+    return {name: found for name, found in values.items() if len(found) > 1}
+
+
+def _study(
+    tables: Sequence[Mapping[str, str]], varied: Mapping[str, list[str]], values: Sequence[float]
+) -> optuna.Study:
+    """A study of one objective in memory in which every trial has every parameter."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study()
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+    distributions = {name: CategoricalDistribution(found) for name, found in varied.items()}
+    study.add_trials(_trials(tables, distributions, values))
+    return study
+
+
+def _trials(
+    tables: Sequence[Mapping[str, str]],
+    distributions: dict[str, CategoricalDistribution],
+    values: Sequence[float],
+) -> Iterable[FrozenTrial]:
+    for table, value in zip(tables, values, strict=True):
+        yield create_trial(
+            state=TrialState.COMPLETE,
+            params={name: table.get(name, ABSENT) for name in distributions},
+            distributions=dict(distributions),
+            value=value,
+        )
+
+
+def _by_axis(found: Mapping[str, float]) -> list[Importance]:
+    shares: dict[str, float] = defaultdict(float)
+    for name, share in found.items():
+        shares[name.rpartition(".")[2]] += float(share)
+    ordered = Counter(shares).most_common()
+    return [Importance(axis=axis, share=share) for axis, share in ordered]
