@@ -84,6 +84,8 @@ class ModelResult:
         data: names of its images, notes and licences, as `config.json` of a run has them.
         recipe: every number that decided its last training.
         compression: how it was pruned: parent, budget, importance, scores and costs before.
+        latency: measured milliseconds of a forward pass by output size, WIDTHxHEIGHT.
+        device: what that was measured on.
     """
 
     id: str
@@ -105,6 +107,8 @@ class ModelResult:
     data: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     recipe: dict[str, Any] = field(default_factory=dict[str, Any])
     compression: dict[str, Any] = field(default_factory=dict[str, Any])
+    latency: dict[str, float] = field(default_factory=dict[str, float])
+    device: str = ""
 
 
 _ADAPTER: TypeAdapter[ModelResult] = TypeAdapter(ModelResult)

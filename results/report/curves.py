@@ -16,6 +16,7 @@ MAX_TITLED = 600
 """Curves that get a hover text of their own; more would make the page slow and heavy."""
 
 STEPS = Objective(name="steps", direction="minimise", label="Training steps")
+MINUTES = Objective(name="minutes", direction="minimise", unit="min", label="Time")
 NUMBER = Objective(name="number", direction="minimise", label="Trial")
 VOLUME = Objective(name="volume", direction="maximise", unit="%", label="Hypervolume")
 
@@ -37,6 +38,7 @@ def curves_figure(findings: Findings) -> Markup | None:
             for t, path in zip(behind, quiet, strict=True)
             if path
         ]
+    marks += [line([(scales[0](s), TOP), (scales[0](s), BOTTOM)], "limit") for s in rungs(findings)]
     marks += [line(_traced(t.curve, scales), "accent", _curve_title(t)) for t in ahead]
     return chart((STEPS, findings.metric), scales, marks, "Learning curves of the search")
 
@@ -56,20 +58,46 @@ def models_figure(findings: Findings) -> Markup | None:
 
 def hypervolume_figure(findings: Findings) -> Markup | None:
     """The share of the objectives' box that the front covers, after each trial."""
-    history = [(number, 100 * share) for number, share in findings.hypervolume]
+    history = [(float(number), 100 * share) for number, share in findings.hypervolume]
+    return _stairs(history, NUMBER, "Hypervolume after each trial")
+
+
+def hypervolume_in_time_figure(findings: Findings) -> Markup | None:
+    """The same over the minutes since the first trial began; None where no clock was kept."""
+    ends = {trial.number: trial.finished for trial in findings.finished}
+    starts = [trial.started for trial in findings.trials if trial.started]
+    history = [(ends[number], share) for number, share in findings.hypervolume]
+    if not starts or any(end is None for end, _ in history):
+        return None
+    begun, best, steps = min(starts), 0.0, list[tuple[float, float]]()
+    # trials end in another order than they begin; the front of then is at least the best so far
+    for end, share in sorted(((end, share) for end, share in history if end)):
+        best = max(best, share)
+        steps.append(((end - begun).total_seconds() / 60, 100 * best))
+    return _stairs(steps, MINUTES, "Hypervolume over time")
+
+
+def rungs(findings: Findings) -> list[int]:
+    """Steps at which a search with several fidelities let go of trials, rising."""
+    ends = {trial.curve[-1][0] for trial in findings.trials if trial.curve}
+    return sorted(ends)[:-1] if findings.settings.get("rungs") else []
+
+
+def _stairs(history: Sequence[tuple[float, float]], across: Objective, name: str) -> Markup | None:
+    """A line that rises in steps, as a quantity does that changes with every trial."""
     if len(history) < 2:
         return None
-    x_scale = scale([number for number, _ in history], LEFT, RIGHT)
+    x_scale = scale([x for x, _ in history], LEFT, RIGHT)
     shares = [share for _, share in history]
     # Flat from the first trial on: the whole range tells that better than a guess around it.
     y_scale = scale(shares if shares[0] < shares[-1] else (0.0, 100.0), BOTTOM, TOP)
     steps: list[Pixel] = []
-    for number, share in history:
+    for x, share in history:
         if steps:
-            steps.append((x_scale(number), steps[-1][1]))
-        steps.append((x_scale(number), y_scale(share)))
+            steps.append((x_scale(x), steps[-1][1]))
+        steps.append((x_scale(x), y_scale(share)))
     marks = [line(steps, "accent strong")]
-    return chart((NUMBER, VOLUME), (x_scale, y_scale), marks, "Hypervolume after each trial")
+    return chart((across, VOLUME), (x_scale, y_scale), marks, name)
 
 
 def _curve_scales(curves: Sequence[Sequence[tuple[int, float]]]) -> tuple[Scale, Scale] | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +10,34 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from results.findings import Findings, mapping
-from results.formats import format_duration, format_gain, format_value
-from results.models import ModelResult
-from results.objectives import values_of
+from results.formats import format_duration, format_value
+from results.importance import Importance, importances
+from results.objectives import Objective, values_of
 from results.plots import baseline_words
 from results.preferences import preferences
+from results.reference import reference_points_for
 from results.report import sentences
-from results.report.curves import curves_figure, hypervolume_figure, models_figure
-from results.report.front import front_figure, pairs
+from results.report.curves import (
+    curves_figure,
+    hypervolume_figure,
+    hypervolume_in_time_figure,
+    models_figure,
+    rungs,
+)
 from results.report.images import strips
+from results.report.library import fingerprints, scripts
+from results.report.members import members, networks
+from results.report.points import chart_of
 from results.report.svg import sparkline
+from results.report.systems import cost_axes, system_rows
 from results.trials import Trial
-from results.words import in_words, short_words
+from results.words import short_words
 
 MAX_ROWS = 1000
 """Trials listed one by one; the page stays light, and the journal holds them all."""
+
+MAX_AXES = 12
+"""Axes of the space that are ranked; what comes behind them explains next to nothing."""
 
 _HERE = Path(__file__).parent
 
@@ -41,34 +52,6 @@ _DATA_TITLES = {
     "notes": "Notes",
     "licences": "Licences",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chart:
-    """A chart of the front and the name of its axes."""
-
-    label: str
-    chart: Markup
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreRow:
-    """The score of one image, or of their mean, against the plain method."""
-
-    name: str
-    score: str
-    baseline: str
-    gain: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Network:
-    """A final network with what is told of it."""
-
-    model: ModelResult
-    words: str
-    changes: list[sentences.Change]
-    scores: list[ScoreRow]
 
 
 def render(findings: Findings) -> str:
@@ -97,13 +80,13 @@ def _functions(findings: Findings) -> dict[str, Callable[..., Any]]:
         "cells": cells,
         "spark": spark,
         "duration": format_duration,
-        "words": in_words,
         "brief": short_words,
     }
 
 
 def _context(findings: Findings) -> dict[str, Any]:
     pictures, problems = strips(findings)
+    others = members(findings)
     return {
         "style": Markup((_HERE / "style.css").read_text()),
         "findings": findings,
@@ -115,15 +98,27 @@ def _context(findings: Findings) -> dict[str, Any]:
         "moves": sentences.front_moves(findings),
         "baseline": baseline_words(findings),
         "plain": str(findings.baseline.get("name", "baseline")),
-        "fronts": _fronts(findings),
+        "chart": chart_of(findings) if findings.finished and len(findings.axes) > 1 else None,
+        "scripts": scripts(),
+        "fingerprints": fingerprints(),
+        "uncertainty": sentences.uncertainty(findings),
         "strips": pictures,
         "picture_problems": problems,
-        "networks": [_network(findings, model) for model in findings.results],
+        "networks": networks(findings),
+        "members": others,
+        "drawn": {member.trial.number for member in others},
         "linked": {model.id for model in findings.results},
+        "systems": system_rows(findings),
+        "system_axes": cost_axes(findings),
+        "trained_systems": any(rival.shrunk for rival in findings.rivals),
+        "published": reference_points_for(str(findings.settings.get("task", ""))),
         "preferences": preferences(findings.front, findings.finished),
+        "importance": _importance(findings),
+        "rungs": rungs(findings),
         "curves": curves_figure(findings),
         "models_curves": models_figure(findings),
         "volume": hypervolume_figure(findings),
+        "volume_in_time": hypervolume_in_time_figure(findings),
         "failures": sentences.failures(findings),
         "command": str(findings.config.get("command", "")),
         "facts": _facts(findings),
@@ -139,38 +134,15 @@ def _asked(findings: Findings) -> str:
     return f"The best network for {task}" + (f" within a budget of {budget}" if budget else "")
 
 
-def _fronts(findings: Findings) -> list[Chart]:
-    if not findings.finished:
-        return []
-    return [
-        Chart(label=f"{y.label} / {x.label}", chart=front_figure(findings, x, y))
-        for x, y in pairs(findings)
-    ]
-
-
-def _network(findings: Findings, model: ModelResult) -> Network:
-    rows = [_score_row(findings, "mean", model.scores, model.baseline)]
-    rows += [_score_row(findings, i.name, i.scores, i.baseline) for i in model.images]
-    words = in_words(model.architecture)
-    return Network(
-        model=model,
-        words=words[0].upper() + words[1:],
-        changes=sentences.pruning(findings, model),
-        scores=rows,
-    )
-
-
-def _score_row(
-    findings: Findings, name: str, scores: Mapping[str, float], baseline: Mapping[str, float]
-) -> ScoreRow:
-    axis = findings.metric
-    mine, plain = scores.get(axis.name, math.nan), baseline.get(axis.name, math.nan)
-    return ScoreRow(
-        name=name,
-        score=format_value(axis, mine),
-        baseline=format_value(axis, plain),
-        gain=format_gain(mine - plain),
-    )
+def _importance(findings: Findings) -> list[tuple[Objective, list[Importance]]]:
+    """The axes that mattered most, for each objective that trials decided on."""
+    found: list[tuple[Objective, list[Importance]]] = []
+    for index, objective in enumerate(findings.objectives):
+        values = [findings.point(t, findings.objectives)[index] for t in findings.finished]
+        rows = importances(findings.finished, values)[:MAX_AXES]
+        if rows and rows[0].share > 0:
+            found.append((objective, rows))
+    return found
 
 
 def _facts(findings: Findings) -> list[tuple[str, list[tuple[str, list[str]]]]]:

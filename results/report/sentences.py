@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from results.formats import (
     format_value,
     format_with_unit,
 )
-from results.models import ModelResult
+from results.models import ImageScore, ModelResult
 from results.objectives import Objective, values_of
 from results.words import stages_in_words
 
@@ -178,6 +179,33 @@ def knee_words(findings: Findings) -> str:
         f"{first.label} to {format_with_unit(first, best[0])} and takes "
         f"{format_with_unit(second, best[1])}."
     )
+
+
+def uncertainty(findings: Findings) -> str:
+    """What is known of the spread of the scores; empty when nothing has finished."""
+    if not findings.finished:
+        return ""
+    seed = findings.settings.get("seed")
+    told = "Every number here is of one seed" + ("" if seed is None else f" ({seed})")
+    images = findings.best.images if findings.best else ()
+    gains = _gains(findings, images)
+    if len(gains) >= 3:
+        spread = statistics.stdev(gains)
+        told += (
+            f"; over the {len(gains)} validation images the gain of the best network is "
+            f"{format_gain(statistics.mean(gains))} ± {spread:.2f} {findings.metric.unit} "
+            f"(standard deviation)"
+        )
+    return told + ". `python -m search compare` tells the spread over runs with several seeds."
+
+
+def _gains(findings: Findings, images: Sequence[ImageScore]) -> list[float]:
+    name = findings.metric.name
+    return [
+        image.scores[name] - image.baseline[name]
+        for image in images
+        if math.isfinite(image.scores.get(name, math.nan) - image.baseline.get(name, math.nan))
+    ]
 
 
 def time_facts(findings: Findings) -> list[tuple[str, str]]:

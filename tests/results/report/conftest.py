@@ -19,6 +19,7 @@ class Page:
     tags: list = field(default_factory=list)
     words: list = field(default_factory=list)
     problems: list = field(default_factory=list)
+    scripts: list = field(default_factory=list)
 
     @property
     def text(self):
@@ -48,7 +49,9 @@ class Reader(HTMLParser):
             self.page.problems.append(f"</{tag}> closes nothing")
 
     def handle_data(self, data):
-        if "style" not in self.open:
+        if self.open and self.open[-1] == "script":
+            self.page.scripts.append(data)
+        if not {"style", "script"} & set(self.open):
             self.page.words.append(data)
 
 

@@ -6,7 +6,9 @@ import subprocess
 
 import pytest
 
+from results.findings import read_findings
 from results.report import build_report
+from results.rivals import Rival, write_rivals
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
@@ -14,10 +16,11 @@ BROWSER = next(
 
 pytestmark = pytest.mark.skipif(not BROWSER, reason="no Chromium here: apt-get install chromium")
 
-# The page itself holds no script. This one, outside, looks into it at two widths and clicks.
+# This script, outside of the page, looks into it at two widths, clicks and types.
 OBSERVER = """<!doctype html><body><script>
 const facts = [];
 async function look(width) {
+  const tell = (name, value) => facts.push(`${name} at ${width}: ${value}`);
   const frame = document.createElement("iframe");
   frame.style = `width: ${width}px; height: 4000px; border: 0`;
   frame.src = "PAGE";
@@ -25,18 +28,41 @@ async function look(width) {
   document.body.append(frame);
   await loaded;
   const page = frame.contentDocument;
+  const chart = page.getElementById("front-chart");
+  const marks = (css) => chart.querySelectorAll(css).length;
   for (const details of page.querySelectorAll("details")) details.open = true;
   const wide = [...page.querySelectorAll("body *")].filter((element) =>
     !element.closest(".scroll, pre, svg") && element.getBoundingClientRect().right > width + 0.5);
-  facts.push(`overflow at ${width}: ${wide.length} ${page.documentElement.scrollWidth <= width}`);
-  const shown = () => [...page.querySelectorAll(".charts figure")]
-    .filter((figure) => getComputedStyle(figure).display !== "none")
-    .map((figure) => figure.className).join(" ");
-  facts.push(`shown at ${width}: ${shown()}`);
+  tell("overflow", `${wide.length} ${page.documentElement.scrollWidth <= width}`);
+  const cut = [...chart.querySelectorAll("text")].filter((text) => {
+    const box = text.getBoundingClientRect(), frame = chart.getBoundingClientRect();
+    return box.left < frame.left - 1 || box.right > frame.right + 1;
+  });
+  tell("cut words", cut.length);
+  tell("axes", chart.dataset.axes);
+  tell("marks", `${marks("circle.front")} ${marks("circle.trial")} ${marks("circle.knee")} ` +
+    `${marks("path.trained")} ${marks("path.pruned")} ${marks("path.arrow")}`);
+  tell("systems", `${marks("path.shrunk")} ${marks("path.published")}`);
+  tell("limits", marks("path.limit"));
   page.querySelector("label[for=pair-1]").click();
-  facts.push(`clicked at ${width}: ${shown()}`);
+  tell("clicked", chart.dataset.axes);
+  tell("limits after", marks("path.limit"));
+  const up = page.getElementById("axis-y");
+  up.value = "1";
+  up.dispatchEvent(new Event("change"));
+  tell("chosen", chart.dataset.axes);
+  page.querySelector("input[value=trial]").click();
+  tell("hidden", marks("circle.trial"));
+  page.querySelector("input[value=published]").click();
+  tell("published", marks("path.published"));
+  page.querySelector("input[value=trial]").click();
+  page.querySelector("label[for=pair-0]").click();
+  chart.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
+  const tip = chart.querySelector(".tip");
+  chart.querySelector("a.mark").dispatchEvent(new FocusEvent("focus"));
+  tell("tip", tip.style.display === "none" ? "hidden" : tip.textContent);
   const pictures = [...page.images].filter((image) => image.naturalWidth === 0);
-  facts.push(`broken pictures at ${width}: ${pictures.length}`);
+  tell("broken pictures", pictures.length);
 }
 (async () => {
   try { await look(380); await look(1600); } catch (error) { facts.push(`error: ${error}`); }
@@ -49,7 +75,12 @@ async function look(width) {
 def seen(make_run, tmp_path_factory):
     """What the browser reports: lines of facts, and its console."""
     folder = tmp_path_factory.mktemp("browser")
-    page = build_report(make_run(folder / "run"))
+    run = make_run(folder / "run")
+    size = {"params": 300_000, "macs": 3 * 10**10}
+    shrunk = {"shrunk": "x", "shrunk_cost": size, "scores": {"psnr_y": 34.5}, "steps": 200}
+    big = {"params": 900_000, "macs": 10**11}
+    write_rivals(run, [Rival(name="grformer", cost=big, **shrunk), Rival(name="drt", cost=big)])
+    page = build_report(run)
     observer = folder / "observer.html"
     observer.write_text(OBSERVER.replace("PAGE", page.as_uri()))
     command = [
@@ -59,8 +90,14 @@ def seen(make_run, tmp_path_factory):
         f"--user-data-dir={folder / 'profile'}", "--window-size=1700,1200", "--dump-dom",
         observer.as_uri(),
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+@pytest.fixture(scope="module")
+def findings(make_run, tmp_path_factory):
+    """The same run, as the program sees it."""
+    return read_findings(make_run(tmp_path_factory.mktemp("same") / "run"))
 
 
 def test_nothing_overflows_on_a_phone_or_a_wide_screen(seen):
@@ -69,12 +106,46 @@ def test_nothing_overflows_on_a_phone_or_a_wide_screen(seen):
     ]  # fmt: skip
 
 
-def test_a_click_shows_another_pair_of_axes(seen):
-    for width in (380, 1600):
-        assert f"shown at {width}: chart-0\n" in seen[0]
-        assert f"clicked at {width}: chart-1\n" in seen[0]
+def fact(seen, name):
+    """What was noted at 380 and at 1,600 pixels."""
+    found = re.findall(rf"^(?:.*<pre>)?{name} at (?:380|1600): (.*?)(?:</pre>.*)?$", seen[0], re.M)
+    assert len(found) == 2, seen[0]
+    return found
+
+
+def test_the_chart_shows_every_trial_the_front_the_knee_and_the_final_networks(seen, findings):
+    front = len(findings.front_of((findings.axes[1], findings.axes[0])))
+    behind = len(findings.finished) - front
+    assert fact(seen, "axes") == ["macs psnr_y"] * 2
+    for marks in fact(seen, "marks"):
+        assert marks == f"{front} {behind} 1 1 1 1"
+    assert fact(seen, "systems") == ["1 0"] * 2  # own sizes wait for their box to be ticked
+    assert fact(seen, "cut words") == ["0", "0"]
+
+
+def test_another_pair_of_axes_can_be_clicked_or_listed(seen):
+    assert fact(seen, "clicked") == ["params psnr_y"] * 2
+    assert fact(seen, "chosen") == ["params macs"] * 2
+
+
+def test_the_budget_is_a_line_on_its_own_axis(seen):
+    assert fact(seen, "limits") == ["0", "0"]
+    assert fact(seen, "limits after") == ["1", "1"]
+
+
+def test_kinds_of_marks_can_be_hidden_and_shown(seen):
+    assert fact(seen, "hidden") == ["0", "0"]
+    assert fact(seen, "published") == ["2", "2"]
+
+
+def test_a_mark_tells_its_numbers_when_the_keyboard_reaches_it(seen, findings):
+    for words in fact(seen, "tip"):
+        assert re.match(r"trial \d+", words)
+        assert "PSNR-Y" in words
+        assert "blocks of window attention" in words
 
 
 def test_every_picture_shows_and_the_console_is_silent(seen):
-    assert re.findall(r"broken pictures at \d+: (\d+)", seen[0]) == ["0", "0"]
+    assert fact(seen, "broken pictures") == ["0", "0"]
+    assert "error:" not in seen[0]
     assert seen[1] == []

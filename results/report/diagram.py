@@ -1,0 +1,233 @@
+"""An architecture drawn: stem, stages with their blocks, body and tail, left to right.
+
+A stage is a frame; its blocks stand in it in the order in which they run, each a mixer over a
+feed-forward. Arcs above a frame are its passes, arrows below lead from the outputs that a
+cross-layer module reads to the stage that reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+
+from markupsafe import Markup
+
+from lightir_core.architecture import (
+    Architecture,
+    Block,
+    CascadeAttention,
+    DepthwiseMlp,
+    Dsgm,
+    Mlp,
+    ResidualConvolution,
+    Stage,
+    WindowAttention,
+)
+from results.words import in_words
+
+_STAGE, _SMALL, _GAP, _PAD = 140, 64, 18, 8
+_ARC, _CELL, _FOOT, _ROOM, _STEP = 52, 40, 22, 6, 13
+_INSIDE = _STAGE - 2 * _PAD
+
+_FEED_FORWARDS = {Mlp: "MLP", DepthwiseMlp: "DW-MLP", Dsgm: "DSGM"}
+
+
+@dataclass(frozen=True)
+class _Box:
+    """A place on the picture."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def centre(self) -> float:
+        return self.left + self.width / 2
+
+    @property
+    def bottom(self) -> int:
+        return self.top + self.height
+
+
+def diagram(architecture: Architecture) -> Markup:
+    """The architecture as an SVG element, as wide as it needs to be.
+
+    Its words, read out by those who listen, are those of `results.words`.
+    """
+    boxes = _boxes(architecture)
+    lowest = max(box.bottom for box in boxes)
+    readers = sum(stage.cross_layer is not None for stage in architecture.stages)
+    width, height = boxes[-1].left + boxes[-1].width + 2, lowest + 10 + _STEP * readers
+    parts = [
+        *_ends(architecture, boxes),
+        *_links(boxes),
+        *(
+            mark
+            for stage, box in zip(architecture.stages, boxes[1:-1], strict=True)
+            for mark in _stage(stage, box, architecture.width)
+        ),
+        *_arrows(architecture, boxes, lowest),
+    ]
+    return Markup(
+        '<svg viewBox="0 0 {} {}" width="{}" height="{}" class="diagram" role="img" '
+        'aria-label="{}">{}</svg>'
+    ).format(width, height, width, height, in_words(architecture), Markup("").join(parts))
+
+
+def _boxes(architecture: Architecture) -> list[_Box]:
+    """Stem, every stage, and the tail with the body before it."""
+    top = _ARC if any(stage.recursions > 1 for stage in architecture.stages) else 2
+    heights = [
+        _PAD + len(_groups(stage)) * (_CELL + _ROOM) + _FOOT for stage in architecture.stages
+    ]
+    middle = top + (max(heights) - _CELL) // 2
+    boxes, left = [_Box(2, middle, _SMALL, _CELL)], 2 + _SMALL + _GAP
+    for height in heights:
+        boxes.append(_Box(left, top, _STAGE, height))
+        left += _STAGE + _GAP
+    return [*boxes, _Box(left, middle, _SMALL, _CELL)]
+
+
+def _groups(stage: Stage) -> list[tuple[Block, int, int]]:
+    """Runs of blocks that are equal but for their shift: block, how many, how many shifted."""
+    groups: list[tuple[Block, int, int]] = []
+    for block, same in groupby(stage.blocks, key=_unshifted):
+        members = list(same)
+        groups.append((block, len(members), sum(member != block for member in members)))
+    return groups
+
+
+def _unshifted(block: Block) -> Block:
+    if isinstance(block.mixer, ResidualConvolution):
+        return block
+    return replace(block, mixer=replace(block.mixer, shift_size=(0, 0)))
+
+
+def _ends(architecture: Architecture, boxes: list[_Box]) -> Iterator[Markup]:
+    patch = architecture.stem.patch_size
+    stem = f"patches {patch}×{patch}" if patch > 1 else "conv 3×3"
+    scale = architecture.scale
+    tail = f"×{scale}" if scale > 1 else "conv 3×3"
+    if architecture.tail.skip == "interpolated":
+        tail += " + input"
+    for box, name, note in ((boxes[0], "stem", stem), (boxes[-1], "tail", tail)):
+        yield _rect(box.left, box.top, box.width, box.height, "end", f"{name}: {note}")
+        yield _text(box.centre, box.top + 17, name, "name")
+        yield _text(box.centre, box.top + 32, note, "small")
+
+
+def _links(boxes: list[_Box]) -> Iterator[Markup]:
+    """Short arrows from one box to the next."""
+    y = _wire(boxes)
+    for left, right in pairwise(boxes):
+        start, end = left.left + left.width, right.left
+        yield _path(f"M{start + 2} {y}H{end - 3}M{end - 8} {y - 4}L{end - 3} {y}L{end - 8} {y + 4}")
+
+
+def _wire(boxes: list[_Box]) -> int:
+    """The height at which boxes are joined: the middle of the stem."""
+    return boxes[0].top + boxes[0].height // 2
+
+
+def _stage(stage: Stage, box: _Box, width: int) -> Iterator[Markup]:
+    yield _rect(box.left, box.top, box.width, box.height, "stage")
+    for number, (block, count, shifted) in enumerate(_groups(stage)):
+        top = box.top + _PAD + number * (_CELL + _ROOM)
+        yield from _cell(block, count, shifted, (box.left + _PAD, top), width)
+    yield _text(box.centre, box.bottom - 9, _foot(stage), "small")
+    if stage.recursions > 1:
+        words = (
+            f"{stage.recursions} passes, {'one set of weights' if stage.tied else 'own weights'}"
+        )
+        left, right, top = box.left + 14, box.left + box.width - 14, box.top - 3
+        yield _path(
+            f"M{right} {top}C{right} {top - 26} {left} {top - 26} {left} {top}"
+            f"M{left - 4} {top - 7}L{left} {top}L{left + 6} {top - 5}",
+            "loop",
+        )
+        yield _text(box.centre, box.top - 27, f"×{stage.recursions}", "name", words)
+        yield _text(box.centre, box.top - 41, "shared" if stage.tied else "own weights", "small")
+
+
+def _foot(stage: Stage) -> str:
+    closing = {"convolution": "conv 3×3", "depthwise": "DW conv", "none": ""}[stage.closing]
+    skip = {"input": "+ skip", "output": "+ short skip", "none": ""}[stage.skip]
+    return " ".join(filter(None, (closing, skip))) or "no closing, no skip"
+
+
+def _cell(
+    block: Block, count: int, shifted: int, at: tuple[int, int], width: int
+) -> Iterator[Markup]:
+    left, top = at
+    kind, first, second = _mixer_words(block, width)
+    title = f"{count} × {first}, {second}" + (f", {shifted} shifted" if shifted else "")
+    yield _rect(left, top, _INSIDE, _CELL, f"cell {kind}", title)
+    times = f"{count}× " if count > 1 else ""
+    yield _text(left + _INSIDE / 2, top + 16, times + first, "name")
+    yield _text(left + _INSIDE / 2, top + 31, second + (" ⇄" if shifted else ""), "small")
+
+
+def _mixer_words(block: Block, width: int) -> tuple[str, str, str]:
+    """CSS class, first and second line of a block."""
+    forward = block.feed_forward
+    feed = "no FFN" if forward is None else f"{_FEED_FORWARDS[type(forward)]} {forward.hidden_dim}"
+    mixer = block.mixer
+    if isinstance(mixer, ResidualConvolution):
+        side = mixer.kernel_size
+        return "convolution", f"conv {side}×{side}", f"{mixer.hidden_dim or width} wide"
+    heads = f"{mixer.window_size[0]}×{mixer.window_size[1]} {mixer.num_heads}h"
+    if isinstance(mixer, CascadeAttention):
+        return "cascade", f"GSWA {heads}", feed
+    return "window", f"{_attention_name(mixer)} {heads}", feed
+
+
+def _attention_name(mixer: WindowAttention) -> str:
+    if mixer.channel is not None:
+        return "CASA"
+    return "GRSA" if mixer.projection.groups > 1 else "attn"
+
+
+def _arrows(architecture: Architecture, boxes: list[_Box], lowest: int) -> Iterator[Markup]:
+    """From each output that a cross-layer module reads, along a track of its own."""
+    readers = [(i, s.cross_layer) for i, s in enumerate(architecture.stages) if s.cross_layer]
+    for track, (number, cross) in enumerate(readers):
+        y = lowest + 10 + _STEP * track
+        target = boxes[number + 1]
+        end = target.centre + 8 * (track % 2)
+        tip = target.bottom + 2
+        oldest = max(0, number + 1 - cross.references)
+        words = (
+            f"cross-layer attention of stage {number + 1} to {cross.references} earlier outputs, "
+            f"{cross.keys} keys each, selection {cross.selection}"
+        )
+        for source in boxes[oldest : number + 1]:
+            yield _path(f"M{source.left + source.width + 6} {_wire(boxes)}V{y}", "cross")
+        start = boxes[oldest].left + boxes[oldest].width + 6
+        yield _path(
+            f"M{start} {y}H{end}V{tip}M{end - 4} {tip + 6}L{end} {tip}L{end + 4} {tip + 6}",
+            "cross",
+            words,
+        )
+        yield _text(end + 6, y - 2, f"K={cross.keys}", "small start")
+
+
+def _rect(left: int, top: int, width: int, height: int, css: str, title: str = "") -> Markup:
+    return Markup('<rect x="{}" y="{}" width="{}" height="{}" rx="5" class="{}">{}</rect>').format(
+        left, top, width, height, css, _title(title)
+    )
+
+
+def _text(x: float, y: float, words: str, css: str, title: str = "") -> Markup:
+    return Markup('<text x="{}" y="{}" class="{}">{}{}</text>').format(
+        x, y, css, words, _title(title)
+    )
+
+
+def _path(path: str, css: str = "link", title: str = "") -> Markup:
+    return Markup('<path d="{}" class="wire {}">{}</path>').format(path, css, _title(title))
+
+
+def _title(words: str) -> Markup:
+    return Markup("<title>{}</title>").format(words) if words else Markup("")

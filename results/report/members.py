@@ -1,0 +1,148 @@
+"""What the report tells of each network: the final ones, then the other members of the front."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from budgets.units import Size, format_time, parse_size
+from lightir_core.architecture import Architecture
+from lightir_core.errors import BudgetError
+from results.card import read_exports
+from results.findings import Findings
+from results.formats import format_gain, format_value
+from results.models import ModelResult
+from results.report import sentences
+from results.report.breakdown import Kind, Share, by_kind, by_part
+from results.report.diagram import diagram
+from results.run import RunFolder
+from results.trials import Trial
+from results.words import in_words
+
+MAX_TRIALS = 30
+"""Trials of the front that are drawn; a longer front is in the table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreRow:
+    """The score of one image, or of their mean, against the plain method."""
+
+    name: str
+    score: str
+    baseline: str
+    gain: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anatomy:
+    """What an architecture is made of, drawn and counted.
+
+    Attributes:
+        picture: the diagram.
+        shares: costs by part, empty if they could not be counted.
+        kinds: MACs by kind of work.
+        size: the output that the MACs are for.
+    """
+
+    picture: Markup
+    shares: list[Share]
+    kinds: list[Kind]
+    size: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A final network with what is told of it."""
+
+    model: ModelResult
+    words: str
+    anatomy: Anatomy
+    changes: list[sentences.Change]
+    scores: list[ScoreRow]
+    times: list[tuple[str, str]]
+    exports: list[list[tuple[str, str]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A trial on the front that was not trained to the end."""
+
+    trial: Trial
+    words: str
+    anatomy: Anatomy
+
+
+def networks(findings: Findings) -> list[Network]:
+    """The final networks, in the order of the run."""
+    return [_network(findings, model) for model in findings.results]
+
+
+def members(findings: Findings) -> list[Member]:
+    """The trials on the front that did not become a final network."""
+    final = {model.trial for model in findings.results}
+    others = [trial for trial in findings.front if trial.number not in final]
+    return [
+        Member(
+            trial=trial,
+            words=_sentence(trial.architecture),
+            anatomy=_anatomy(findings, trial.architecture),
+        )
+        for trial in others[:MAX_TRIALS]
+    ]
+
+
+def _network(findings: Findings, model: ModelResult) -> Network:
+    rows = [_score_row(findings, "mean", model.scores, model.baseline)]
+    rows += [_score_row(findings, i.name, i.scores, i.baseline) for i in model.images]
+    return Network(
+        model=model,
+        words=_sentence(model.architecture),
+        anatomy=_anatomy(findings, model.architecture),
+        changes=sentences.pruning(findings, model),
+        scores=rows,
+        times=[(size, format_time(ms)) for size, ms in model.latency.items()],
+        exports=list(_exports(findings, model)),
+    )
+
+
+def _sentence(architecture: Architecture) -> str:
+    words = in_words(architecture)
+    return words[0].upper() + words[1:]
+
+
+def _anatomy(findings: Findings, architecture: Architecture) -> Anatomy:
+    size = _size(findings, architecture)
+    try:
+        shares, kinds = by_part(architecture, size), by_kind(architecture, size)
+    except BudgetError:
+        shares, kinds = [], []  # a report is no place to fail for a count
+    return Anatomy(picture=diagram(architecture), shares=shares, kinds=kinds, size=str(size))
+
+
+def _size(findings: Findings, architecture: Architecture) -> Size:
+    """The output size that the run stated its costs at, else the custom of the field."""
+    try:
+        return parse_size(str(findings.config.get("size", "")))
+    except BudgetError:
+        return Size(720, 1280) if architecture.scale > 1 else Size(256, 256)
+
+
+def _exports(findings: Findings, model: ModelResult) -> Iterator[list[tuple[str, str]]]:
+    for entry in read_exports(RunFolder(findings.folder).model(model.id)):
+        yield [(str(key), str(value)) for key, value in entry.items()]
+
+
+def _score_row(
+    findings: Findings, name: str, scores: Mapping[str, float], baseline: Mapping[str, float]
+) -> ScoreRow:
+    axis = findings.metric
+    mine, plain = scores.get(axis.name, math.nan), baseline.get(axis.name, math.nan)
+    return ScoreRow(
+        name=name,
+        score=format_value(axis, mine),
+        baseline=format_value(axis, plain),
+        gain=format_gain(mine - plain),
+    )

@@ -1,0 +1,225 @@
+"""The interactive chart's data: axes, points and limits, as JSON that the page's script reads."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+from markupsafe import Markup
+
+from budgets.budget import AXES as BUDGET_AXES
+from budgets.budget import Budget
+from lightir_core.errors import BudgetError
+from results.findings import Findings
+from results.objectives import Objective, values_of
+from results.words import short_words
+
+MAX_PAIRS = 6
+"""Pairs of axes with a button of their own; two lists offer all others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One mark.
+
+    Attributes:
+        kind: trial, trained, parent, pruned, shrunk or published.
+        name: what it is called, such as "trial 12".
+        values: one for each axis, NaN where unknown.
+        words: what it is made of.
+        href: where a click leads in the page.
+        group: which run it belongs to, counted from 0.
+        tags: said behind its name, such as "knee".
+        parent: name of the point that an arrow comes from.
+        short: what is written beside the mark.
+    """
+
+    kind: str
+    name: str
+    values: tuple[float, ...]
+    words: str = ""
+    href: str = ""
+    group: int = 0
+    tags: tuple[str, ...] = ()
+    parent: str = ""
+    short: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """Everything that one interactive chart shows.
+
+    Attributes:
+        axes: what can be chosen for either side.
+        points: all marks.
+        limits: of the budget, by axis name.
+        groups: names of the runs.
+        x: index of the axis that lies across at first.
+        y: index of the one that goes up.
+    """
+
+    axes: tuple[Objective, ...]
+    points: tuple[Point, ...]
+    limits: Mapping[str, float] = field(default_factory=dict[str, float])
+    groups: tuple[str, ...] = ("",)
+    x: int = 0
+    y: int = 0
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """(x, y) of the pairs with a button, the one shown first in front."""
+        order = list(dict.fromkeys((self.y, self.x, *range(len(self.axes)))))
+        return [(x, y) for y, x in combinations(order, 2)][:MAX_PAIRS]
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of marks that there are, in drawing order."""
+        present = {point.kind for point in self.points}
+        order = ("trial", "trained", "parent", "pruned", "shrunk", "published")
+        return [kind for kind in order if kind in present]
+
+    def to_json(self) -> Markup:
+        """The chart for a ``<script type="application/json">`` element: no text can end it."""
+        plain: dict[str, Any] = {
+            "axes": [
+                {
+                    "name": axis.name,
+                    "label": axis.label,
+                    "title": axis.title,
+                    "up": axis.direction == "maximise",
+                    "kind": _number_kind(axis),
+                    "limit": self.limits.get(axis.name),
+                }
+                for axis in self.axes
+            ],
+            "points": [_plain_point(point) for point in self.points],
+            "groups": list(self.groups),
+            "x": self.x,
+            "y": self.y,
+        }
+        text = json.dumps(plain, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+        for character in "<>&\u2028\u2029":
+            text = text.replace(character, f"\\u{ord(character):04x}")
+        return Markup(text)
+
+
+def chart_of(findings: Findings) -> Chart:
+    """The chart of one run."""
+    axes = findings.axes
+    x, y = first_axes(findings)
+    return Chart(
+        axes=axes,
+        points=(*trial_points(findings), *_models(findings), *_rivals(findings)),
+        limits=limits_of(findings),
+        groups=(findings.folder.resolve().name,),
+        x=x,
+        y=y,
+    )
+
+
+def first_axes(findings: Findings) -> tuple[int, int]:
+    """Indices of the axes (x, y) that say most: a cost to the right, the score upwards."""
+    names = [axis.name for axis in findings.axes]
+    y = names.index(findings.metric.name)
+    costs = [i for i, name in enumerate(names) if name == "macs" and i != y]
+    others = [i for i in range(len(names)) if i != y]
+    return (costs or others or [y])[0], y
+
+
+def trial_points(findings: Findings, group: int = 0) -> Iterator[Point]:
+    """A point for each finished trial; those on the front lead to their row."""
+    listed = {trial.number for trial in findings.front}
+    knee = findings.knee.number if findings.knee else None
+    for trial in findings.finished:
+        yield Point(
+            kind="trial",
+            name=f"trial {trial.number}",
+            values=values_of(findings.axes, trial.scores, trial.cost),
+            words=short_words(trial.architecture),
+            href=f"#trial-{trial.number}" if trial.number in listed else "",
+            group=group,
+            tags=("knee",) if trial.number == knee else (),
+        )
+
+
+def limits_of(findings: Findings) -> dict[str, float]:
+    """The budget's limits by axis name, as far as they are plain numbers."""
+    try:
+        budget = Budget.parse(str(findings.settings.get("budget", "")))
+    except BudgetError:
+        return {}  # a share of a preset, or none at all: no line is drawn
+    return {BUDGET_AXES[name].field: float(limit) for name, limit in budget.limits}
+
+
+def _models(findings: Findings) -> Iterator[Point]:
+    ids = {model.id for model in findings.models}
+    for model in findings.models:
+        over = ("over budget",) if model.kind == "parent" else ()
+        yield Point(
+            kind=model.kind,
+            name=f"{model.kind} {model.id}",
+            values=values_of(findings.axes, model.scores, model.cost),
+            words=short_words(model.architecture),
+            href=f"#model-{model.id}" if model.kind != "parent" else "",
+            tags=(f"from trial {model.trial}", *over),
+            parent=_parent_name(findings, model.parent) if model.parent in ids else "",
+        )
+
+
+def _parent_name(findings: Findings, wanted: str | None) -> str:
+    return next(f"{model.kind} {model.id}" for model in findings.models if model.id == wanted)
+
+
+def _rivals(findings: Findings) -> Iterator[Point]:
+    for rival in findings.rivals:
+        yield Point(
+            kind="published",
+            name=f"{rival.name}, own size",
+            values=values_of(findings.axes, {}, rival.cost),
+            href="#systems",
+            tags=("counted, not trained here",),
+            short=rival.name,
+        )
+        if rival.shrunk:
+            yield Point(
+                kind="shrunk",
+                name=f"{rival.name}, shrunk to the budget",
+                values=values_of(findings.axes, rival.scores, rival.shrunk_cost),
+                href="#systems",
+                tags=(f"{rival.steps} steps, as the trials",) if rival.scores else (),
+                short=rival.name,
+            )
+
+
+def _plain_point(point: Point) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "k": point.kind,
+        "n": point.name,
+        "v": [value if math.isfinite(value) else None for value in _shortened(point.values)],
+    }
+    optional = {
+        "w": point.words,
+        "h": point.href,
+        "g": point.group,
+        "t": ", ".join(point.tags),
+        "p": point.parent,
+        "s": point.short,
+    }
+    return plain | {key: value for key, value in optional.items() if value}
+
+
+def _shortened(values: Sequence[float]) -> list[float]:
+    """Seven digits: far more than a chart shows, and half the bytes."""
+    return [float(f"{value:.7g}") if math.isfinite(value) else value for value in values]
+
+
+def _number_kind(axis: Objective) -> str:
+    if axis.name.endswith("_bytes"):
+        return "bytes"
+    if axis.unit == "dB":
+        return "decibel"
+    return "count" if axis.name in ("params", "macs") else "plain"

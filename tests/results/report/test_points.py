@@ -1,0 +1,93 @@
+import json
+import math
+from dataclasses import replace
+
+import pytest
+
+from results.findings import read_findings
+from results.objectives import Objective
+from results.report.points import Chart, Point, chart_of, first_axes, limits_of
+from results.rivals import Rival
+
+
+@pytest.fixture(scope="module")
+def findings(finished_run):
+    return read_findings(finished_run)
+
+
+def of_kind(chart, kind):
+    return [point for point in chart.points if point.kind == kind]
+
+
+def test_every_finished_trial_is_a_point_with_its_number(findings):
+    points = of_kind(chart_of(findings), "trial")
+    assert [p.name for p in points] == [f"trial {t.number}" for t in findings.finished]
+    best = findings.front[0]
+    point = next(p for p in points if p.name == f"trial {best.number}")
+    assert point.values[0] == best.scores["psnr_y"]
+    assert point.href == f"#trial-{best.number}"
+    assert sum(p.tags == ("knee",) for p in points) == 1
+    assert sum(bool(p.href) for p in points) == len(findings.front)
+
+
+def test_the_telling_pair_comes_first_and_all_pairs_have_a_button(findings):
+    chart = chart_of(findings)
+    names = [(chart.axes[x].name, chart.axes[y].name) for x, y in chart.pairs]
+    assert names == [("macs", "psnr_y"), ("params", "psnr_y"), ("params", "macs")]
+
+
+def test_many_axes_keep_to_six_buttons():
+    axes = tuple(Objective(name=n, direction="minimise") for n in "abcdefg")
+    assert len(Chart(axes=axes, points=()).pairs) == 6
+
+
+def test_a_pruned_network_points_back_to_its_parent(findings):
+    chart = chart_of(findings)
+    (trained,), (pruned,) = of_kind(chart, "trained"), of_kind(chart, "pruned")
+    assert pruned.parent == trained.name
+    assert pruned.href == f"#model-{findings.models[1].id}"
+
+
+def test_budgets_in_plain_numbers_are_limits(findings):
+    def limits(budget):
+        return limits_of(replace(findings, config={"config": {"budget": budget}}))
+
+    assert limits("480k") == {"params": 480_000}
+    assert limits("macs=90G,latency=40ms") == {"macs": 90e9, "latency_ms": 40}
+    assert limits("60%@grformer") == limits("nonsense") == {}
+
+
+def test_published_systems_are_two_points_once_they_were_shrunk(findings):
+    counted = Rival(name="drt", cost={"params": 1_200_000, "macs": 10**11})
+    shrunk = Rival(
+        name="grformer",
+        cost={"params": 781_000},
+        shrunk="abc",
+        shrunk_cost={"params": 390_000, "macs": 10**10},
+        scores={"psnr_y": 33.5},
+        steps=200,
+    )
+    chart = chart_of(replace(findings, rivals=(counted, shrunk)))
+    assert [p.short for p in of_kind(chart, "published")] == ["drt", "grformer"]
+    (point,) = of_kind(chart, "shrunk")
+    assert point.values == (33.5, 10**10, 390_000)
+    assert point.tags == ("200 steps, as the trials",)
+    assert math.isnan(of_kind(chart, "published")[0].values[0])
+
+
+def test_the_json_holds_no_text_that_ends_a_script_and_no_nan():
+    axes = (Objective(name="</script>", direction="minimise", label="<!--<script>"),)
+    point = Point(kind="trial", name="</script>\u2028", values=(math.nan,), words="a&b")
+    text = Chart(axes=axes, points=(point,)).to_json()
+    assert "<" not in text
+    assert "NaN" not in text
+    plain = json.loads(text)
+    assert plain["axes"][0]["name"] == "</script>"
+    assert plain["points"] == [{"k": "trial", "n": "</script>\u2028", "v": [None], "w": "a&b"}]
+
+
+def test_a_run_with_a_single_axis_has_one(findings):
+    bare = tuple(replace(trial, cost={}) for trial in findings.finished)
+    single = replace(findings, objectives=findings.objectives[:1], trials=bare)
+    assert first_axes(single) == (0, 0)
+    assert chart_of(single).pairs == []
