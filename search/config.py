@@ -51,6 +51,7 @@ class SearchConfig:
             `fill`.
         prune: share of the parameters that pruning takes from the best network, if no finalist is
             over budget.
+        presets: also shrink the published systems to the budget and train them as the trials are.
         time_s: when to be done; search and further training are cut short for it. 0 is no limit.
         seed: decides everything that is random.
         data: folders of training images, with weights as in "photos:2"; without any, the
@@ -77,6 +78,7 @@ class SearchConfig:
     finish_steps: Annotated[int, Field(ge=1)] = 300
     prune_from: Annotated[float, Field(ge=1, le=4)] = 1.25
     prune: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    presets: bool = False
     time_s: Annotated[float, Field(ge=0)] = 600.0
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     data: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()

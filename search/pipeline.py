@@ -40,6 +40,7 @@ from search.listener import Listener
 from search.loop import Engine, Limits, search
 from search.objectives import objectives
 from search.plan import Plan, facts_of, find_space, make_plan
+from search.rivals import stand_rivals
 from search.seeds import derive
 from search.stopping import Stop, never
 from search.strategies import STRATEGIES, Setting
@@ -49,6 +50,9 @@ from spaces import (
 
 SEARCH_SHARE = 0.5
 """Share of the time limit for the search; the rest is for training on, pruning and the report."""
+
+RIVALS_SHARE = 0.2
+"""Share of the time limit, taken from the search's, for published systems that are trained too."""
 
 FINISH_SHARE = 0.35
 """Share of the time left after the search that each of the two further trainings may take."""
@@ -109,6 +113,7 @@ def _conduct(plan: Plan, record: Record, listener: Listener, stop: Stop) -> Path
         engine = Stoppable(local, stop)
         _search(plan, record, engine, listener, begun, stop)
         if not stop():
+            stand_rivals(plan, engine, _deadline(plan, begun, SEARCH_SHARE), listener)
             finalists = _finalists(plan, record)
             recipe = _affordable(plan, finalists, begun, listener)
             trained = list(_train_on(plan, finalists, recipe, engine, listener))
@@ -136,7 +141,8 @@ def _search(
 ) -> None:
     config = plan.config
     setting = Setting(plan.feasible, record.objectives, config.generation, config.seed)
-    deadline = begun + SEARCH_SHARE * config.time_s if config.time_s else float("inf")
+    share = SEARCH_SHARE - RIVALS_SHARE if config.presets else SEARCH_SHARE
+    deadline = _deadline(plan, begun, share)
     listener.phase("search", config.trials)
     search(
         STRATEGIES[config.strategy](setting),
@@ -146,6 +152,11 @@ def _search(
         Limits(config.trials, config.generation, deadline, config.patience, stop),
         listener,
     )
+
+
+def _deadline(plan: Plan, begun: float, share: float) -> float:
+    """When this share of the time limit has passed; never, if there is none."""
+    return begun + share * plan.config.time_s if plan.config.time_s else float("inf")
 
 
 def _finalists(plan: Plan, record: Record) -> list[Trial]:

@@ -57,6 +57,9 @@ def run(
     prune: Annotated[
         float, typer.Option(help="Share to prune of the best, if none is over budget.")
     ] = DEFAULT.prune,
+    presets: Annotated[
+        bool, typer.Option("--presets", help="Also train the published systems, shrunk to fit.")
+    ] = False,
     time: Annotated[str, typer.Option(help="Time limit such as 10min or 2h; 0 is none.")] = "10min",
     space: Annotated[str, typer.Option(help="Search space; see `spaces`.")] = DEFAULT.space,
     fix: Annotated[
@@ -101,6 +104,7 @@ def run(
             "finalists": finalists,
             "prune_from": prune_from,
             "prune": prune,
+            "presets": presets,
             "time_s": parse_duration(time),
             "space": space if not Path(space).is_file() else str(Path(space).resolve()),
             "only": (*(fix or ()), *(only or ())),

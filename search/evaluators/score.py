@@ -27,6 +27,7 @@ from results.models import Crop, ImageScore, ModelResult, write_result
 from results.run import RunFolder
 from search.evaluators.images import describe_images, whole_images
 from search.evaluators.job import Outcome, Source
+from search.evaluators.timing import time_network
 
 CROP_PX = 96
 """Side of the pictured crops, in pixels of the truth."""
@@ -80,6 +81,7 @@ def keep_network(
     evaluation = _evaluation(outputs, pairs, task)
     plain = _evaluation([baseline(task, pair) for pair in pairs], pairs, task)
     save_model(folder, network)
+    latency, where = time_network(network, device)
     result = ModelResult(
         id=finished.architecture.id,
         kind=finished.kind,
@@ -104,6 +106,8 @@ def keep_network(
         data=describe_images(source),
         recipe=asdict(finished.recipe),
         compression=finished.compression,
+        latency=latency,
+        device=where,
     )
     write_result(folder, result)
     write_card(folder, result)

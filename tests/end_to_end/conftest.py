@@ -131,7 +131,7 @@ def search_arguments(three_photographs):
 def finished(command, search_arguments, tmp_path_factory):
     """The folder above a finished run called `run`, and how the command ended; read it only."""
     folder = tmp_path_factory.mktemp("finished")
-    return folder, command(*search_arguments, "--json", cwd=folder)
+    return folder, command(*search_arguments, "--presets", "--json", cwd=folder)
 
 
 @pytest.fixture(scope="session")

@@ -15,11 +15,15 @@ from budgets.units import parse_size
 from lightir_core.architecture import from_json
 from lightir_core.checkpoints import load_model
 from lightir_core.data.tasks import parse_task
+from lightir_core.presets import PRESETS, preset
 from results.models import load_results
+from results.rivals import read_rivals
 from results.run import RunFolder
 from results.study import Record
 from search.config import load_config
 from search.terms import reference_size
+
+SIZE = reference_size(parse_task("sr-x2"))
 
 
 def pixels(path):
@@ -52,6 +56,27 @@ def test_stdout_is_json_and_progress_is_on_stderr(finished):
         assert re.search(rf"trial {number} \(\w{{12}}\): PSNR-Y [\d.]+ dB", ended.err)
     assert "Traceback" not in ended.err
     assert "Warning" not in ended.err
+
+
+def test_published_systems_were_shrunk_to_the_budget_and_trained_as_the_trials(run):
+    rivals = read_rivals(run.path)
+    assert [rival.name for rival in rivals] == list(PRESETS)
+    trained = [rival for rival in rivals if rival.scores]
+    assert len(trained) >= 6
+    for rival in rivals:
+        assert rival.cost["params"] == price(preset(rival.name), SIZE).params
+        assert bool(rival.scores) != bool(rival.reason)
+    for rival in trained:
+        assert rival.shrunk_cost["params"] <= 40_000
+        assert rival.steps == 3
+        assert rival.curve[-1] == (3, rival.scores["psnr_y"])
+
+
+def test_a_final_network_was_timed_at_three_sizes(run):
+    for model in load_results(run.path):
+        assert list(model.latency) == ["320x180", "640x360", "1280x720"][: len(model.latency)]
+        assert all(ms > 0 for ms in model.latency.values())
+        assert model.device
 
 
 def test_every_trial_was_trained_within_a_quarter_over_the_budget(run):
