@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,21 @@ SMALLEST = 8
 
 EDGES = ("stem.", "tail.")
 """First and last layers go to Adam, as in Muon's published recipe: they face the image."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What an optimiser remembers of one parameter.
+
+    Attributes:
+        mean: of the gradients so far, shaped and laid out as the parameter (Muon's momentum).
+        square: mean of their squares, likewise; Muon has no use for it.
+        steps: how many there were.
+    """
+
+    mean: Tensor
+    square: Tensor
+    steps: int
 
 
 class Optimiser:
@@ -53,6 +69,24 @@ class Optimiser:
                 )
             )
         self._peaks = [optimiser.param_groups[0]["lr"] for optimiser in self._optimisers]
+
+    def remember(self, memories: Mapping[nn.Parameter, Memory]) -> None:
+        """Go on from what was remembered of every parameter; each step changes it in place."""
+        matrices = {parameter for parameter, _ in self._matrices}
+        for optimiser in self._optimisers:
+            if isinstance(optimiser, torch.optim.Adam):
+                for parameter in memories.keys() - matrices:
+                    known = memories[parameter]
+                    optimiser.state[parameter] = {
+                        "step": torch.tensor(float(known.steps)),
+                        "exp_avg": known.mean,
+                        "exp_avg_sq": known.square,
+                    }
+            else:
+                for parameter, views in self._matrices:
+                    buffers = _matrices(memories[parameter].mean)
+                    for view, buffer in zip(views, buffers, strict=True):
+                        optimiser.state[view] = {"momentum_buffer": buffer}
 
     def step(self, number: int) -> None:
         """Clip the gradients, apply update `number` (from 0) and clear the gradients."""

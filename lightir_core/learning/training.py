@@ -144,15 +144,16 @@ def _loss(
     features = teacher is not None and teacher.features > 0
     with numbers, watched(network, features) as stages:
         output = network(lq.contiguous(memory_format=torch.channels_last)).float()
-    loss = _distance(output, gt, recipe)
+    loss = distance(output, gt, recipe)
     if teacher is None:
         return loss
     target, theirs = taught(teacher, lq)
-    loss = (1 - teacher.weight) * loss + teacher.weight * _distance(output, target, recipe)
+    loss = (1 - teacher.weight) * loss + teacher.weight * distance(output, target, recipe)
     return loss + teacher.features * feature_distance(stages, theirs) if features else loss
 
 
-def _distance(output: Tensor, target: Tensor, recipe: Recipe) -> Tensor:
+def distance(output: Tensor, target: Tensor, recipe: Recipe) -> Tensor:
+    """The loss that `recipe` asks for, between images of one shape."""
     difference = output - target
     if recipe.loss == "mse":
         return difference.square().mean()

@@ -8,6 +8,7 @@ from pathlib import Path
 from lightir_core.architecture import Architecture
 from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.training import Point
+from search.evaluators.choice import TRAIN, Choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Train one network.
+    """Train or score one network.
 
     Attributes:
         number: of the trial.
@@ -39,6 +40,8 @@ class Job:
         weights: where the trained weights go.
         start: weights to begin from, or None for a fresh network.
         teacher: folder of a model to distil from, or None.
+        evaluator: how to score it, if not by training.
+        bank: file of the weight bank that it inherits from, or None.
     """
 
     number: int
@@ -50,6 +53,8 @@ class Job:
     weights: Path
     start: Path | None = None
     teacher: Path | None = None
+    evaluator: Choice = TRAIN
+    bank: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,11 @@ from torch import nn
 
 from lightir_core.checkpoints import load_model, load_weights, save_weights
 from lightir_core.data.tasks import parse_task
-from lightir_core.errors import TrainingError
 from lightir_core.learning.distil import Teacher
 from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.training import train
 from lightir_core.network import build
+from search.evaluators.guard import guarded
 from search.evaluators.images import open_images, validation_crops
 from search.evaluators.job import Job, Outcome
 
@@ -24,17 +24,7 @@ def evaluate_candidate(job: Job) -> Outcome:
     The task's own failures (a loss that is not a number, memory that runs out) are outcomes of a
     search, not faults of it; anything else is raised.
     """
-    begun = time.perf_counter()
-    try:
-        outcome = _train(job)
-    except (TrainingError, MemoryError, torch.OutOfMemoryError) as error:
-        return Outcome(number=job.number, seconds=time.perf_counter() - begun, reason=_why(error))
-    except RuntimeError as error:
-        # the CPU allocator raises a plain RuntimeError
-        if "can't allocate memory" not in str(error):
-            raise
-        return Outcome(number=job.number, seconds=time.perf_counter() - begun, reason=_why(error))
-    return outcome
+    return guarded(_train, job)
 
 
 def _train(job: Job) -> Outcome:
@@ -73,8 +63,3 @@ def _train(job: Job) -> Outcome:
         seconds=time.perf_counter() - begun,
         training_s=training_s,
     )
-
-
-def _why(error: BaseException) -> str:
-    kind = "out of memory" if not isinstance(error, TrainingError) else "training failed"
-    return f"{kind}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
