@@ -40,6 +40,8 @@ class SearchConfig:
         only: cuts dimensions of the space down, each entry like "window=8x8,4x16".
         strategy: a key of `search.strategies.STRATEGIES`.
         objectives: keys of `search.objectives.OBJECTIVES`.
+        evaluator: how candidates are scored, as `search.evaluators.choice` reads it.
+        bank_steps: training steps of the weight bank, for the evaluator that needs one.
         trials: candidates to train.
         generation: candidates proposed together; they do not see each other's scores.
         steps: training steps of a candidate.
@@ -70,6 +72,8 @@ class SearchConfig:
     only: tuple[str, ...] = ()
     strategy: str = "nsga2"
     objectives: tuple[str, ...] = ("psnr", "macs")
+    evaluator: str = "train"
+    bank_steps: Annotated[int, Field(ge=1)] = 1200
     trials: Annotated[int, Field(ge=1)] = 16
     generation: Annotated[int, Field(ge=2)] = 8
     steps: Annotated[int, Field(ge=1)] = 200

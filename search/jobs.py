@@ -17,15 +17,19 @@ from search.seeds import derive
 
 
 def trial_job(plan: Plan, number: int, candidate: Candidate) -> Job:
-    """Train a candidate for the search."""
+    """Score a candidate for the search."""
+    untrained = plan.evaluator.kind == "zero-cost"
     return Job(
         number=number,
         architecture=candidate.architecture,
         recipe=PROXY.lasting(plan.config.steps),
         source=plan.source,
-        seed=derive(plan.config.seed, "train", number),
+        # proxies are compared on one batch
+        seed=derive(plan.config.seed, *(("proxy",) if untrained else ("train", number))),
         device=str(plan.config.torch_device),
         weights=_weights(plan, number),
+        evaluator=plan.evaluator,
+        bank=plan.bank if plan.evaluator.kind == "bank" else None,
     )
 
 
@@ -42,16 +46,17 @@ def tuning_jobs(
 
 
 def finish_job(plan: Plan, trial: Trial, recipe: Recipe) -> Job:
-    """Train a trial's network further."""
+    """Train a trial's network further, or at all if the search did not."""
+    fresh = plan.evaluator.kind == "zero-cost"
     return Job(
         number=trial.number,
         architecture=trial.architecture,
-        recipe=recipe,
+        recipe=PROXY.lasting(plan.config.steps + recipe.steps) if fresh else recipe,
         source=plan.source,
         seed=derive(plan.config.seed, "finish", trial.number),
         device=str(plan.config.torch_device),
         weights=plan.folder.checkpoints / f"finished-{trial.number:05d}.safetensors",
-        start=_weights(plan, trial.number),
+        start=None if fresh else _weights(plan, trial.number),
     )
 
 

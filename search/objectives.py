@@ -6,6 +6,7 @@ from budgets.budget import AXES
 from lightir_core.data.tasks import Task
 from lightir_core.errors import SearchError, nearest
 from results.objectives import Objective
+from search.evaluators.choice import parse_evaluator
 
 OBJECTIVES = {
     "macs": Objective(name="macs", direction="minimise", unit="MACs", label="MACs"),
@@ -24,13 +25,23 @@ METRICS = {
 }
 
 
-def objectives(names: tuple[str, ...], task: Task) -> tuple[Objective, ...]:
-    """The objectives called `names`; "psnr" is the task's own kind of PSNR.
+PROXY_LABELS = {"synflow": "SynFlow", "grad-norm": "Gradient norm", "naswot": "NASWOT"}
+
+
+def objectives(
+    names: tuple[str, ...], task: Task, evaluator: str = "train"
+) -> tuple[Objective, ...]:
+    """The objectives called `names`.
+
+    "psnr" is the task's own kind of PSNR; where a zero-cost proxy scores candidates, it stands in.
 
     Raises:
         SearchError: an unknown name, a name given twice, or no name.
     """
-    known = {"psnr": METRICS[task.metric], **OBJECTIVES}
+    proxy = parse_evaluator(evaluator).proxy
+    label = PROXY_LABELS.get(proxy, proxy)
+    quality = Objective(name=proxy, direction="maximise", label=label) if proxy else None
+    known = {"psnr": quality or METRICS[task.metric], **OBJECTIVES}
     for name in names:
         if name not in known:
             raise SearchError(

@@ -26,19 +26,20 @@ from results.pareto import pareto_front
 from results.report import build_report
 from results.run import read_config, write_config
 from results.study import Record, Trial
+from search.bank.prepare import prepare_bank
 from search.compress.plan import Target
 from search.compress.prune import Pruned, Pruning, prune
 from search.config import SearchConfig, describe, load_config
 from search.engines.local import LocalEngine
 from search.engines.stoppable import Stoppable
+from search.evaluators.candidate import score_candidate
 from search.evaluators.images import open_images
 from search.evaluators.job import Job, Outcome
 from search.evaluators.score import Finished, keep_model
-from search.evaluators.train import evaluate_candidate
 from search.jobs import finish_job, trial_job, tuning_jobs
 from search.listener import Listener
 from search.loop import Engine, Limits, search
-from search.objectives import objectives
+from search.pace import step_seconds
 from search.plan import Plan, facts_of, find_space, make_plan
 from search.rivals import stand_rivals
 from search.seeds import derive
@@ -85,9 +86,7 @@ def run(
         plan = replace(plan, config=replace(config, budget=plan.target.budget.plain))
     replace(plan.feasible, budget=plan.target.budget).check()
     facts = facts_of(plan, command, listener)
-    with Record.create(
-        folder, objectives(config.objectives, plan.task), plan.feasible.space.distributions()
-    ) as record:
+    with Record.create(folder, plan.objectives, plan.feasible.space.distributions()) as record:
         write_config(folder, {**describe(plan.config), **facts})
         return _conduct(plan, record, listener, stop)
 
@@ -109,6 +108,7 @@ def resume(folder: Path, listener: Listener, stop: Stop = never) -> Path:
 def _conduct(plan: Plan, record: Record, listener: Listener, stop: Stop) -> Path:
     """The picture above, step by step; once `stop` says so only the report."""
     begun = time.monotonic()
+    prepare_bank(plan, listener, stop)
     with _engine(plan.config) as local:
         engine = Stoppable(local, stop)
         _search(plan, record, engine, listener, begun, stop)
@@ -128,7 +128,7 @@ def _conduct(plan: Plan, record: Record, listener: Listener, stop: Stop) -> Path
 
 @contextmanager
 def _engine(config: SearchConfig) -> Iterator[Engine]:
-    with LocalEngine(evaluate_candidate, _died, config.worker_count) as engine:
+    with LocalEngine(score_candidate, _died, config.worker_count) as engine:
         yield engine
 
 
@@ -185,7 +185,7 @@ def _affordable(plan: Plan, finalists: Sequence[Trial], begun: float, listener: 
     if not config.time_s:
         return FINISH.lasting(config.finish_steps)
     left_s = config.time_s - (time.monotonic() - begun)
-    step_s = max((trial.seconds or 0.0) for trial in finalists) / config.steps
+    step_s = max(step_seconds(plan, trial) for trial in finalists)
     affordable = int(FINISH_SHARE * left_s / step_s) if step_s else config.finish_steps
     steps = min(config.finish_steps, max(affordable, LEAST_FINISH_STEPS))
     if steps < config.finish_steps:

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lightir_core.data.tasks import Task, parse_task
+from results.objectives import Objective
 from results.run import RunFolder
 from search.compress.plan import Target
 from search.config import SearchConfig, known
+from search.evaluators.choice import Choice, parse_evaluator
 from search.evaluators.images import describe_images, open_images
 from search.evaluators.job import Source
 from search.evaluators.score import score_baseline
@@ -45,6 +47,21 @@ class Plan:
     target: Target
     source: Source
 
+    @property
+    def evaluator(self) -> Choice:
+        """How candidates are scored."""
+        return parse_evaluator(self.config.evaluator)
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What the search optimises."""
+        return objectives(self.config.objectives, self.task, self.config.evaluator)
+
+    @property
+    def bank(self) -> Path:
+        """Where the weight bank of the run is kept."""
+        return self.folder.checkpoints / "bank.safetensors"
+
 
 def find_space(name: str, only: Sequence[str] = ()) -> Space:
     """The space called `name`, or in the file of that name, cut down to what `only` says.
@@ -66,6 +83,7 @@ def make_plan(config: SearchConfig, folder: Path, space: Space) -> Plan:
     task = parse_task(config.task)
     frame = Frame(task.scale, task.in_channels, task.out_channels)
     known("strategy", config.strategy, STRATEGIES)
+    parse_evaluator(config.evaluator)
     terms = terms_on(config.torch_device, read_sizes(config.at, task))
     budget = read_budget(config.budget, config.task, terms)
     # who asks for networks that fill the budget gets them by the search
@@ -84,7 +102,7 @@ def facts_of(plan: Plan, command: Sequence[str], listener: Listener) -> dict[str
     listener.item(
         f"space {space.name}: {format_size(space.size)} points, budget {plan.config.budget}"
     )
-    kinds = objectives(plan.config.objectives, plan.task)
+    kinds = plan.objectives
     return {
         "command": shlex.join(command),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -19,6 +19,7 @@ from lightir_core.learning.training import Batches, distance, precision
 from lightir_core.network import build
 from search.bank.bank import MEAN, SQUARE, STEPS, VALUE, Bank, fill, load_bank
 from search.seeds import derive
+from search.stopping import Stop, never
 
 KEEP_S = 15.0
 """Seconds between two checkpoints."""
@@ -49,6 +50,7 @@ def warm_up(
     network_of: Callable[[int], Architecture],
     data: Batches,
     report: Callable[[int], None],
+    stop: Stop = never,
 ) -> Bank:
     """The trained bank, from `setting.path` where it was kept.
 
@@ -57,6 +59,7 @@ def warm_up(
         network_of: the architecture of each step, determined by its number.
         data: source of patches.
         report: told how many steps are done, after each.
+        stop: whether to end early; what was done is kept.
 
     Raises:
         TrainingError: too many steps had no finite loss.
@@ -76,11 +79,14 @@ def warm_up(
                 f"the weight bank cannot be trained: {lost} of its first {number + 1} steps had "
                 f"no finite loss; lower the recipe's rates"
             )
-        last = number + 1 == recipe.steps
+        last = number + 1 == recipe.steps or stop()
         if last or time.monotonic() - kept > KEEP_S:
-            bank.save(setting.path, {"steps": number + 1, "lost": lost})
+            facts = {"steps": number + 1, "lost": lost, "planned": recipe.steps}
+            bank.save(setting.path, facts)
             kept = time.monotonic()
         report(number + 1)
+        if last:
+            break
     return bank
 
 

@@ -9,6 +9,7 @@ import typer
 
 from lightir_core.errors import LightIRError
 from search.cli.bench import bench
+from search.cli.bench_bank import bank
 from search.cli.bench_blocks import blocks
 from search.cli.bench_compression import compression
 from search.cli.bench_search import table
@@ -53,6 +54,7 @@ for command in (
 ):
     app.command(command.__name__.strip("_"))(command)
 app.add_typer(data, name="data")
+bench.command("bank")(bank)
 bench.command("blocks")(blocks)
 bench.command("compression")(compression)
 bench.command("table")(table)

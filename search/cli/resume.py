@@ -18,7 +18,7 @@ def resume(folder: RunArgument, quiet: Quiet = False, as_json: Json = False) -> 
     Example:  python -m search resume runs/sr-x2-400k-20260101-120000
     """
     config = load_config(folder)
-    kinds = objectives(config.objectives, parse_task(config.task))
+    kinds = objectives(config.objectives, parse_task(config.task), config.evaluator)
     with resumable(folder), watching(kinds, quiet=quiet) as listener, stopping(listener) as stop:
         pipeline.resume(folder, listener, stop)
     tell(folder, as_json=as_json)

@@ -78,6 +78,12 @@ def run(
             help="psnr, macs, params, memory, inference-memory, latency, joined by commas.",
         ),
     ] = ",".join(DEFAULT.objectives),
+    evaluator: Annotated[
+        str, typer.Option(help="How to score candidates: train, bank, bank:20 or zero-cost.")
+    ] = DEFAULT.evaluator,
+    bank_steps: Annotated[
+        int, typer.Option(help="Training steps of the weight bank.")
+    ] = DEFAULT.bank_steps,
     at: Sizes = None,
     seed: Annotated[int, typer.Option(help="Decides all that is random.")] = DEFAULT.seed,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = DEFAULT.device,
@@ -110,6 +116,8 @@ def run(
             "only": (*(fix or ()), *(only or ())),
             "strategy": strategy,
             "objectives": tuple(part.strip() for part in goals.split(",")),
+            "evaluator": evaluator,
+            "bank_steps": bank_steps,
             "at": ",".join(at) if at else None,
             "fill": read_share(fill),
             "seed": seed,
@@ -118,7 +126,7 @@ def run(
         }
     )
     folder = out or default_folder(config)
-    kinds = objectives(config.objectives, parse_task(config.task))
+    kinds = objectives(config.objectives, parse_task(config.task), config.evaluator)
     with resumable(folder), watching(kinds, quiet=quiet) as listener, stopping(listener) as stop:
         pipeline.run(config, folder, listener, _command(), stop)
     tell(folder, as_json=as_json)

@@ -17,6 +17,13 @@ def test_psnr_is_the_tasks_own():
     assert on_colour.name == "psnr_rgb"
 
 
+def test_a_proxy_stands_in_for_psnr():
+    kinds = objectives(("psnr", "macs"), parse_task("denoise"), "zero-cost:naswot")
+    assert [(kind.name, kind.label) for kind in kinds] == [("naswot", "NASWOT"), ("macs", "MACs")]
+    plain = objectives(("psnr",), parse_task("denoise"), "bank:5")
+    assert plain == objectives(("psnr",), parse_task("denoise"))
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_its_objective(task):
     [objective] = objectives(("psnr",), parse_task(task))

@@ -50,10 +50,10 @@ def with_mixer(**changes):
 
 def cross(**changes):
     settings = {"keys": 4, "references": 1} | changes
+    plain = Stage(blocks=(block(),))
     return Architecture(
-        width=24,
-        stages=(Stage(blocks=(block(),)), Stage(blocks=(block(),), cross_layer=CrossLayer(**settings))),
-    )  # fmt: skip
+        width=24, stages=(plain, replace(plain, cross_layer=CrossLayer(**settings)))
+    )
 
 
 # all of the first network's entries are the second one's as well
@@ -107,12 +107,20 @@ INSIDE = {
 # what the two have apart, by the beginnings of its names in the bank
 APART = {
     "mixers": (network(), network(block(CASCADE)), "window_attention"),
-    "feed-forwards": (network(), network(block(feed_forward=DepthwiseMlp(hidden_dim=48))), ".mlp."),
+    "feed-forwards": (
+        network(),
+        network(block(feed_forward=DepthwiseMlp(hidden_dim=48))),
+        ".mlp.",
+    ),
     "norm placement": (network(), network(block(norm="post")), ".norm"),
-    "identity added": (network(), network(block(RESIDUAL)), ("attention.q", "attention.k", "attention.v")),
+    "identity added": (
+        network(),
+        network(block(RESIDUAL)),
+        ("attention.q", "attention.k", "attention.v"),
+    ),
     "closing": (network(), network(closing="depthwise"), "closing"),
     "skip": (network(), network(skip="output"), "closing"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("smaller", "larger"), INSIDE.values(), ids=INSIDE)

@@ -1,0 +1,34 @@
+"""How long a training step takes, where no trial has told."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from lightir_core.architecture import Architecture
+from lightir_core.learning.recipe import PROXY
+from results.study import Trial
+from search.bank.bank import Bank
+from search.bank.warmup import train_step
+from search.evaluators.images import open_images
+from search.plan import Plan
+
+
+def step_seconds(plan: Plan, trial: Trial) -> float:
+    """Of a trial's network: from its training, or measured if it was scored without one."""
+    if plan.evaluator.kind == "train":
+        return (trial.seconds or 0.0) / plan.config.steps
+    return measured_step(plan, trial.architecture)
+
+
+def measured_step(plan: Plan, architecture: Architecture) -> float:
+    """Seconds of one training step in this process; one before it warms up."""
+    batch = open_images(plan.source).training.batch(0, 0, PROXY.batch, PROXY.patch_px)
+    bank, device = Bank(), plan.config.torch_device
+    begun = 0.0
+    with torch.random.fork_rng(devices=[]):
+        for _ in range(2):
+            begun = time.perf_counter()
+            train_step(bank, architecture, batch, PROXY, 0, device)
+    return time.perf_counter() - begun
