@@ -91,11 +91,20 @@ class Findings:
         return (better or scored or list(self.objectives))[0]
 
     @cached_property
+    def quality(self) -> Objective:
+        """The score of the final networks: `metric`, or if a proxy stood in for it their PSNR."""
+        names = [name for model in self.models for name in model.scores]
+        if self.metric.name in names or not names:
+            return self.metric
+        label = names[0].upper().replace("_", "-")
+        return Objective(name=names[0], direction="maximise", unit="dB", label=label)
+
+    @cached_property
     def best(self) -> ModelResult | None:
         """The model with the best score among those not over budget."""
-        sign = 1 if self.metric.direction == "maximise" else -1
+        sign = 1 if self.quality.direction == "maximise" else -1
         scored = {
-            index: sign * model.scores.get(self.metric.name, math.nan)
+            index: sign * model.scores.get(self.quality.name, math.nan)
             for index, model in enumerate(self.models)
             if model.within_budget is not False
         }

@@ -58,7 +58,7 @@ def rows(findings: Findings) -> list[Row]:
             architecture=model.architecture,
             values=values_of(findings.axes, model.scores, model.cost),
             parent=model.parent or "",
-            baseline=model.baseline.get(findings.metric.name, math.nan),
+            baseline=model.baseline.get(findings.quality.name, math.nan),
         )
         for model in findings.models
     ]
@@ -70,7 +70,7 @@ def to_csv(findings: Findings) -> str:
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     names = [axis.name for axis in findings.axes]
-    baseline = f"baseline_{findings.metric.name}"
+    baseline = f"baseline_{findings.quality.name}"
     table.writerow(["kind", "trial", "id", "parent", *names, baseline, "architecture"])
     for row in rows(findings):
         values = [_exact(value) for value in (*row.values, row.baseline)]

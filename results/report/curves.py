@@ -53,7 +53,7 @@ def models_figure(findings: Findings) -> Markup | None:
         line(_traced(m.curve, scales), f"strong {m.kind}", f"{m.kind} {m.id}, trial {m.trial}")
         for m in with_curve
     ]
-    return chart((STEPS, findings.metric), scales, marks, "Learning curves of the final networks")
+    return chart((STEPS, findings.quality), scales, marks, "Learning curves of the final networks")
 
 
 def hypervolume_figure(findings: Findings) -> Markup | None:

@@ -116,5 +116,5 @@ def _wanted(
 
 
 def _score(findings: Findings, scores: dict[str, float]) -> str:
-    value = scores.get(findings.metric.name)
-    return "" if value is None else format_with_unit(findings.metric, value)
+    value = scores.get(findings.quality.name)
+    return "" if value is None else format_with_unit(findings.quality, value)

@@ -138,7 +138,7 @@ def _exports(findings: Findings, model: ModelResult) -> Iterator[list[tuple[str,
 def _score_row(
     findings: Findings, name: str, scores: Mapping[str, float], baseline: Mapping[str, float]
 ) -> ScoreRow:
-    axis = findings.metric
+    axis = findings.quality
     mine, plain = scores.get(axis.name, math.nan), baseline.get(axis.name, math.nan)
     return ScoreRow(
         name=name,

@@ -23,6 +23,13 @@ from results.models import ImageScore, ModelResult
 from results.objectives import Objective, values_of
 from results.words import stages_in_words
 
+SCORED = {
+    "train": "after the short training of the search",
+    "bank": "with weights inherited from the bank",
+    "zero-cost": "by a proxy, untrained",
+}
+"""Evaluator of the search -> what its scores are of."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
@@ -90,7 +97,7 @@ def headline(findings: Findings) -> Headline | None:
         return None
     trial = findings.front[0]
     return Headline(
-        title=f"Best so far: trial {trial.number}, after the short training of the search",
+        title=f"Best so far: trial {trial.number}, {_scored_how(findings)}",
         figures=(
             _score_figure(findings, {**trial.cost, **trial.scores}, {}),
             *_cost_figures(findings, trial.cost, None),
@@ -99,6 +106,11 @@ def headline(findings: Findings) -> Headline | None:
         stages=tuple(stages_in_words(trial.architecture)),
         model=None,
     )
+
+
+def _scored_how(findings: Findings) -> str:
+    evaluator = str(findings.settings.get("evaluator", "train")).partition(":")[0]
+    return SCORED.get(evaluator, f"scored by {evaluator}")
 
 
 def status(findings: Findings) -> str:
@@ -193,14 +205,14 @@ def uncertainty(findings: Findings) -> str:
         spread = statistics.stdev(gains)
         told += (
             f"; over the {len(gains)} validation images the gain of the best network is "
-            f"{format_gain(statistics.mean(gains))} ± {spread:.2f} {findings.metric.unit} "
+            f"{format_gain(statistics.mean(gains))} ± {spread:.2f} {findings.quality.unit} "
             f"(standard deviation)"
         )
     return told + ". `python -m search compare` tells the spread over runs with several seeds."
 
 
 def _gains(findings: Findings, images: Sequence[ImageScore]) -> list[float]:
-    name = findings.metric.name
+    name = findings.quality.name
     return [
         image.scores[name] - image.baseline[name]
         for image in images
@@ -239,7 +251,7 @@ def plain_lines(value: object) -> list[str]:
 def _score_figure(
     findings: Findings, scores: Mapping[str, float], baseline: Mapping[str, Any]
 ) -> Figure:
-    axis = findings.metric
+    axis = findings.quality if findings.quality.name in scores else findings.metric
     score, plain = scores.get(axis.name, math.nan), baseline.get(axis.name)
     note = ""
     if isinstance(plain, int | float) and not math.isnan(score):

@@ -36,6 +36,18 @@ def test_the_best_model_is_not_over_budget(finished_run):
     assert replace(findings, models=models).best is None
 
 
+def test_where_a_proxy_stood_in_the_models_are_judged_by_their_psnr(finished_run):
+    findings = read_findings(finished_run)
+    assert findings.quality == findings.metric
+    proxy = Objective(name="naswot", direction="maximise")
+    trials = tuple(replace(t, scores={"naswot": 1.0 + t.number}) for t in findings.trials)
+    by_proxy = replace(findings, objectives=(proxy, *findings.objectives[1:]), trials=trials)
+    assert by_proxy.metric == proxy
+    assert (by_proxy.quality.name, by_proxy.quality.label) == ("psnr_y", "PSNR-Y")
+    assert by_proxy.best == findings.best
+    assert replace(by_proxy, models=()).quality == proxy
+
+
 def test_hypervolume_is_a_growing_share(finished_run):
     findings = read_findings(finished_run)
     numbers, shares = zip(*findings.hypervolume, strict=True)
