@@ -225,14 +225,20 @@ class Record:
         *,
         curve: Sequence[tuple[int, float]] = (),
         seconds: float | None = None,
+        memory: Mapping[str, int] | None = None,
     ) -> None:
-        """Write that a running trial failed, and why.
+        """Write that a running trial failed, and why; `memory` as in `Trial`.
 
         Raises:
             ResultsError: no such running trial.
         """
         self._check_running(number)
-        story = {"reason": reason, "curve": plain_curve(curve), "seconds": seconds}
+        story = {
+            "reason": reason,
+            "curve": plain_curve(curve),
+            "seconds": seconds,
+            "memory": dict(memory or {}),
+        }
         self._end(number, story, TrialState.FAIL, None)
 
     def trials(self) -> list[Trial]:

@@ -40,6 +40,8 @@ class Trial:
         reason: why it failed.
         started: when it began; aware.
         finished: when it ended; None while it runs.
+        memory: of a trial that ran out of it: `predicted_bytes` of the training, and
+            `reached_bytes` of the process that ended.
         notes: anything else that was known when it began, such as its parents.
     """
 
@@ -54,6 +56,7 @@ class Trial:
     reason: str | None = None
     started: datetime | None = None
     finished: datetime | None = None
+    memory: Mapping[str, int] = field(default_factory=dict[str, int])
     notes: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -72,6 +75,7 @@ def trial_from(frozen: FrozenTrial, architecture: Architecture) -> Trial:
         reason=story.get("reason"),
         started=_aware(frozen.datetime_start),
         finished=_aware(frozen.datetime_complete),
+        memory=story.get("memory", {}),
         notes=story.get("notes", {}),
     )
 

@@ -137,7 +137,7 @@ def _evaluate(
         if outcome.reason is None:
             record.finish(job.number, outcome.scores, outcome.curve, outcome.seconds)
         else:
-            record.fail(job.number, outcome.reason, seconds=outcome.seconds)
+            record.fail(job.number, outcome.reason, seconds=outcome.seconds, memory=outcome.memory)
         listener.trial(record.trial(job.number))
     for number in waiting:
         if not limits.stop() and record.trial(number).state == "running":

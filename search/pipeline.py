@@ -35,6 +35,7 @@ from search.engines.stoppable import Stoppable
 from search.evaluators.candidate import score_candidate
 from search.evaluators.images import open_images
 from search.evaluators.job import Job, Outcome
+from search.evaluators.memory import in_words, predicted_bytes
 from search.evaluators.score import Finished, keep_model
 from search.jobs import finish_job, trial_job, tuning_jobs
 from search.listener import Listener
@@ -133,7 +134,9 @@ def _engine(config: SearchConfig) -> Iterator[Engine]:
 
 
 def _died(job: Job) -> Outcome:
-    return Outcome(number=job.number, reason="its worker process died twice (out of memory?)")
+    told = {"predicted_bytes": predicted_bytes(job)}
+    reason = f"its worker process died twice (out of memory?); {in_words(told)}"
+    return Outcome(number=job.number, reason=reason, memory=told)
 
 
 def _search(

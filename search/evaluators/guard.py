@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import torch
-
 from lightir_core.errors import TrainingError
 from search.evaluators.job import Job, Outcome
+from search.evaluators.memory import in_words, is_out_of_memory, memory_told
 
 
 def guarded(work: Callable[[Job], Outcome], job: Job) -> Outcome:
@@ -17,18 +16,21 @@ def guarded(work: Callable[[Job], Outcome], job: Job) -> Outcome:
     A loss that is not a number and memory that runs out are told; anything else is raised.
     """
     begun = time.perf_counter()
+    told: dict[str, int] = {}
     try:
         return work(job)
-    except (TrainingError, MemoryError, torch.OutOfMemoryError) as error:
-        why = _why(error)
-    except RuntimeError as error:
-        # the CPU allocator raises a plain RuntimeError
-        if "can't allocate memory" not in str(error):
+    except TrainingError as error:
+        why = f"training failed: {_first_line(error)}"
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
             raise
-        why = _why(error)
-    return Outcome(number=job.number, seconds=time.perf_counter() - begun, reason=why)
+        why = f"out of memory: {_first_line(error)}"
+    if why.startswith("out of memory"):  # out here, where what the training held is free again
+        told = memory_told(job)
+        why = f"{why}; {in_words(told)}"
+    seconds = time.perf_counter() - begun
+    return Outcome(number=job.number, seconds=seconds, reason=why, memory=told)
 
 
-def _why(error: BaseException) -> str:
-    kind = "out of memory" if not isinstance(error, TrainingError) else "training failed"
-    return f"{kind}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -63,6 +63,7 @@ class Outcome:
 
     Attributes:
         training_s: seconds of training and validation alone.
+        memory: if it ran out, the bytes that were predicted and those that were reached.
     """
 
     number: int
@@ -71,3 +72,4 @@ class Outcome:
     seconds: float = 0.0
     training_s: float = 0.0
     reason: str | None = None
+    memory: dict[str, int] = field(default_factory=dict[str, int])

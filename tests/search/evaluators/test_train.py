@@ -1,6 +1,11 @@
 """One job, evaluated in this process on real photographs."""
 
+import ast
+import pickle
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -24,6 +29,7 @@ from search.evaluators.images import describe_images, open_images, validation_cr
 from search.evaluators.job import Job, Source
 from search.evaluators.train import evaluate_candidate
 
+ROOT = Path(__file__).parents[3]
 CONVOLUTION = Block(mixer=ResidualConvolution(), norm="none")
 TINY = Architecture(
     width=8, scale=2, stages=(Stage(blocks=(CONVOLUTION,)),), tail=Tail(skip="interpolated")
@@ -111,6 +117,44 @@ def test_memory_that_runs_out_is_a_reason(job):
     outcome = evaluate_candidate(replace(job, architecture=huge))
     assert outcome.reason is not None
     assert outcome.reason.startswith("out of memory: ")
+    assert outcome.memory["predicted_bytes"] > 8 * 10**14 * TINY.width
+    assert 10**7 < outcome.memory["reached_bytes"] < 10**11
+    assert "GiB, the process had reached " in outcome.reason
+
+
+LIMITED = """
+import pickle, resource, sys
+from search.evaluators.train import evaluate_candidate
+job = pickle.loads(bytes.fromhex(sys.argv[1]))
+first = evaluate_candidate(job)  # loads all that a training needs
+held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + 2**26, resource.RLIM_INFINITY))
+large = pickle.loads(bytes.fromhex(sys.argv[2]))
+found = evaluate_candidate(large)
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(repr((found.reason, found.memory, evaluate_candidate(job).scores == first.scores)))
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_may_hold_little_really_runs_out(job, tmp_path):
+    """The system refuses the memory; the process lives on and does the next job."""
+    wide = Block(mixer=ResidualConvolution(hidden_dim=512), norm="none")
+    large = replace(
+        job,
+        architecture=replace(TINY, stages=(Stage(blocks=(wide,) * 4),)),
+        recipe=replace(QUICK, batch=64, patch_px=24),
+    )
+    jobs = [pickle.dumps(j).hex() for j in (job, large)]
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, *jobs], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    reason, memory, works_again = ast.literal_eval(done.stdout.splitlines()[-1])
+    assert reason.startswith("out of memory: ")
+    assert "can't allocate memory" in reason
+    assert memory["predicted_bytes"] > 2**26
+    assert works_again
 
 
 def test_a_fault_of_the_program_is_no_outcome(job):
