@@ -154,7 +154,22 @@ def write_text_atomic(path: Path, text: str) -> None:
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, flush it to the disk, and put it in place."""
+    """Let `write` fill a file beside `path`, flush it to the disk, and put it in place.
+
+    Raises:
+        CheckpointError: the folder cannot be written, or the disk is full.
+    """
+    try:
+        _fill_and_move(path, write)
+    except (SafetensorError, OSError) as error:
+        # safetensors writes through memory and words what the system said in its own way
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise CheckpointError(
+            f"cannot write {path}: {reason}; make room or choose a folder you may write to"
+        ) from None
+
+
+def _fill_and_move(path: Path, write: Callable[[Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)

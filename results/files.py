@@ -35,6 +35,17 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         raise _unwritable(path, error) from None
 
 
+def remove_drafts(folder: Path) -> int:
+    """Remove files that a kill left half written anywhere in `folder`; how many there were.
+
+    Only whoever holds the folder's lock may do that: nobody else is writing then.
+    """
+    drafts = [path for path in folder.rglob(".*") if path.is_file()]
+    for path in drafts:
+        path.unlink(missing_ok=True)
+    return len(drafts)
+
+
 def read_json_object(path: Path, what: str) -> dict[str, Any]:
     """The JSON object in `path`, called `what` in errors.
 

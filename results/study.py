@@ -9,7 +9,7 @@ One process writes (`results.lock`); any number may read at the same time.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -62,6 +62,8 @@ class Record:
         folder: Path,
         objectives: Sequence[Objective],
         space: Mapping[str, Sequence[Choice]] | None = None,
+        *,
+        prepare: Callable[[], None] | None = None,
     ) -> Self:
         """Start the record of a new run, held for writing.
 
@@ -70,6 +72,8 @@ class Record:
             objectives: at least one, names distinct.
             space: every value that each dimension may take. Dimensions listed here become
                 categorical parameters of the study, for Optuna's plots and importances.
+            prepare: called when the folder is ours and before there is a journal in it, so that
+                a folder with a journal is always prepared.
 
         Raises:
             ResultsError: the folder already holds a record, is in use or cannot be written.
@@ -81,9 +85,12 @@ class Record:
         if (folder / JOURNAL).exists():
             lock.release()
             raise ResultsError(f"{folder} already holds a run; resume it or choose another folder")
+        if prepare is not None:
+            prepare()
         # Under another name until it is complete: a kill leaves no journal without a study.
         draft = folder / f"{JOURNAL}.new"
         draft.unlink(missing_ok=True)
+        drop_stale_lock(draft)
         storage = JournalStorage(Journal(draft))
         with _quiet():
             study_id = storage.create_new_study(
@@ -318,6 +325,12 @@ class Record:
                 if value not in (None, [], {}):
                     self._storage.set_trial_user_attr(number, key, value)
             self._storage.set_trial_state_values(number, state, values)
+
+
+def is_unused(folder: Path) -> bool:
+    """Whether a folder holds nothing, or no more than a kill leaves before a run has begun."""
+    leftovers = {LOCK, f"{JOURNAL}.new", f"{JOURNAL}.new.lock"}
+    return all(path.name in leftovers or path.name.startswith(".") for path in folder.iterdir())
 
 
 def _load(journal: Journal, folder: Path) -> tuple[JournalStorage, int]:

@@ -63,7 +63,8 @@ class SearchConfig:
             joined by commas; None is the task's usual one.
         fill: use the first limit of the budget up to this share; 0 is as much or little as suits.
         device: "auto", "cpu" or "cuda".
-        workers: processes that train at the same time; 0 is one per core, or one for a GPU.
+        workers: processes that train at the same time, each on one core, so that their number
+            changes nothing but the time; 0 is one per core, or one for a GPU.
     """
 
     task: str = "sr-x2"

@@ -8,6 +8,7 @@ a folder, `resume` walks the same way again and does what is missing.
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from collections.abc import Iterator, Sequence
@@ -20,12 +21,13 @@ from lightir_core.checkpoints import load_model
 from lightir_core.data.tasks import Task
 from lightir_core.errors import BudgetError, RunFailedError, SearchError
 from lightir_core.learning.recipe import FINISH, Recipe
+from results.files import remove_drafts
 from results.models import ModelResult, load_results
 from results.objectives import minimised, values_of
 from results.pareto import pareto_front
 from results.report import build_report
 from results.run import read_config, write_config
-from results.study import Record, Trial
+from results.study import Record, Trial, is_unused
 from search.bank.prepare import prepare_bank
 from search.compress.plan import Target
 from search.compress.prune import Pruned, Pruning, prune
@@ -76,7 +78,7 @@ def run(
         KeyboardInterrupt: `stop` said so; what was running is finished and in the report.
         LightIRError: an impossible setting, no usable image, or a folder that is not new.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not (folder.is_dir() and is_unused(folder)):
         raise SearchError(
             f"{folder} exists already; choose another --out, or continue it with "
             f"`python -m search resume {shlex.quote(str(folder))}`"
@@ -87,8 +89,7 @@ def run(
         plan = replace(plan, config=replace(config, budget=plan.target.budget.plain))
     replace(plan.feasible, budget=plan.target.budget).check()
     facts = facts_of(plan, command, listener)
-    with Record.create(folder, plan.objectives, plan.feasible.space.distributions()) as record:
-        write_config(folder, {**describe(plan.config), **facts})
+    with _new_record(plan, {**describe(plan.config), **facts}) as record:
         return _conduct(plan, record, listener, stop)
 
 
@@ -102,8 +103,26 @@ def resume(folder: Path, listener: Listener, stop: Stop = never) -> Path:
     # the space of then, not what its name may mean today
     space = space_from_plain(read_config(folder).get("space"))
     plan = make_plan(load_config(folder), folder, space)
-    with Record.open(folder, write=True) as record:
+    with _known_record(plan) as record:
+        remove_drafts(folder)
         return _conduct(plan, record, listener, stop)
+
+
+def _new_record(plan: Plan, config: dict[str, object]) -> Record:
+    """A record that is there only if its folder's config.json is."""
+    return Record.create(
+        plan.folder.path,
+        plan.objectives,
+        plan.feasible.space.distributions(),
+        prepare=lambda: write_config(plan.folder.path, config),
+    )
+
+
+def _known_record(plan: Plan) -> Record:
+    """The record of a run; a new one if the run was killed before it had one."""
+    if plan.folder.journal.exists():
+        return Record.open(plan.folder.path, write=True)
+    return _new_record(plan, read_config(plan.folder.path))
 
 
 def _conduct(plan: Plan, record: Record, listener: Listener, stop: Stop) -> Path:
@@ -129,7 +148,9 @@ def _conduct(plan: Plan, record: Record, listener: Listener, stop: Stop) -> Path
 
 @contextmanager
 def _engine(config: SearchConfig) -> Iterator[Engine]:
-    with LocalEngine(score_candidate, _died, config.worker_count) as engine:
+    # a GPU waits for several threads; on the CPU each worker keeps to one core
+    threads = len(os.sched_getaffinity(0)) if config.torch_device.type == "cuda" else 1
+    with LocalEngine(score_candidate, _died, config.worker_count, threads) as engine:
         yield engine
 
 

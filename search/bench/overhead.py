@@ -52,7 +52,7 @@ def measure(
             STRATEGIES[strategy](setting),
             record,
             NoWork(),
-            lambda number, candidate: _job(number, candidate, seed),
+            lambda number, candidate: no_job(number, candidate, seed),
             Limits(trials, setting.generation, float("inf")),
             Silent(),
         )
@@ -60,7 +60,8 @@ def measure(
     return Overhead(1000 * cpu / trials, 1000 * wall / trials)
 
 
-def _job(number: int, candidate: Candidate, seed: int) -> Job:
+def no_job(number: int, candidate: Candidate, seed: int) -> Job:
+    """A job for an engine that does nothing with it."""
     from_nowhere = Path("unused")
     return Job(
         number=number,

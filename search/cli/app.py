@@ -12,7 +12,7 @@ from search.cli.bench import bench
 from search.cli.bench_bank import bank
 from search.cli.bench_blocks import blocks
 from search.cli.bench_compression import compression
-from search.cli.bench_search import table
+from search.cli.bench_search import kills, table
 from search.cli.compress import compress
 from search.cli.cost import cost
 from search.cli.data import data
@@ -58,6 +58,7 @@ bench.command("bank")(bank)
 bench.command("blocks")(blocks)
 bench.command("compression")(compression)
 bench.command("table")(table)
+bench.command("kills")(kills)
 app.add_typer(bench, name="bench")
 
 

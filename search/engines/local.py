@@ -1,5 +1,8 @@
 """Run jobs in worker processes of this machine, each on threads of its own.
 
+How many threads there are changes the last digits of a training, so it must not depend on how many
+workers there are.
+
 A worker that dies (killed, out of memory) is replaced and its job tried once more.
 """
 
@@ -26,7 +29,7 @@ ResultT = TypeVar("ResultT")
 class LocalEngine(Generic[JobT, ResultT]):
     """A pool of `workers` processes that applies `work` to jobs; a context manager.
 
-    `on_death` makes the result of a job whose worker died twice.
+    `on_death` makes the result of a job whose worker died twice; each worker uses `threads`.
     """
 
     def __init__(
@@ -34,11 +37,13 @@ class LocalEngine(Generic[JobT, ResultT]):
         work: Callable[[JobT], ResultT],
         on_death: Callable[[JobT], ResultT],
         workers: int,
+        threads: int = 1,
     ) -> None:
         """Start no process yet: they start with the first job."""
         self._work = work
         self._on_death = on_death
         self._workers = workers
+        self._threads = threads
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
@@ -95,15 +100,10 @@ class LocalEngine(Generic[JobT, ResultT]):
                 max_workers=self._workers,
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_prepare_worker,
-                initargs=(os.getpid(), threads_per_worker(self._workers)),
+                initargs=(os.getpid(), self._threads),
             )
         with _without_interrupts():  # a process that starts here keeps them blocked
             return self._pool.submit(self._work, job)
-
-
-def threads_per_worker(workers: int) -> int:
-    """Threads that each worker may use; one worker per core trains faster than one on all."""
-    return max(1, len(os.sched_getaffinity(0)) // workers)
 
 
 @contextmanager

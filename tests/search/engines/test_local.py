@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from search.engines.local import LocalEngine, threads_per_worker
+from search.engines.local import LocalEngine
 from tests.search.engines import work
 
 ROOT = Path(__file__).parents[3]
@@ -72,18 +72,12 @@ def test_results_come_as_they_end_and_jobs_are_taken_when_a_worker_is_free():
 
 
 def test_workers_keep_to_their_threads_and_leave_ctrl_c_to_the_parent():
-    with LocalEngine(work.describe_worker, nobody, 1) as engine:
-        [(_, (pid, threads, ignores))] = engine.run([0])
-    assert pid != os.getpid()
-    assert threads == threads_per_worker(1)
-    assert ignores
-
-
-def test_threads_are_shared_out():
-    cores = len(os.sched_getaffinity(0))
-    assert threads_per_worker(1) == cores
-    assert threads_per_worker(cores) == 1
-    assert threads_per_worker(10 * cores) == 1
+    for asked in (1, 2):
+        with LocalEngine(work.describe_worker, nobody, 1, asked) as engine:
+            [(_, (pid, threads, ignores))] = engine.run([0])
+        assert pid != os.getpid()
+        assert threads == asked
+        assert ignores
 
 
 def test_a_dead_worker_is_replaced_and_its_job_tried_once_more(tmp_path):
