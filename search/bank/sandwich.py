@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from budgets.budget import AXES
 from lightir_core.architecture import Architecture
+from lightir_core.errors import SearchError
 from search.feasible import Candidate, Feasible
 from search.seeds import derive
 
@@ -51,7 +52,10 @@ class Sandwich:
         # a band (`fill`) has no smaller limits that hold anything
         share = 1.0 if self._feasible.fill else self._least + (1 - self._least) * rng.random()
         limits = self._feasible.budget.scaled(share)
-        return replace(self._feasible, budget=limits).near({}, rng).architecture
+        try:
+            return replace(self._feasible, budget=limits).near({}, rng).architecture
+        except SearchError:  # nothing is that small on all axes at once
+            return self._feasible.near({}, rng).architecture
 
     def _size(self, candidate: Candidate) -> float:
         axis = self._feasible.budget.limits[0][0]

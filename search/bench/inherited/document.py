@@ -13,11 +13,13 @@ import torch
 from budgets.latency import device_name
 from budgets.units import format_count
 from lightir_core.learning.recipe import PROXY
+from search.bank.bank import load_bank
 from search.bank.sandwich import Sandwich
 from search.bank.warmup import Warmup, warm_up
 from search.bench.inherited.agreement import agreement
 from search.bench.inherited.networks import BAND, MIDDLE, in_band, networks
 from search.bench.inherited.series import Row, Series, measure
+from search.bench.inherited.steps import StepTimes, step_times
 from search.engines.local import LocalEngine
 from search.evaluators.candidate import score_candidate
 from search.evaluators.choice import parse_evaluator
@@ -82,6 +84,7 @@ class Found:
     alone: Column
     again: dict[int, Row]
     columns: list[Column]
+    steps: StepTimes | None
 
 
 def run(setting: Setting, tell: Tell) -> Found:
@@ -117,7 +120,15 @@ def _run(setting: Setting, engine: Engine, tell: Tell) -> Found:
     columns = [Column(proxy, score(proxy, f"zero-cost:{proxy}", setting.seed)) for proxy in PROXIES]
     for steps in setting.banks:
         columns += _inherited(setting, drawn, steps, engine, tell)
-    return Found(drawn, alone, dict(zip(twice, rows, strict=True)), columns)
+    steps = _step_times(setting, drawn) if setting.banks else None
+    return Found(drawn, alone, dict(zip(twice, rows, strict=True)), columns, steps)
+
+
+def _step_times(setting: Setting, drawn: Sequence[Candidate]) -> StepTimes:
+    bank, _ = load_bank(setting.folder / f"bank-{setting.banks[-1]}.safetensors")
+    data = open_images(setting.source).training
+    batch = data.batch(setting.seed, 0, PROXY.batch, PROXY.patch_px)
+    return step_times(bank, [candidate.architecture for candidate in drawn], batch)
 
 
 def repeated(number: int, again: int) -> list[int]:
@@ -173,6 +184,8 @@ def report(setting: Setting, found: Found, command: str) -> str:
         f"at work, torch {torch.__version__}."
     )
     parts = [intro, _agreements(setting, found), _paces(found), _scores(setting, found)]
+    if found.steps is not None:
+        parts.insert(3, _steps(found.steps))
     return "\n\n".join(parts) + "\n"
 
 
@@ -213,6 +226,15 @@ def _paces(found: Found) -> str:
         median = statistics.median(row.seconds for row in column.rows)
         lines.append(f"| {column.title} | {median:.2f} | {60 / median:.0f} |")
     return "\n".join(lines)
+
+
+def _steps(found: StepTimes) -> str:
+    return (
+        f"Forward and backward of a training step, median over the networks, CPU time: "
+        f"{found.alone:.0f} ms with weights of its own, {found.copied:.0f} ms with slices copied "
+        f"out of the bank and back, {found.flowing:.0f} ms with a gradient that flows"
+        " into it."
+    )
 
 
 def _scores(setting: Setting, found: Found) -> str:

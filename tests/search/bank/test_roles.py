@@ -22,12 +22,10 @@ from lightir_core.architecture import (
     Tail,
     WindowAttention,
 )
-from lightir_core.blocks import FEED_FORWARDS, MIXERS
 from lightir_core.network import build
 from lightir_core.presets import PRESETS, preset
 from search.bank.bank import Bank
 from search.bank.roles import places
-from spaces import SPACES
 
 WINDOW = WindowAttention(num_heads=4, window_size=(8, 8))
 CASCADE = CascadeAttention(num_heads=4, key_dim=8, window_size=(8, 8))
@@ -206,20 +204,6 @@ def test_published_systems_have_places(name):
     for key, tensor in drawn.state_dict().items():
         shape = torch.broadcast_shapes(*(index.shape for index in home[key].index))
         assert tuple(shape) == tuple(tensor.shape), key
-
-
-def test_every_mixer_and_feed_forward_is_drawn_from_the_spaces(networks):
-    # what the tests above ran over
-    kinds = {
-        type(settings)
-        for _, drawn in networks(3)
-        for stage in drawn.architecture.stages
-        for one in stage.blocks
-        for settings in (one.mixer, one.feed_forward)
-        if settings is not None
-    }
-    assert kinds == set(MIXERS) | set(FEED_FORWARDS)
-    assert {"default", "small", "grformer", "agileir", "drt", "compacter", "acla"} <= set(SPACES)
 
 
 def test_a_staged_tail_shares_the_channels_that_its_shuffle_makes(cells):

@@ -1,6 +1,7 @@
 """The measurement on tiny networks: what it trains, what it keeps, what it writes."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -61,4 +62,5 @@ def test_it_measures_once_and_writes_what_it_found(setting, monkeypatch):
     again = document.run(setting, told.append)
     assert told == []
     assert [c.scores for c in again.columns] == [c.scores for c in found.columns]
-    assert document.report(setting, again, "the command") == text
+    same_times = replace(again, steps=found.steps)
+    assert document.report(setting, same_times, "the command") == text
