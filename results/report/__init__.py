@@ -1,5 +1,6 @@
-"""The report of a run: one self-contained HTML file, made from the run folder alone."""
+"""The report of a run, or of several: pages that need nothing but themselves."""
 
 from results.report.build import build_report
+from results.report.versus import build_comparison
 
-__all__ = ["build_report"]
+__all__ = ["build_comparison", "build_report"]

@@ -56,16 +56,27 @@ _DATA_TITLES = {
 
 def render(findings: Findings) -> str:
     """The report as one HTML document without references to anything outside of the run folder."""
-    environment = Environment(
+    return (
+        environment()
+        .get_template("page.html")
+        .render({**_context(findings), **_functions(findings)})
+    )
+
+
+def environment() -> Environment:
+    """Templates of this folder, everything escaped, nothing undefined."""
+    return Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html").render(
-        {**_context(findings), **_functions(findings)}
-    )
+
+
+def style() -> Markup:
+    """The style sheet."""
+    return Markup((_HERE / "style.css").read_text(encoding="utf-8"))
 
 
 def _functions(findings: Findings) -> dict[str, Callable[..., Any]]:
@@ -88,7 +99,7 @@ def _context(findings: Findings) -> dict[str, Any]:
     pictures, problems = strips(findings)
     others = members(findings)
     return {
-        "style": Markup((_HERE / "style.css").read_text()),
+        "style": style(),
         "findings": findings,
         "name": findings.folder.resolve().name,
         "asked": _asked(findings),

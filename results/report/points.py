@@ -130,15 +130,23 @@ def first_axes(findings: Findings) -> tuple[int, int]:
     return (costs or others or [y])[0], y
 
 
-def trial_points(findings: Findings, group: int = 0) -> Iterator[Point]:
-    """A point for each finished trial; those on the front lead to their row."""
-    listed = {trial.number for trial in findings.front}
+def trial_points(
+    findings: Findings, group: int = 0, axes: Sequence[Objective] | None = None
+) -> Iterator[Point]:
+    """A point for each finished trial; those on the front lead to their row.
+
+    Args:
+        findings: the run.
+        group: its number among several; those lead nowhere.
+        axes: other ones than the run's own.
+    """
+    listed = {trial.number for trial in findings.front} if axes is None else set[int]()
     knee = findings.knee.number if findings.knee else None
     for trial in findings.finished:
         yield Point(
             kind="trial",
             name=f"trial {trial.number}",
-            values=values_of(findings.axes, trial.scores, trial.cost),
+            values=values_of(axes or findings.axes, trial.scores, trial.cost),
             words=short_words(trial.architecture),
             href=f"#trial-{trial.number}" if trial.number in listed else "",
             group=group,

@@ -215,3 +215,17 @@ def no_disk_wait(monkeypatch):
 @pytest.fixture(scope="session")
 def make_run():
     return build_run
+
+
+@pytest.fixture(scope="session")
+def six(tmp_path_factory):
+    """Three seeds of each of two strategies."""
+    folder = tmp_path_factory.mktemp("six")
+    runs = []
+    for strategy in ("nsga2", "random"):
+        for seed in range(3):
+            run = build_run(folder / f"{strategy}-{seed}", trials=12, seed=seed, models=False)
+            settings = {"task": "sr-x2", "strategy": strategy, "seed": seed, "budget": "480k"}
+            write_config(run, {"config": settings, "command": "run <script>alert(1)</script>"})
+            runs.append(run)
+    return runs

@@ -1,0 +1,145 @@
+"""The report of a comparison: the fronts of several runs in one chart, and what chance explains."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from results.comparison import Comparison, Contest, Variant, compare_runs, rows
+from results.files import write_atomic
+from results.findings import Findings
+from results.formats import MISSING
+from results.objectives import Objective
+from results.report.curves import NUMBER, VOLUME
+from results.report.library import fingerprints, scripts
+from results.report.page import environment, style
+from results.report.points import Chart, first_axes, limits_of, trial_points
+from results.report.svg import BOTTOM, LEFT, RIGHT, TOP, chart, line, scale
+
+
+def build_comparison(folders: Sequence[Path], out: Path) -> Comparison:
+    """Write index.html, comparison.csv and comparison.md into `out`; what they say.
+
+    Raises:
+        ResultsError: as `compare_runs`, or a folder that cannot be written.
+    """
+    comparison = compare_runs(folders)
+    write_atomic(out / "comparison.csv", _csv(comparison))
+    write_atomic(out / "comparison.md", _markdown(comparison))
+    write_atomic(out / "index.html", _page(comparison))
+    return comparison
+
+
+def _page(comparison: Comparison) -> str:
+    first = comparison.runs[0].findings
+    context: dict[str, Any] = {
+        "style": style(),
+        "scripts": scripts(),
+        "fingerprints": fingerprints(),
+        "comparison": comparison,
+        "chart": chart_of_runs(comparison),
+        "rows": list(rows(comparison)),
+        "metric": first.metric,
+        "objectives": first.objectives,
+        "volume": _volumes(comparison),
+        "interval": _interval,
+        "percent": _percent,
+        "p": _p,
+        "commands": [
+            (run.name, str(run.findings.config.get("command", ""))) for run in comparison.runs
+        ],
+        "task": str(first.settings.get("task", "")),
+    }
+    return environment().get_template("versus.html").render(context)
+
+
+def chart_of_runs(comparison: Comparison) -> Chart:
+    """The finished trials of all runs over the axes that all of them know."""
+    every = [run.findings for run in comparison.runs]
+    common = [axis for axis in every[0].axes if all(_knows(findings, axis) for findings in every)]
+    points = [
+        point
+        for group, findings in enumerate(every)
+        for point in trial_points(findings, group, common)
+    ]
+    names = [axis.name for axis in common]
+    x, y = (every[0].axes[i].name for i in first_axes(every[0]))
+    return Chart(
+        axes=tuple(common),
+        points=tuple(points),
+        limits=limits_of(every[0]),
+        groups=tuple(run.name for run in comparison.runs),
+        x=names.index(x) if x in names else 0,
+        y=names.index(y),
+    )
+
+
+def _knows(findings: Findings, axis: Objective) -> bool:
+    return any(axis.name == other.name for other in findings.axes)
+
+
+def _volumes(comparison: Comparison) -> Markup | None:
+    """The hypervolume of every run after each of its trials."""
+    histories = [[(float(n), 100 * share) for n, share in run.history] for run in comparison.runs]
+    if all(len(history) < 2 for history in histories):
+        return None
+    x = scale([n for history in histories for n, _ in history], LEFT, RIGHT)
+    y = scale([share for history in histories for _, share in history], BOTTOM, TOP)
+    marks: list[Markup] = []
+    for group, (run, history) in enumerate(zip(comparison.runs, histories, strict=True)):
+        steps: list[tuple[float, float]] = []
+        for number, share in history:
+            if steps:
+                steps.append((x(number), steps[-1][1]))
+            steps.append((x(number), y(share)))
+        if steps:
+            marks.append(line(steps, f"strong group-{group % 8}", run.name))
+    return chart((NUMBER, VOLUME), (x, y), marks, "Hypervolume of each run after each trial")
+
+
+def _csv(comparison: Comparison) -> str:
+    found = list(rows(comparison))
+    out = io.StringIO()
+    table = csv.DictWriter(out, list(found[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows(found)
+    return out.getvalue()
+
+
+def _markdown(comparison: Comparison) -> str:
+    lines = ["| variant | runs | hypervolume | 95 % of the mean |", "|---|---:|---:|---:|"]
+    lines += [
+        f"| {_cell(v.name)} | {len(v.volumes)} | {_percent(v.mean)} | {_interval(v)} |"
+        for v in comparison.variants
+    ]
+    lines += ["", "| | difference | 95 % | p | |", "|---|---:|---:|---:|---|"]
+    lines += [
+        f"| {_cell(c.first)} against {_cell(c.second)} | {_percent(c.difference)} | "
+        f"{_interval(c)} | {_p(c)} | {_cell(c.verdict)} |"
+        for c in comparison.contests
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|").replace("<", "&lt;")
+
+
+def _interval(of: Variant | Contest) -> str:
+    if math.isnan(of.low):
+        return MISSING
+    return f"{_percent(of.low)} to {_percent(of.high)}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %".replace("-", "−")
+
+
+def _p(contest: Contest) -> str:
+    return MISSING if math.isnan(contest.p) else f"{contest.p:.3g}"
