@@ -1,0 +1,46 @@
+"""A run's trials in TensorBoard or MLflow as well, if one of them is asked for and installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lightir_core.errors import SearchError
+from search.listener import Listener
+from search.tracking.mlflow_tracker import MlflowTracker
+from search.tracking.tensorboard_tracker import TensorBoardTracker
+from search.tracking.tracker import Tracked
+
+TensorBoardFlag = Annotated[bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard.")]
+MlflowFlag = Annotated[bool, typer.Option("--mlflow", help="Also log to MLflow.")]
+
+
+@contextmanager
+def tracked(
+    listener: Listener, folder: Path, *, tensorboard: bool, mlflow: bool
+) -> Iterator[Listener]:
+    """The listener, which also tells the trackers that were asked for.
+
+    Raises:
+        SearchError: one of them is not installed; how to install it is told.
+    """
+    for wanted, module, extra in (
+        (tensorboard, "tensorboard", "tensorboard"),
+        (mlflow, "mlflow", "mlflow"),
+    ):
+        if wanted and importlib.util.find_spec(module) is None:
+            raise SearchError(
+                f"--{extra} needs {module}; install the extra: pip install 'lightir[{extra}]'"
+            )
+    with ExitStack() as stack:
+        trackers = []
+        if tensorboard:
+            trackers.append(stack.enter_context(TensorBoardTracker(folder)))
+        if mlflow:
+            trackers.append(stack.enter_context(MlflowTracker(folder)))
+        yield Tracked(listener, trackers) if trackers else listener

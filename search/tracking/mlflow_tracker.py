@@ -1,0 +1,70 @@
+"""MLflow: the run with a child for each trial, its choices as parameters and its scores as metrics.
+
+Where it goes is MLflow's own business (MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_NAME).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from lightir_core.errors import ResultsError
+from results.run import RunFolder, read_config
+from results.trials import Trial
+from results.words import in_words
+
+LONGEST = 250
+"""Characters of a value that every store of MLflow accepts."""
+
+
+class MlflowTracker:
+    """Logs a run while it goes on; a context manager."""
+
+    def __init__(self, run: Path) -> None:
+        """Begin an MLflow run that is named after the folder."""
+        # local stores ask nobody's leave, and a search must not be counted elsewhere
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        import mlflow  # pyright: ignore[reportMissingImports]  an extra
+
+        self._mlflow: Any = mlflow
+        self._run = run
+        mlflow.start_run(run_name=run.name)
+
+    def __enter__(self) -> Self:
+        """The tracker itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Log the settings and the report, and end the run."""
+        try:
+            settings = read_config(self._run).get("config", {})
+        except ResultsError:
+            settings = {}  # it ended before it had a record
+        self._mlflow.log_params({name: _short(value) for name, value in settings.items()})
+        if RunFolder(self._run).report.is_file():
+            self._mlflow.log_artifact(str(RunFolder(self._run).report))
+        self._mlflow.end_run("FAILED" if kind else "FINISHED")
+
+    def trial(self, trial: Trial) -> None:
+        """See `Tracker`."""
+        mlflow = self._mlflow
+        with mlflow.start_run(run_name=f"trial-{trial.number:05d}", nested=True):
+            mlflow.log_params({name: _short(value) for name, value in trial.choices.items()})
+            mlflow.set_tag("architecture", _short(in_words(trial.architecture)))
+            if trial.reason:
+                mlflow.set_tag("failed", _short(trial.reason))
+            for name in trial.scores:
+                for step, value in trial.curve:
+                    mlflow.log_metric(name, value, step=step)
+            mlflow.log_metrics({**trial.cost, **trial.scores})
+
+
+def _short(value: object) -> str:
+    return str(value)[:LONGEST]
