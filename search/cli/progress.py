@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, Group
@@ -20,6 +20,9 @@ from results.pareto import Front
 from results.study import Trial
 from search.listener import Listener, Silent
 
+Forecast = Callable[[str, int, float], float | None]
+"""From phase, items done and seconds used to seconds left, None while nobody knows."""
+
 ROWS = 8
 """Members of the front that the live display shows."""
 
@@ -27,9 +30,9 @@ ROWS = 8
 class Lines:
     """Plain lines, for logs and pipes."""
 
-    def __init__(self, objectives: tuple[Objective, ...]) -> None:
+    def __init__(self, objectives: tuple[Objective, ...], forecast: Forecast | None = None) -> None:
         """`objectives` decide what is shown of a trial."""
-        self._tally = Tally(objectives)
+        self._tally = Tally(objectives, forecast)
 
     def phase(self, name: str, total: int) -> None:
         """See `Listener`."""
@@ -38,6 +41,7 @@ class Lines:
 
     def item(self, text: str) -> None:
         """See `Listener`."""
+        self._tally.item()
         self._say(f"  {text}")
 
     def trial(self, trial: Trial) -> None:
@@ -56,9 +60,11 @@ class Lines:
 class Display:
     """One live display: the phase, the front so far, the last trial, time used and left."""
 
-    def __init__(self, objectives: tuple[Objective, ...], live: Live) -> None:
+    def __init__(
+        self, objectives: tuple[Objective, ...], live: Live, forecast: Forecast | None = None
+    ) -> None:
         """`live` is entered and left by the caller."""
-        self._tally = Tally(objectives)
+        self._tally = Tally(objectives, forecast)
         self._live = live
         self._last = ""
 
@@ -69,7 +75,9 @@ class Display:
 
     def item(self, text: str) -> None:
         """See `Listener`."""
+        self._tally.item()
         self._live.console.print(f"[{clock(self._tally.elapsed)}] {text}", markup=False)
+        self._draw()
 
     def trial(self, trial: Trial) -> None:
         """See `Listener`."""
@@ -95,13 +103,14 @@ class Display:
 class Tally:
     """What both displays know: the front, how many are done, how long it takes."""
 
-    def __init__(self, objectives: tuple[Objective, ...]) -> None:
+    def __init__(self, objectives: tuple[Objective, ...], forecast: Forecast | None = None) -> None:
         """Start the clock."""
         self.objectives = objectives
+        self._forecast = forecast
         self.name, self.total, self.done = "", 0, 0
         self._finished: list[Trial] = []
         self._front = Front()
-        self._begun = self._phase_begun = time.monotonic()
+        self._begun = time.monotonic()
 
     @property
     def elapsed(self) -> float:
@@ -121,7 +130,6 @@ class Tally:
     def phase(self, name: str, total: int) -> None:
         """A new phase begins."""
         self.name, self.total, self.done = name, total, 0
-        self._phase_begun = time.monotonic()
 
     def trial(self, trial: Trial) -> None:
         """Count a trial that has ended."""
@@ -129,6 +137,10 @@ class Tally:
         if trial.state == "finished":
             self._finished.append(trial)
             self._front.add(minimised(self.objectives, self.values(trial)))
+
+    def item(self) -> None:
+        """Count something else that is done."""
+        self.done += 1
 
     def describe(self, trial: Trial) -> str:
         """One trial in one line."""
@@ -142,12 +154,10 @@ class Tally:
         return f"{head}: {shown}, {format_count(trial.cost['params'])} parameters"
 
     def times(self) -> str:
-        """Time used, and time left in this phase at the rate so far."""
+        """Time used, and time left until the report is there."""
         used = f"used {clock(self.elapsed)}"
-        if not self.done or self.done >= self.total:
-            return used
-        rate = (time.monotonic() - self._phase_begun) / self.done
-        return f"{used}, {self.name} about {clock(rate * (self.total - self.done))} more"
+        left = self._forecast and self._forecast(self.name, self.done, self.elapsed)
+        return used if left is None else f"{used}, about {clock(left)} more in all"
 
 
 def show(value: float, objective: Objective) -> str:
@@ -165,25 +175,33 @@ def clock(seconds: float) -> str:
 
 
 @contextmanager
-def watching(objectives: tuple[Objective, ...], *, quiet: bool) -> Iterator[Listener]:
-    """The listener that suits where stderr goes."""
+def watching(
+    objectives: tuple[Objective, ...], *, quiet: bool, forecast: Forecast | None = None
+) -> Iterator[Listener]:
+    """The listener that suits where stderr goes; `forecast` tells how long the run still takes."""
     console = Console(stderr=True)
     if quiet:
         yield Silent()
     elif console.is_terminal:
         with Live(console=console, auto_refresh=False, transient=True) as live:
-            yield Display(objectives, live)
+            yield Display(objectives, live, forecast)
     else:
-        yield Lines(objectives)
+        yield Lines(objectives, forecast)
 
 
 def _front_table(tally: Tally) -> Table:
+    return front_table(tally.objectives, tally.front)
+
+
+def front_table(objectives: Sequence[Objective], front: Sequence[Trial]) -> Table:
+    """The first members of a front."""
     table = Table(box=None, title="front", title_justify="left", title_style="bold")
     table.add_column("trial", justify="right")
-    for objective in tally.objectives:
+    for objective in objectives:
         table.add_column(objective.label, justify="right")
     table.add_column("parameters", justify="right")
-    for trial in tally.front[:ROWS]:
-        shown = [show(v, o) for v, o in zip(tally.values(trial), tally.objectives, strict=True)]
+    for trial in front[:ROWS]:
+        values = values_of(objectives, trial.scores, trial.cost)
+        shown = [show(value, kind) for value, kind in zip(values, objectives, strict=True)]
         table.add_row(str(trial.number), *shown, format_count(trial.cost["params"]))
     return table

@@ -54,8 +54,7 @@ def test_lines_say_everything_once(capsys):
     assert lines == [
         "[t] search (2)",
         "[t]   note: odd.png: skipped, not an image [bold]",
-        f"[t]   trial 3 ({identity}): PSNR-Y 32.758 dB, MACs 12.43G, 26.13k parameters; "
-        "used 0:00, search about 0:00 more",
+        f"[t]   trial 3 ({identity}): PSNR-Y 32.758 dB, MACs 12.43G, 26.13k parameters; used 0:00",
         f"[t]   trial 4 ({identity}) failed: the loss became nan [/]; used 0:00",
         "[t] report",
         "[t]   0123: 26,130 parameters, 33.10 dB",
@@ -102,17 +101,23 @@ def test_the_front_outlives_the_phase():
     assert (tally.done, [t.number for t in tally.front]) == (0, [3])
 
 
-def test_time_left_is_told_while_there_is_some():
-    tally = Tally(KINDS)
+def test_time_left_is_told_while_somebody_knows_it():
+    asked = []
+
+    def forecast(phase, done, elapsed_s):
+        asked.append((phase, done, round(elapsed_s)))
+        return 120.0 if done else None
+
+    tally = Tally(KINDS, forecast)
     tally.phase("search", 3)
     assert tally.times() == "used 0:00"
     tally.trial(FINISHED)
     tally._begun -= 65
-    tally._phase_begun -= 60
-    assert tally.times() == "used 1:05, search about 2:00 more"
-    tally.trial(FINISHED)
-    tally.trial(FINISHED)
-    assert tally.times() == "used 1:05"
+    assert tally.times() == "used 1:05, about 2:00 more in all"
+    tally.phase("train on", 2)
+    tally.item()
+    tally.times()
+    assert asked == [("search", 0, 0), ("search", 1, 65), ("train on", 1, 65)]
 
 
 @pytest.mark.parametrize(
