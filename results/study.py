@@ -333,6 +333,16 @@ def is_unused(folder: Path) -> bool:
     return all(path.name in leftovers or path.name.startswith(".") for path in folder.iterdir())
 
 
+def open_storage(folder: Path) -> JournalStorage:
+    """The trials of a run as an Optuna storage, for Optuna's own tools.
+
+    Raises:
+        ResultsError: no such folder, no journal in it, or a damaged journal.
+    """
+    Record.open(folder)
+    return JournalStorage(Journal(folder / JOURNAL))
+
+
 def _load(journal: Journal, folder: Path) -> tuple[JournalStorage, int]:
     try:
         storage = JournalStorage(journal)

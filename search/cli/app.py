@@ -13,8 +13,10 @@ from search.cli.bench_bank import bank
 from search.cli.bench_blocks import blocks
 from search.cli.bench_compression import compression
 from search.cli.bench_search import kills, table
+from search.cli.compare import compare
 from search.cli.compress import compress
 from search.cli.cost import cost
+from search.cli.dashboard import dashboard
 from search.cli.data import data
 from search.cli.evaluate import evaluate
 from search.cli.export import export
@@ -26,6 +28,8 @@ from search.cli.restore import restore
 from search.cli.resume import resume
 from search.cli.run import run
 from search.cli.spaces import spaces
+from search.cli.start import start
+from search.cli.watch import watch
 
 INTERRUPTED = 130
 
@@ -33,7 +37,8 @@ app = typer.Typer(
     name="lightir",
     help="Find, train and compress the best image-restoration network that fits a budget.",
     epilog="Start with:  python -m search run --budget 400k",
-    no_args_is_help=True,
+    invoke_without_command=True,
+    callback=start,
     add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -41,7 +46,10 @@ app = typer.Typer(
 for command in (
     run,
     resume,
+    watch,
     report,
+    compare,
+    dashboard,
     compress,
     export,
     restore,

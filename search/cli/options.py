@@ -19,7 +19,7 @@ DataFolders = Annotated[
     typer.Option(
         "--data",
         metavar="DIR[:WEIGHT]",
-        help="Folder or pack of training images; repeatable. Default: embedded photographs.",
+        help="Training images; repeatable. Default: embedded ones.",
     ),
 ]
 FIXED_TILES = (
@@ -29,7 +29,7 @@ FIXED_TILES = (
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
 Sizes = Annotated[
     list[str] | None,
-    typer.Option(help="Output size, WIDTHxHEIGHT; repeated, limits hold at each of them."),
+    typer.Option(help="Output size, WIDTHxHEIGHT; repeatable."),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from datetime import datetime
@@ -10,64 +11,68 @@ from typing import Annotated
 
 import typer
 
-from lightir_core.data.tasks import parse_task, with_channels
-from lightir_core.errors import SearchError
+from lightir_core.data.tasks import parse_task
 from search import pipeline
-from search.cli.options import Channels, DataFolders, Json, Quiet, Sizes, absolute
+from search.cli.forecast import forecast_of
+from search.cli.options import Channels, DataFolders, Json, Quiet, Sizes
 from search.cli.outcome import resumable, tell
 from search.cli.progress import watching
+from search.cli.settings import PREFIX, settle
 from search.cli.stopping import stopping
-from search.config import SearchConfig, config_from_plain
+from search.cli.tracking import MlflowFlag, TensorBoardFlag, tracked
+from search.config import SearchConfig
 from search.objectives import objectives
 from search.strategies import STRATEGIES
-from search.terms import read_share
 
 DEFAULT = SearchConfig()
-SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600}
+WORDS = {"goals": "objectives"}
+"""Flags whose parameter has another name than the setting."""
+
+NOT_SETTINGS = {"settings", "out", "tensorboard", "mlflow", "quiet", "as_json"}
+"""Flags that decide nothing about the result."""
 
 
 def run(
+    context: typer.Context,
+    settings: Annotated[
+        Path | None,
+        typer.Option("--config", help="TOML, YAML or JSON, or a run's config.json."),
+    ] = None,
     budget: Annotated[
-        str, typer.Option(help="Hard limits: 400k, params=400k,macs=30G or 60%@grformer.")
+        str, typer.Option(help="Hard limits, as 400k or params=400k,macs=30G.")
     ] = DEFAULT.budget,
-    fill: Annotated[
-        str, typer.Option(help="Use the first limit up to this share: 5%; 0 is no lower limit.")
-    ] = "0",
+    fill: Annotated[str, typer.Option(help="Use the first limit up to this share: 5%.")] = "0",
     task: Annotated[str, typer.Option(help="What to restore, such as sr-x2.")] = DEFAULT.task,
     channels: Channels = 3,
     data: DataFolders = None,
     val: Annotated[
-        Path | None, typer.Option(help="Folder of validation images; default: held out of --data.")
+        Path | None, typer.Option(help="Validation images; else held out of --data.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/…")] = None,
     trials: Annotated[int, typer.Option(help="Candidates to train.")] = DEFAULT.trials,
     patience: Annotated[
-        int, typer.Option(help="End after so many trials without gain for the front; 0 is off.")
+        int, typer.Option(help="End after so many trials without gain.")
     ] = DEFAULT.patience,
     steps: Annotated[int, typer.Option(help="Training steps of a candidate.")] = DEFAULT.steps,
     finish_steps: Annotated[
-        int, typer.Option(help="Further steps of each finalist and of the pruned network.")
+        int, typer.Option(help="Further steps of finalists and the pruned.")
     ] = DEFAULT.finish_steps,
     finalists: Annotated[
         int, typer.Option(help="Members of the front to train on.")
     ] = DEFAULT.finalists,
     prune_from: Annotated[
-        float, typer.Option(help="Propose up to this many times the budget, and prune to it.")
+        float, typer.Option(help="Propose up to this many budgets, and prune.")
     ] = DEFAULT.prune_from,
     prune: Annotated[
-        float, typer.Option(help="Share to prune of the best, if none is over budget.")
+        float, typer.Option(help="Share pruned if none is over budget.")
     ] = DEFAULT.prune,
     presets: Annotated[
-        bool, typer.Option("--presets", help="Also train the published systems, shrunk to fit.")
+        bool, typer.Option("--presets", help="Also train published systems, shrunk.")
     ] = False,
-    time: Annotated[str, typer.Option(help="Time limit such as 10min or 2h; 0 is none.")] = "10min",
+    time: Annotated[str, typer.Option(help="Time limit as 10min, 2h; 0 is none.")] = "10min",
     space: Annotated[str, typer.Option(help="Search space; see `spaces`.")] = DEFAULT.space,
-    fix: Annotated[
-        list[str] | None, typer.Option(help="Fix a dimension: width=48; repeatable.")
-    ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option(help="Cut a dimension down: window=8x8,4x16; repeatable.")
-    ] = None,
+    fix: Annotated[list[str] | None, typer.Option(help="Fix a dimension: width=48.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Cut one down: window=8x8,4x16.")] = None,
     strategy: Annotated[
         str, typer.Option(help=f"One of {', '.join(STRATEGIES)}.")
     ] = DEFAULT.strategy,
@@ -75,11 +80,11 @@ def run(
         str,
         typer.Option(
             "--objectives",
-            help="psnr, macs, params, memory, inference-memory, latency, joined by commas.",
+            help="As psnr,macs,params,memory,latency.",
         ),
     ] = ",".join(DEFAULT.objectives),
     evaluator: Annotated[
-        str, typer.Option(help="How to score candidates: train, bank, bank:20 or zero-cost.")
+        str, typer.Option(help="Scoring: train, bank, bank:20 or zero-cost.")
     ] = DEFAULT.evaluator,
     bank_steps: Annotated[
         int, typer.Option(help="Training steps of the weight bank.")
@@ -88,48 +93,43 @@ def run(
     seed: Annotated[int, typer.Option(help="Decides all that is random.")] = DEFAULT.seed,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = DEFAULT.device,
     workers: Annotated[
-        int, typer.Option(help="Trainings at the same time; 0 is one per core.")
+        int, typer.Option(help="Trainings at once; 0 is one per core.")
     ] = DEFAULT.workers,
+    tensorboard: TensorBoardFlag = False,
+    mlflow: MlflowFlag = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Search, train, prune, fine-tune and report, within a budget.
 
     Example:  python -m search run --budget 400k --data photos/ --time 30min
+
+    A file (--config) and variables (LIGHTIR_BUDGET=400k) set the same; flags come first.
     """
-    config = config_from_plain(
-        {
-            "budget": budget,
-            "task": task if channels == 3 else with_channels(task, channels),
-            "data": absolute(data),
-            "val": str(val.resolve()) if val else None,
-            "trials": trials,
-            "patience": patience,
-            "steps": steps,
-            "finish_steps": finish_steps,
-            "finalists": finalists,
-            "prune_from": prune_from,
-            "prune": prune,
-            "presets": presets,
-            "time_s": parse_duration(time),
-            "space": space if not Path(space).is_file() else str(Path(space).resolve()),
-            "only": (*(fix or ()), *(only or ())),
-            "strategy": strategy,
-            "objectives": tuple(part.strip() for part in goals.split(",")),
-            "evaluator": evaluator,
-            "bank_steps": bank_steps,
-            "at": ",".join(at) if at else None,
-            "fill": read_share(fill),
-            "seed": seed,
-            "device": device,
-            "workers": workers,
-        }
-    )
+    # the context holds the flags by name, and knows which of them were typed
+    flags = {WORDS.get(name, name): value for name, value in context.params.items()}
+    config = settle(flags, _given(context), settings)
     folder = out or default_folder(config)
     kinds = objectives(config.objectives, parse_task(config.task), config.evaluator)
-    with resumable(folder), watching(kinds, quiet=quiet) as listener, stopping(listener) as stop:
+    forecast = forecast_of(folder, config)
+    with (
+        resumable(folder),
+        watching(kinds, quiet=quiet, forecast=forecast) as display,
+        tracked(display, folder, tensorboard=tensorboard, mlflow=mlflow) as listener,
+        stopping(listener) as stop,
+    ):
         pipeline.run(config, folder, listener, _command(), stop)
     tell(folder, as_json=as_json)
+
+
+def _given(context: typer.Context) -> set[str]:
+    """The settings that stand on the command line."""
+    typed = {
+        name
+        for name in context.params
+        if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
+    }
+    return {WORDS.get(name, name) for name in typed - NOT_SETTINGS}
 
 
 def default_folder(config: SearchConfig) -> Path:
@@ -139,17 +139,6 @@ def default_folder(config: SearchConfig) -> Path:
     return Path("runs") / f"{task}-{budget}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-def parse_duration(text: str) -> float:
-    """Seconds in a text such as ``90s``, ``10min``, ``2h`` or a bare number of seconds.
-
-    Raises:
-        SearchError: another form, or a negative time.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|m|h)?\s*", text)
-    if match is None:
-        raise SearchError(f"time {text!r} is not a duration; write 90s, 10min or 2h, or 0 for none")
-    return float(match[1]) * SECONDS[match[2] or "s"]
-
-
 def _command() -> list[str]:
-    return ["python", "-m", "search", *sys.argv[1:]]
+    variables = [f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(PREFIX)]
+    return [*(["env", *variables] if variables else []), "python", "-m", "search", *sys.argv[1:]]

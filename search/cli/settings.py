@@ -1,0 +1,188 @@
+"""One set of settings from three places: what the command line says, the environment, a file.
+
+A flag beats an environment variable such as LIGHTIR_BUDGET, which beats the file, which beats the
+default. All three are named after the flags of `run` or after the fields of `SearchConfig`, and all
+end in the same checked `SearchConfig`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lightir_core.data.tasks import with_channels
+from lightir_core.errors import SearchError, nearest
+from results.run import FORMAT
+from search.cli.options import absolute
+from search.config import SearchConfig, config_from_plain
+from search.terms import read_share
+
+PREFIX = "LIGHTIR_"
+SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600}
+READERS: dict[str, Callable[[str], object]] = {
+    ".toml": tomllib.loads,
+    ".yaml": yaml.safe_load,
+    ".yml": yaml.safe_load,
+    ".json": json.loads,
+}
+
+_FIELDS = tuple(field.name for field in fields(SearchConfig))
+_WORDS = ("channels", "fix", "time")
+"""What the command line says otherwise than `SearchConfig` does."""
+
+_FOLDERS = ("val",)
+
+
+def settle(
+    flags: Mapping[str, Any], given: Collection[str], file: Path | None = None
+) -> SearchConfig:
+    """The settings of a run.
+
+    Args:
+        flags: the value of every flag, by the name of its setting.
+        given: the flags that stand on the command line; the others only hold defaults.
+        file: a TOML, YAML or JSON file with settings, or the config.json of a run.
+
+    Raises:
+        SearchError: an unknown setting (the nearest is named), or an impossible value.
+    """
+    values = {**(read_settings(file) if file else {}), **from_environment(os.environ)}
+    # a limit given anew replaces the old one in either spelling
+    for name in given:
+        for other in _SPELLINGS.get(name, (name,)):
+            values.pop(other, None)
+    values |= {name: flags[name] for name in given}
+    return config_from_plain(_as_fields(values))
+
+
+_SPELLINGS = {"time": ("time", "time_s"), "fix": ("fix",), "task": ("task", "channels")}
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The settings in a file; of a finished run its config.json holds them under "config".
+
+    Paths in it are meant from the file's folder, those of a run from anywhere.
+
+    Raises:
+        SearchError: no such file, not of a known form, or with an unknown setting.
+    """
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise SearchError(
+            f"settings {str(path)!r}: the name must end in {', '.join(READERS)}, to tell what it is"
+        )
+    try:
+        found = reader(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SearchError(f"cannot read settings {str(path)!r}: {error.strerror}") from None
+    except (ValueError, yaml.YAMLError) as error:
+        raise SearchError(f"settings {str(path)!r} cannot be read: {error}") from None
+    if not isinstance(found, dict):
+        raise SearchError(
+            f"settings {str(path)!r} hold a {type(found).__name__}, expected lines such as "
+            f'budget = "400k"'
+        )
+    if found.get("format") == FORMAT:
+        return dict(found.get("config") or {})
+    return _from(path.parent, _known(found, f"in {path.name}"))
+
+
+def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The settings in variables such as LIGHTIR_BUDGET.
+
+    Objectives are joined by commas, folders and limits on dimensions by semicolons.
+
+    Raises:
+        SearchError: a variable that starts so and means nothing.
+    """
+    found = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and value
+    }
+    return _known(found, f"in the environment ({PREFIX}…)")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in a text such as ``90s``, ``10min``, ``2h`` or a bare number of seconds.
+
+    Raises:
+        SearchError: another form, or a negative time.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|m|h)?\s*", text)
+    if match is None:
+        raise SearchError(f"time {text!r} is not a duration; write 90s, 10min or 2h, or 0 for none")
+    return float(match[1]) * SECONDS[match[2] or "s"]
+
+
+def _known(values: Mapping[Any, Any], where: str) -> dict[str, Any]:
+    """The values under their names with underscores."""
+    names = {str(name).replace("-", "_"): value for name, value in values.items()}
+    for name in names:
+        if name not in (*_FIELDS, *_WORDS):
+            raise SearchError(
+                f"unknown setting {name!r} {where}{nearest(name, (*_FIELDS, *_WORDS))}; "
+                f"the settings are {', '.join((*_FIELDS, *_WORDS))}"
+            )
+    return names
+
+
+def _from(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """The values with the paths in a file made independent of where the program is called."""
+    for name in _FOLDERS:
+        if isinstance(values.get(name), str):
+            values[name] = str(folder / values[name])
+    if "data" in values:
+        values["data"] = [str(folder / text) for text in _listed(values["data"])]
+    if isinstance(values.get("space"), str) and (folder / values["space"]).is_file():
+        values["space"] = str(folder / values["space"])
+    return values
+
+
+def _as_fields(values: dict[str, Any]) -> dict[str, Any]:
+    """From the words of the command line to the fields of `SearchConfig`."""
+    rest = {name: value for name, value in values.items() if name not in _WORDS}
+    if "time" in values:
+        rest["time_s"] = parse_duration(str(values["time"]))
+    if "fill" in rest:
+        rest["fill"] = read_share(str(rest["fill"]))
+    rest["only"] = (*_listed(values.get("fix")), *_listed(rest.get("only")))
+    if "objectives" in rest:
+        rest["objectives"] = _listed(rest["objectives"], split=True)
+    if "data" in rest:
+        rest["data"] = absolute(_listed(rest["data"]))
+    if rest.get("val"):
+        rest["val"] = str(Path(rest["val"]).resolve())
+    if Path(str(rest.get("space", ""))).is_file():
+        rest["space"] = str(Path(rest["space"]).resolve())
+    if not isinstance(rest.get("at"), str | None):
+        rest["at"] = ",".join(rest["at"])
+    channels = _channels(values.get("channels", 3))
+    if channels != 3:
+        rest["task"] = with_channels(rest.get("task", SearchConfig().task), channels)
+    return rest
+
+
+def _listed(value: object, *, split: bool = False) -> tuple[str, ...]:
+    """One text, or several, as several; "a,b" are two where a comma joins them."""
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        parts = value.split(",") if split else value.split(";")
+        return tuple(part.strip() for part in parts if part.strip())
+    return tuple(map(str, value)) if isinstance(value, Sequence) else (str(value),)
+
+
+def _channels(value: object) -> int:
+    try:
+        return int(str(value))
+    except ValueError:
+        raise SearchError(f"channels {value!r} is not 1 or 3") from None
