@@ -44,7 +44,7 @@ from search.listener import Listener
 from search.loop import Engine, Limits, search
 from search.pace import step_seconds
 from search.plan import Plan, facts_of, find_space, make_plan
-from search.rivals import stand_rivals
+from search.rivals import check_rivals, stand_rivals
 from search.seeds import derive
 from search.stopping import Stop, never
 from search.strategies import STRATEGIES, Setting
@@ -83,6 +83,7 @@ def run(
             f"{folder} exists already; choose another --out, or continue it with "
             f"`python -m search resume {shlex.quote(str(folder))}`"
         )
+    check_rivals(config)
     plan = make_plan(config, folder, find_space(config.space, config.only))
     if "%" in config.budget:
         # a share of a preset becomes a number now: the record says what was held

@@ -8,15 +8,30 @@ from dataclasses import replace
 
 from budgets.price import price
 from lightir_core.architecture import Architecture
-from lightir_core.errors import ArchitectureError
+from lightir_core.errors import ArchitectureError, SearchError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.presets import PRESETS, preset, shrink
 from results.rivals import Rival, read_rivals, write_rivals
+from search.config import SearchConfig
+from search.evaluators.choice import parse_evaluator
 from search.evaluators.job import Job, Outcome
 from search.listener import Listener
 from search.loop import Engine
 from search.plan import Plan
 from search.seeds import derive
+
+
+def check_rivals(config: SearchConfig) -> None:
+    """Refuse to train published systems where the trials are not trained.
+
+    Raises:
+        SearchError: their scores would be of another kind than the trials'.
+    """
+    if config.presets and parse_evaluator(config.evaluator).kind != "train":
+        raise SearchError(
+            f"--presets trains published systems as trials are trained, but --evaluator "
+            f"{config.evaluator} does not train them; leave one of the two out"
+        )
 
 
 def stand_rivals(plan: Plan, engine: Engine, deadline: float, listener: Listener) -> None:
