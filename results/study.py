@@ -1,8 +1,9 @@
 """The record of one run: an Optuna study on a journal file, every trial with its whole story.
 
 Optuna's own dashboard and plots work on it: one direction per objective, the choices of the
-space as categorical parameters, everything else as user attributes. A trial costs two appends:
-one when it begins, one when it ends, so a kill leaves it either running or ended, never half.
+space as categorical parameters, everything else as user attributes. A trial costs two appends, one
+when it begins and one when it ends, and one more for each rung that it reaches between; so a kill
+leaves it either running or ended, never half.
 One process writes (`results.lock`); any number may read at the same time.
 """
 
@@ -196,6 +197,30 @@ class Record:
         self._storage.create_new_trial(self._study_id, template)
         self._count += 1
 
+    def report(
+        self,
+        number: int,
+        step: int,
+        scores: Mapping[str, float],
+        curve: Sequence[tuple[int, float]] = (),
+        seconds: float | None = None,
+    ) -> None:
+        """Write how a running trial stands at a rung.
+
+        Args:
+            number: of the trial.
+            step: of the rung.
+            scores: what was measured there.
+            curve: so far.
+            seconds: spent since the last report.
+
+        Raises:
+            ResultsError: no such running trial.
+        """
+        trial = self._check_running(number)
+        rungs = [*trial.rungs, (step, dict(scores))]
+        self._tell(number, {"rungs": rungs, "curve": plain_curve(curve)}, trial, seconds)
+
     def finish(
         self,
         number: int,
@@ -222,8 +247,22 @@ class Record:
             if not math.isfinite(value):
                 self.fail(number, f"{objective.name} is {value}", curve=curve, seconds=seconds)
                 return
-        story = {"scores": dict(values), "curve": plain_curve(curve), "seconds": seconds}
-        self._end(number, story, TrialState.COMPLETE, found)
+        story = {"scores": dict(values), "curve": plain_curve(curve)}
+        self._tell(number, story, trial, seconds, TrialState.COMPLETE, found)
+
+    def stop(self, number: int, reason: str) -> None:
+        """Write that a running trial goes no further than the rung that it reached last, and why.
+
+        Raises:
+            ResultsError: no such running trial, or one that has reached no rung.
+        """
+        trial = self._check_running(number)
+        if not trial.rungs:
+            raise ResultsError(f"trial {number} has reached no rung that it could stop at")
+        _, scores = trial.rungs[-1]
+        found = values_of(self.objectives, scores, trial.cost)
+        story = {"scores": dict(scores), "reason": reason}
+        self._tell(number, story, trial, None, TrialState.PRUNED, found)
 
     def fail(
         self,
@@ -239,14 +278,9 @@ class Record:
         Raises:
             ResultsError: no such running trial.
         """
-        self._check_running(number)
-        story = {
-            "reason": reason,
-            "curve": plain_curve(curve),
-            "seconds": seconds,
-            "memory": dict(memory or {}),
-        }
-        self._end(number, story, TrialState.FAIL, None)
+        trial = self._check_running(number)
+        story = {"reason": reason, "curve": plain_curve(curve), "memory": dict(memory or {})}
+        self._tell(number, story, trial, seconds, TrialState.FAIL)
 
     def trials(self) -> list[Trial]:
         """All trials in order, those that another process wrote in the meantime included.
@@ -313,18 +347,24 @@ class Record:
             )
         return trial
 
-    def _end(
+    def _tell(
         self,
         number: int,
         story: Mapping[str, Any],
-        state: TrialState,
-        values: Sequence[float] | None,
+        trial: Trial,
+        seconds: float | None,
+        state: TrialState | None = None,
+        values: Sequence[float] | None = None,
     ) -> None:
+        """Write a part of a trial's story, and the end of it if there is a `state`."""
+        if seconds is not None:
+            story = {**story, "seconds": (trial.seconds or 0.0) + seconds}
         with self._journal.one_append():
             for key, value in story.items():
                 if value not in (None, [], {}):
                     self._storage.set_trial_user_attr(number, key, value)
-            self._storage.set_trial_state_values(number, state, values)
+            if state is not None:
+                self._storage.set_trial_state_values(number, state, values)
 
 
 def is_unused(folder: Path) -> bool:

@@ -13,14 +13,14 @@ from optuna.trial import FrozenTrial, TrialState
 from lightir_core.architecture import Architecture
 
 Choice = None | bool | int | float | str
-State = Literal["running", "finished", "failed"]
+State = Literal["running", "finished", "stopped", "failed"]
 
 _STATES: dict[TrialState, State] = {
     TrialState.RUNNING: "running",
     TrialState.WAITING: "running",
     TrialState.COMPLETE: "finished",
     TrialState.FAIL: "failed",
-    TrialState.PRUNED: "failed",
+    TrialState.PRUNED: "stopped",
 }
 
 
@@ -30,14 +30,16 @@ class Trial:
 
     Attributes:
         number: place in the study, counted from 0.
-        state: "running", "finished" or "failed".
+        state: "running", "finished", "failed", or "stopped" before its training was over, as others
+            did better.
         architecture: what was trained.
         choices: how the space made it, one value per dimension that was in play.
         cost: params, macs and whatever else was counted.
-        scores: what was measured, such as psnr_y in dB; empty unless finished.
+        scores: what was measured, such as psnr_y in dB; empty unless finished or stopped.
+        rungs: (step, scores) where it was compared with others on its way.
         curve: (step, score) pairs while training.
         seconds: time spent on it.
-        reason: why it failed.
+        reason: why it failed or was stopped.
         started: when it began; aware.
         finished: when it ended; None while it runs.
         memory: of a trial that ran out of it: `predicted_bytes` of the training, and
@@ -51,6 +53,7 @@ class Trial:
     choices: Mapping[str, Choice]
     cost: Mapping[str, int | float]
     scores: Mapping[str, float] = field(default_factory=dict[str, float])
+    rungs: tuple[tuple[int, Mapping[str, float]], ...] = ()
     curve: tuple[tuple[int, float], ...] = ()
     seconds: float | None = None
     reason: str | None = None
@@ -70,6 +73,7 @@ def trial_from(frozen: FrozenTrial, architecture: Architecture) -> Trial:
         choices={**frozen.params, **story.get("choices", {})},
         cost=story.get("cost", {}),
         scores=story.get("scores", {}),
+        rungs=tuple((step, scores) for step, scores in story.get("rungs", [])),
         curve=tuple((step, _number(value)) for step, value in story.get("curve", [])),
         seconds=story.get("seconds"),
         reason=story.get("reason"),

@@ -45,6 +45,11 @@ class SearchConfig:
         trials: candidates to train.
         generation: candidates proposed together; they do not see each other's scores.
         steps: training steps of a candidate.
+        fidelity: "none" trains every candidate to its end; "asha" and "hyperband" stop those that
+            do badly at a rung on the way; see `search.rungs`.
+        eta: of the candidates at a rung, about one in `eta` goes on; the next rung is that many
+            times further.
+        rung: steps of the lowest rung; 0 puts two rungs below the end.
         finalists: best members of the front that are trained on.
         finish_steps: further training steps of a finalist, and of a pruned network.
         patience: trials without gain for the front after which the search ends; 0 is off.
@@ -79,6 +84,9 @@ class SearchConfig:
     generation: Annotated[int, Field(ge=2)] = 8
     steps: Annotated[int, Field(ge=1)] = 200
     patience: Annotated[int, Field(ge=0)] = 0
+    fidelity: str = "none"
+    eta: Annotated[int, Field(ge=2)] = 3
+    rung: Annotated[int, Field(ge=0)] = 0
     finalists: Annotated[int, Field(ge=1)] = 2
     finish_steps: Annotated[int, Field(ge=1)] = 300
     prune_from: Annotated[float, Field(ge=1, le=4)] = 1.25

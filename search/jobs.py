@@ -11,25 +11,33 @@ from results.models import ModelResult
 from results.study import Trial
 from search.compress.prune import Pruned
 from search.evaluators.job import Job
+from search.evaluators.train import CHECKS
 from search.feasible import Candidate
 from search.plan import Plan
 from search.seeds import derive
 
 
-def trial_job(plan: Plan, number: int, candidate: Candidate) -> Job:
-    """Score a candidate for the search."""
+def trial_job(plan: Plan, number: int, candidate: Candidate, until: int) -> Job:
+    """Score a candidate for the search, at a rung or at the end of its training."""
     untrained = plan.evaluator.kind == "zero-cost"
+    recipe = PROXY.lasting(plan.config.steps)
+    steps = plan.rungs.ladder(number).steps
+    evenly = {round(recipe.steps * (i + 1) / CHECKS) for i in range(CHECKS)} - {0}
+    weights = _weights(plan, number)
     return Job(
         number=number,
         architecture=candidate.architecture,
-        recipe=PROXY.lasting(plan.config.steps),
+        recipe=recipe,
         source=plan.source,
         # proxies are compared on one batch
         seed=derive(plan.config.seed, *(("proxy",) if untrained else ("train", number))),
         device=str(plan.config.torch_device),
-        weights=_weights(plan, number),
+        weights=weights,
         evaluator=plan.evaluator,
         bank=plan.bank if plan.evaluator.kind == "bank" else None,
+        checks=tuple(sorted(evenly | {*steps})),
+        until=until,
+        state=weights.with_suffix(".state") if len(steps) > 1 else None,
     )
 
 

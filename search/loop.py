@@ -8,8 +8,9 @@ is brought back by replaying the record through it; what was running runs again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Protocol
 
 from lightir_core.errors import SearchError
@@ -18,6 +19,7 @@ from results.study import Record
 from search.evaluators.job import Job, Outcome
 from search.feasible import Candidate
 from search.listener import Listener
+from search.rungs import Climb, Comparison, Rungs
 from search.stopping import Progress, Stop, never
 from search.strategies import Strategy
 
@@ -25,12 +27,16 @@ from search.strategies import Strategy
 class Engine(Protocol):
     """Whatever runs jobs: local processes, a cluster."""
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Outcome]]:
-        """Outcomes as they come; a job is taken only when there is room for it."""
+    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Outcome]]:
+        """Outcomes as they come; a job is taken only when there is room for it.
+
+        None in place of a job says that there is none before another outcome has been taken.
+        """
         ...
 
 
-MakeJob = Callable[[int, Candidate], Job]
+MakeJob = Callable[[int, Candidate, int], Job]
+"""The job that trains a candidate, by number, up to a step."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +73,16 @@ def search(
     make_job: MakeJob,
     limits: Limits,
     listener: Listener,
+    rungs: Rungs,
 ) -> None:
     """Fill `record` with trials until a limit is reached or nothing new is left.
 
-    Trials that were begun and not started when the user stopped it stay "running" in the record:
+    A trial that is stopped at a rung counts for the strategy with what it scored there. Trials that
+    were begun and not started when the user stopped it stay "running" in the record:
     the next search in it takes them up.
     """
     progress = Progress(record.objectives)
+    comparison = Comparison(record.objectives, rungs)
     for first in range(0, limits.trials, limits.generation):
         numbers = range(first, min(first + limits.generation, limits.trials))
         if limits.stop():
@@ -84,15 +93,15 @@ def search(
             return
         candidates = _propose(strategy, numbers, listener)
         _check_replay(candidates, record)
-        _evaluate(candidates, record, engine, make_job, limits, listener)
+        generation = _Generation(candidates, record, Climb(comparison, rungs), make_job, listener)
+        generation.run(engine, limits)
         for number in candidates:
             trial = record.trial(number)
             if trial.state == "running":
                 return
             values = values_of(record.objectives, trial.scores, trial.cost)
-            observed = values if trial.state == "finished" else None
-            strategy.observe(number, observed)
-            progress.observe(observed)
+            strategy.observe(number, None if trial.state == "failed" else values)
+            progress.observe(values if trial.state == "finished" else None)
         if len(candidates) < len(numbers):
             return
 
@@ -111,37 +120,92 @@ def _propose(
     return candidates
 
 
-def _evaluate(
-    candidates: dict[int, Candidate],
-    record: Record,
-    engine: Engine,
-    make_job: MakeJob,
-    limits: Limits,
-    listener: Listener,
-) -> None:
-    """Run the generation's trials that have not ended yet."""
-    known = len(record)
-    waiting = [n for n in candidates if n >= known or record.trial(n).state == "running"]
-    for number in waiting:
-        candidate = candidates[number]
-        record.begin(number, candidate.architecture, candidate.choices, candidate.cost.to_plain())
-    # The largest first: the workers then finish a generation at about the same time.
-    waiting.sort(key=lambda number: -candidates[number].cost.macs)
+class _Generation:
+    """Candidates that were proposed together, while they are trained."""
 
-    def jobs() -> Iterator[Job]:
-        for number in waiting:
-            if time.monotonic() < limits.deadline and not limits.stop():
-                yield make_job(number, candidates[number])
+    def __init__(
+        self,
+        candidates: dict[int, Candidate],
+        record: Record,
+        climb: Climb,
+        make_job: MakeJob,
+        listener: Listener,
+    ) -> None:
+        """Begin what is new, and take up what the record knows of the others."""
+        self._candidates, self._record, self._climb = candidates, record, climb
+        self._make_job, self._listener = make_job, listener
+        for number in candidates:
+            self._begin(number)
 
-    for job, outcome in engine.run(jobs()):
-        if outcome.reason is None:
-            record.finish(job.number, outcome.scores, outcome.curve, outcome.seconds)
+    def _begin(self, number: int) -> None:
+        candidate = self._candidates[number]
+        if number >= len(self._record):
+            plain = candidate.cost.to_plain()
+            self._record.begin(number, candidate.architecture, candidate.choices, plain)
+        trial = self._record.trial(number)
+        self._climb.start(number, candidate.cost.macs)
+        for step, scores in trial.rungs:
+            self._reach(number, step, scores)
+        if trial.state != "running":
+            self._climb.end(number)
+
+    def run(self, engine: Engine, limits: Limits) -> None:
+        """Train until all have ended or a limit is reached."""
+        self._stop()
+        for job, outcome in engine.run(self._jobs(limits)):
+            self._take(job, outcome)
+            self._stop()
+        if limits.stop():
+            return
+        for number in self._candidates:
+            trial = self._record.trial(number)
+            if trial.state == "running" and trial.rungs:
+                self._record.stop(number, f"stopped at step {trial.rungs[-1][0]}: the time was up")
+            elif trial.state == "running":
+                self._record.fail(number, "not started: the time was up")
+
+    def _jobs(self, limits: Limits) -> Iterator[Job | None]:
+        while not self._climb.over and time.monotonic() < limits.deadline and not limits.stop():
+            found = self._climb.next()
+            if found is None:
+                yield None
+            else:
+                number, step = found
+                yield self._make_job(number, self._candidates[number], step)
+
+    def _take(self, job: Job, outcome: Outcome) -> None:
+        """Write down what became of a job."""
+        number, record = job.number, self._record
+        story = outcome.curve, outcome.seconds
+        if outcome.reason is not None:
+            record.fail(
+                number,
+                outcome.reason,
+                curve=outcome.curve,
+                seconds=outcome.seconds,
+                memory=outcome.memory,
+            )
+        elif job.until is not None and job.pauses and all(map(isfinite, outcome.scores.values())):
+            record.report(number, job.until, outcome.scores, *story)
+            self._reach(number, job.until, outcome.scores)
+            return
         else:
-            record.fail(job.number, outcome.reason, seconds=outcome.seconds, memory=outcome.memory)
-        listener.trial(record.trial(job.number))
-    for number in waiting:
-        if not limits.stop() and record.trial(number).state == "running":
-            record.fail(number, "not started: the time was up")
+            record.finish(number, outcome.scores, *story)
+        self._climb.end(number)
+        self._listener.trial(record.trial(number))
+
+    def _reach(self, number: int, step: int, scores: Mapping[str, float]) -> None:
+        objectives, cost = self._record.objectives, self._record.trial(number).cost
+        self._climb.reach(number, step, values_of(objectives, scores, cost))
+
+    def _stop(self) -> None:
+        """End the trials that go no further."""
+        for number, step, reason in self._climb.stopped():
+            self._record.stop(number, reason)
+            state = self._make_job(number, self._candidates[number], step).state
+            if state is not None:
+                state.unlink(missing_ok=True)
+            self._listener.trial(self._record.trial(number))
 
 
 def _check_replay(candidates: dict[int, Candidate], record: Record) -> None:

@@ -173,9 +173,10 @@ def _search(
         STRATEGIES[config.strategy](setting),
         record,
         engine,
-        lambda number, candidate: trial_job(plan, number, candidate),
+        lambda number, candidate, until: trial_job(plan, number, candidate, until),
         Limits(config.trials, config.generation, deadline, config.patience, stop),
         listener,
+        plan.rungs,
     )
 
 

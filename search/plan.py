@@ -20,6 +20,7 @@ from search.evaluators.score import score_baseline
 from search.feasible import Feasible
 from search.listener import Listener
 from search.objectives import objectives, priced_axes
+from search.rungs import Rungs, rungs_for
 from search.strategies import STRATEGIES
 from search.terms import read_budget, read_sizes, terms_on
 from spaces import (
@@ -46,6 +47,7 @@ class Plan:
     feasible: Feasible
     target: Target
     source: Source
+    rungs: Rungs
 
     @property
     def evaluator(self) -> Choice:
@@ -90,8 +92,14 @@ def make_plan(config: SearchConfig, folder: Path, space: Space) -> Plan:
     wide = budget if config.fill or config.prune_from == 1 else budget.scaled(config.prune_from)
     priced = priced_axes(config.objectives)
     feasible = Feasible(space, frame, wide, terms.sizes[0], terms, config.fill, priced)
+    if config.fidelity != "none" and config.evaluator != "train":
+        raise SearchError(
+            f"fidelity {config.fidelity!r} compares trials while they train, which evaluator "
+            f"{config.evaluator!r} does not do; use --evaluator train or --fidelity none"
+        )
+    rungs = rungs_for(config.fidelity, config.steps, config.eta, config.rung)
     source = Source(task=config.task, data=config.data, val=config.val)
-    return Plan(config, RunFolder(folder), task, feasible, Target(budget, terms), source)
+    return Plan(config, RunFolder(folder), task, feasible, Target(budget, terms), source, rungs)
 
 
 def facts_of(plan: Plan, command: Sequence[str], listener: Listener) -> dict[str, object]:

@@ -117,7 +117,7 @@ def status(findings: Findings) -> str:
     """How far the run is, in one sentence."""
     counts = {
         state: sum(trial.state == state for trial in findings.trials)
-        for state in ("finished", "failed", "running")
+        for state in ("finished", "stopped", "failed", "running")
     }
     asked = findings.settings.get("trials")
     total = f"{len(findings.trials)} of {asked}" if _is_short(findings) else len(findings.trials)

@@ -14,6 +14,7 @@ from search.evaluators.job import Job, Outcome, Source
 from search.feasible import Candidate, Feasible
 from search.listener import Silent
 from search.loop import Limits, search
+from search.rungs import rungs_for
 from search.seeds import derive
 from search.strategies import STRATEGIES, Setting
 
@@ -29,9 +30,9 @@ class Overhead:
 class NoWork:
     """An engine whose trials take no time; the score is a fixed function of the architecture."""
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Outcome]]:
+    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Outcome]]:
         """An outcome for each job, at once."""
-        for job in jobs:
+        for job in filter(None, jobs):
             score = int(job.architecture.id, 16) / 16**12
             yield job, Outcome(number=job.number, scores={"psnr_y": score}, curve=((1, score),))
 
@@ -52,9 +53,10 @@ def measure(
             STRATEGIES[strategy](setting),
             record,
             NoWork(),
-            lambda number, candidate: no_job(number, candidate, seed),
+            lambda number, candidate, _: no_job(number, candidate, seed),
             Limits(trials, setting.generation, float("inf")),
             Silent(),
+            rungs_for("none", PROXY.steps),
         )
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     return Overhead(1000 * cpu / trials, 1000 * wall / trials)

@@ -145,13 +145,14 @@ class Tally:
     def describe(self, trial: Trial) -> str:
         """One trial in one line."""
         head = f"trial {trial.number} ({trial.architecture.id})"
-        if trial.state != "finished":
+        if trial.state == "failed":
             return f"{head} failed: {trial.reason}"
         shown = ", ".join(
             f"{objective.label} {show(value, objective)}"
             for objective, value in zip(self.objectives, self.values(trial), strict=True)
         )
-        return f"{head}: {shown}, {format_count(trial.cost['params'])} parameters"
+        end = f"; {trial.reason}" if trial.reason else ""
+        return f"{head}: {shown}, {format_count(trial.cost['params'])} parameters{end}"
 
     def times(self) -> str:
         """Time used, and time left until the report is there."""

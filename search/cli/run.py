@@ -54,6 +54,11 @@ def run(
         int, typer.Option(help="End after so many trials without gain.")
     ] = DEFAULT.patience,
     steps: Annotated[int, typer.Option(help="Training steps of a candidate.")] = DEFAULT.steps,
+    fidelity: Annotated[
+        str, typer.Option(help="none, asha or hyperband: stop the bad early.")
+    ] = DEFAULT.fidelity,
+    eta: Annotated[int, typer.Option(help="At a rung, one in so many goes on.")] = DEFAULT.eta,
+    rung: Annotated[int, typer.Option(help="Lowest rung's steps; 0: two rungs.")] = DEFAULT.rung,
     finish_steps: Annotated[
         int, typer.Option(help="Further steps of finalists and the pruned.")
     ] = DEFAULT.finish_steps,

@@ -61,8 +61,11 @@ class LocalEngine(Generic[JobT, ResultT]):
             _end(self._pool, at_once=error is not None)
             self._pool = None
 
-    def run(self, jobs: Iterable[JobT]) -> Iterator[tuple[JobT, ResultT]]:
-        """Results as they come. A job is taken from `jobs` only when a worker is free for it."""
+    def run(self, jobs: Iterable[JobT | None]) -> Iterator[tuple[JobT, ResultT]]:
+        """Results as they come. A job is taken from `jobs` only when a worker is free for it.
+
+        None in place of a job says that there is none before another result has been taken.
+        """
         queue = iter(jobs)
         running: dict[Future[ResultT], JobT] = {}
         while True:

@@ -18,6 +18,6 @@ class Stoppable:
         self._engine = engine
         self._stop = stop
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Outcome]]:
+    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Outcome]]:
         """Outcomes of the jobs that were started."""
         return self._engine.run(takewhile(lambda job: not self._stop(), jobs))

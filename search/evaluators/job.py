@@ -42,6 +42,9 @@ class Job:
         teacher: folder of a model to distil from, or None.
         evaluator: how to score it, if not by training.
         bank: file of the weight bank that it inherits from, or None.
+        checks: steps after which the learning curve is measured; none is a few, evenly.
+        until: step to pause after, with everything kept in `state`; None trains to the end.
+        state: file that a paused training goes on from.
     """
 
     number: int
@@ -55,6 +58,14 @@ class Job:
     teacher: Path | None = None
     evaluator: Choice = TRAIN
     bank: Path | None = None
+    checks: tuple[int, ...] = ()
+    until: int | None = None
+    state: Path | None = None
+
+    @property
+    def pauses(self) -> bool:
+        """Whether the training is not over with this job."""
+        return self.until is not None and self.until < self.recipe.steps
 
 
 @dataclass(frozen=True, kw_only=True)

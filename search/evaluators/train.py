@@ -11,11 +11,15 @@ from lightir_core.checkpoints import load_model, load_weights, save_weights
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.distil import Teacher
 from lightir_core.learning.evaluate import evaluate
+from lightir_core.learning.pause import Pause
 from lightir_core.learning.training import train
 from lightir_core.network import build
 from search.evaluators.guard import guarded
 from search.evaluators.images import open_images, validation_crops
 from search.evaluators.job import Job, Outcome
+
+CHECKS = 4
+"""Points of a learning curve."""
 
 
 def evaluate_candidate(job: Job) -> Outcome:
@@ -53,9 +57,14 @@ def _train(job: Job) -> Outcome:
         device=device,
         validate=validate,
         teacher=teacher,
+        checks=job.checks or CHECKS,
+        pause=Pause(job.until or job.recipe.steps, job.state) if job.state else None,
     )
     training_s = time.perf_counter() - started
-    save_weights(job.weights, network)
+    if not job.pauses:
+        save_weights(job.weights, network)
+        if job.state is not None:
+            job.state.unlink(missing_ok=True)
     return Outcome(
         number=job.number,
         scores={task.metric: curve[-1][1]},

@@ -64,6 +64,35 @@ def test_a_failed_trial_keeps_its_reason(record, architecture):
     assert (trial.curve, trial.seconds, trial.scores) == (((20, 30.0),), 3.0, {})
 
 
+def test_a_trial_stopped_at_a_rung_keeps_what_it_scored_there(record, architecture):
+    record.begin(0, architecture, {}, COST)
+    record.report(0, 3, {"psnr_y": 30.0}, [(1, 29.0), (3, 30.0)], seconds=2.0)
+    record.report(0, 9, {"psnr_y": 31.0}, [(1, 29.0), (3, 30.0), (9, 31.0)], seconds=1.5)
+    running = Record.open(record.folder).trial(0)
+    assert running.state == "running"
+    assert running.rungs == ((3, {"psnr_y": 30.0}), (9, {"psnr_y": 31.0}))
+    record.stop(0, "stopped at step 9: 2 of 3 did better")
+    trial = Record.open(record.folder).trial(0)
+    assert trial.state == "stopped"
+    assert trial.scores == {"psnr_y": 31.0}
+    assert trial.curve[-1] == (9, 31.0)
+    assert trial.seconds == 3.5
+    assert trial.reason == "stopped at step 9: 2 of 3 did better"
+
+
+def test_seconds_add_up_over_rungs(record, architecture):
+    record.begin(0, architecture, {}, COST)
+    record.report(0, 3, {"psnr_y": 30.0}, seconds=2.0)
+    record.finish(0, {"psnr_y": 31.0}, seconds=0.5)
+    assert record.trial(0).seconds == 2.5
+
+
+def test_without_a_rung_there_is_nothing_to_stop_at(record, architecture):
+    record.begin(0, architecture, {}, COST)
+    with pytest.raises(ResultsError, match="trial 0 has reached no rung"):
+        record.stop(0, "because")
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_score_that_is_no_number_is_a_failure(record, architecture, value):
     record.begin(0, architecture, {}, COST)

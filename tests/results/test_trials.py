@@ -14,10 +14,10 @@ from results.trials import plain_curve, trial_from
         (TrialState.RUNNING, "running"),
         (TrialState.WAITING, "running"),
         (TrialState.FAIL, "failed"),
-        (TrialState.PRUNED, "failed"),
+        (TrialState.PRUNED, "stopped"),
     ],
 )
-def test_states_are_three(architecture, stored, state):
+def test_states_are_four(architecture, stored, state):
     assert trial_from(create_trial(state=stored), architecture).state == state
 
 

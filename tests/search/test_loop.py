@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 import time
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -16,6 +17,7 @@ from results.study import Record
 from search.evaluators.job import Job, Outcome, Source
 from search.listener import Silent
 from search.loop import Limits, search
+from search.rungs import FIDELITIES, rungs_for
 from search.seeds import derive
 from search.stopping import never
 from search.strategies import STRATEGIES
@@ -35,17 +37,32 @@ every_strategy = pytest.mark.parametrize(
     ],
 )
 
+every_way = pytest.mark.parametrize(
+    ("strategy", "fidelity"),
+    [
+        *(pytest.param(*mark.values, "none", marks=mark.marks) for mark in every_strategy.args[1]),
+        *(("nsga2", fidelity) for fidelity in FIDELITIES if fidelity != "none"),
+    ],
+)
+
 FOREVER = float("inf")
 PSNR = Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y")
 TRIALS = 14
+STEPS = 9
 
 
 def score_by_size(job):
     """Scores without a training: the smaller the better, and some noise from the job's seed."""
     noise = random.Random(job.seed).random() / 10
     blocks = sum(len(stage.blocks) for stage in job.architecture.stages)
-    value = 30 - job.architecture.width / 10 + blocks + noise
-    return Outcome(number=job.number, scores={"psnr_y": value}, curve=((1, value),), seconds=0.1)
+    whole = 30 - job.architecture.width / 10 + blocks + noise
+
+    def value(step):
+        return whole - (1 - step / STEPS) * blocks  # what is large in the end comes late
+
+    curve = tuple((step, value(step)) for step in range(1, job.until + 1))
+    scores = {"psnr_y": value(job.until)}
+    return Outcome(number=job.number, scores=scores, curve=curve, seconds=0.1)
 
 
 def score_or_fail(job):
@@ -97,15 +114,16 @@ class Listening(Silent):
         self.trials.append(trial)
 
 
-def job_for(number, candidate):
+def job_for(number, candidate, until=STEPS):
     return Job(
         number=number,
         architecture=candidate.architecture,
-        recipe=PROXY,
+        recipe=PROXY.lasting(STEPS),
         source=Source(task="sr-x2"),
         seed=derive(0, "train", number),
         device="cpu",
         weights=Path("nowhere"),
+        until=until,
     )
 
 
@@ -114,7 +132,7 @@ def searched(tmp_path, setting):
     """Search, in a folder that is made at the first call with its name; the trials."""
 
     def go(folder="run", *, strategy="nsga2", trials=TRIALS, deadline=FOREVER, listener=None,
-           engine=None, patience=0, stop=never, **more):  # fmt: skip
+           engine=None, patience=0, stop=never, fidelity="none", **more):  # fmt: skip
         set_up = setting(**more)
         path = tmp_path / folder
         dimensions = set_up.feasible.space.distributions()
@@ -132,6 +150,7 @@ def searched(tmp_path, setting):
                 job_for,
                 Limits(trials, set_up.generation, deadline, patience, stop),
                 listener or Silent(),
+                rungs_for(fidelity, STEPS),
             )
             return record.trials()
 
@@ -140,7 +159,16 @@ def searched(tmp_path, setting):
 
 def outline(trials):
     return [
-        (t.number, t.state, t.architecture.id, dict(t.choices), dict(t.scores), t.curve, t.reason)
+        (
+            t.number,
+            t.state,
+            t.architecture.id,
+            dict(t.choices),
+            dict(t.scores),
+            t.curve,
+            t.rungs,
+            t.reason,
+        )
         for t in trials
     ]
 
@@ -160,25 +188,27 @@ def test_trials_are_recorded_whole(searched, setting):
     assert len({trial.architecture.id for trial in trials}) == TRIALS
 
 
-@every_strategy
+@every_way
 @pytest.mark.parametrize("work", [score_by_size, score_or_fail])
-def test_workers_and_their_order_do_not_matter(searched, strategy, work):
-    alone = outline(searched("a", strategy=strategy, engine=InProcess(work)))
+def test_workers_and_their_order_do_not_matter(searched, strategy, work, fidelity):
+    how = {"strategy": strategy, "fidelity": fidelity}
+    alone = outline(searched("a", **how, engine=InProcess(work)))
     for number, workers in enumerate((2, 3, 9)):
         engine = InProcess(work, workers=workers, seed=number)
-        together = outline(searched(f"b{number}", strategy=strategy, engine=engine))
+        together = outline(searched(f"b{number}", **how, engine=engine))
         assert together == alone
 
 
-@every_strategy
+@every_way
 @pytest.mark.parametrize("kills", [(0,), (1,), (4,), (5, 0, 3), (13,), (1, 1, 1, 1)], ids=str)
-def test_killed_and_resumed_is_as_uninterrupted(searched, strategy, kills):
-    whole = outline(searched("whole", strategy=strategy, engine=InProcess(score_or_fail)))
+def test_killed_and_resumed_is_as_uninterrupted(searched, strategy, kills, fidelity):
+    how = {"strategy": strategy, "fidelity": fidelity}
+    whole = outline(searched("whole", **how, engine=InProcess(score_or_fail)))
     for index, dies_after in enumerate(kills):
         engine = InProcess(score_or_fail, workers=2, seed=index, dies_after=dies_after)
         with pytest.raises(KeyboardInterrupt):
-            searched("killed", strategy=strategy, engine=engine)
-    resumed = searched("killed", strategy=strategy, engine=InProcess(score_or_fail, workers=3))
+            searched("killed", **how, engine=engine)
+    resumed = searched("killed", **how, engine=InProcess(score_or_fail, workers=3))
     assert outline(resumed) == whole
 
 
@@ -341,3 +371,64 @@ def test_nothing_is_lost_when_a_run_of_another_version_is_refused(searched):
     with pytest.raises(SearchError, match="another version"):
         searched(seed=1)
     assert outline(searched(trials=8)) == before
+
+
+def test_what_does_badly_is_stopped_on_its_way(searched):
+    engine = InProcess()
+    trials = searched(fidelity="asha", trials=24, engine=engine)
+    by_state = {state: [t for t in trials if t.state == state] for state in ("finished", "stopped")}
+    assert len(by_state["finished"]) + len(by_state["stopped"]) == 24
+    assert min(map(len, by_state.values())) >= 4
+    for trial in by_state["stopped"]:
+        step, scores = trial.rungs[-1]
+        assert step in (1, 3)
+        assert trial.scores == scores == {"psnr_y": trial.curve[-1][1]}
+        assert trial.curve[-1][0] == step
+        assert re.fullmatch(rf"stopped at step {step}: \d+ of \d+ did better", trial.reason)
+    for trial in by_state["finished"]:
+        assert [step for step, _ in trial.rungs] == [1, 3]
+        assert trial.curve[-1][0] == STEPS
+        assert trial.reason is None
+        assert trial.seconds == pytest.approx(0.3)
+    jobs = sum(len(t.rungs) + (t.state == "finished") for t in trials)
+    assert len(engine.taken) == jobs
+
+
+def test_a_stopped_trial_leaves_no_state_behind(searched, tmp_path, monkeypatch):
+    plain = job_for
+
+    def with_state(number, candidate, until):
+        return replace(plain(number, candidate, until), state=tmp_path / f"{number}.state")
+
+    def write(job):
+        (job.state.touch if job.pauses else job.state.unlink)()
+        return score_by_size(job)
+
+    monkeypatch.setitem(globals(), "job_for", with_state)
+    with pytest.raises(KeyboardInterrupt):
+        searched("run", fidelity="asha", engine=InProcess(write, dies_after=9))
+    assert list(tmp_path.glob("*.state"))
+    searched("run", fidelity="asha", engine=InProcess(write))
+    assert not list(tmp_path.glob("*.state"))
+
+
+def test_the_deadline_stops_trials_at_their_rung(searched):
+    def slow(job):
+        time.sleep(0.2)
+        return score_by_size(job)
+
+    engine = InProcess(slow)
+    trials = searched(fidelity="asha", engine=engine, deadline=time.monotonic() + 0.7)
+    at_rung = [t for t in trials if t.state == "stopped" and "the time was up" in t.reason]
+    assert all(t.rungs for t in at_rung)
+    assert {t.state for t in trials} <= {"finished", "stopped", "failed"}
+    assert len(engine.taken) < 12
+
+
+def test_a_nan_at_a_rung_is_a_failure(searched):
+    def work(job):
+        outcome = score_by_size(job)
+        return replace(outcome, scores={"psnr_y": math.nan}) if job.number == 1 else outcome
+
+    trial = searched(fidelity="asha", trials=4, engine=InProcess(work))[1]
+    assert (trial.state, trial.reason, trial.rungs) == ("failed", "psnr_y is nan", ())

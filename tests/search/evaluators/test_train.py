@@ -65,6 +65,28 @@ def test_an_outcome_is_a_real_training(job):
     assert again.mean == pytest.approx(outcome.scores, abs=1e-4)
 
 
+def test_a_promoted_trial_is_as_one_that_never_paused(job, tmp_path):
+    state = tmp_path / "state"
+    rungs = replace(job, checks=(1, 3, 4), state=state)
+    whole = evaluate_candidate(replace(job, checks=(1, 3, 4)))
+    expected = load_tensors(job.weights)[0]
+    job.weights.unlink()
+    first, second, last = (evaluate_candidate(replace(rungs, until=n)) for n in (1, 3, 4))
+    assert first.curve == whole.curve[:1]
+    assert second.curve == whole.curve[:2]
+    assert second.scores == {"psnr_y": second.curve[-1][1]}
+    assert (last.curve, last.scores) == (whole.curve, whole.scores)
+    found = load_tensors(job.weights)[0]
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert not state.exists()
+
+
+def test_a_paused_training_leaves_only_its_state(job, tmp_path):
+    evaluate_candidate(replace(job, state=tmp_path / "state", until=2))
+    assert (tmp_path / "state").exists()
+    assert not job.weights.exists()
+
+
 def test_equal_jobs_have_equal_outcomes(job, tmp_path):
     first = evaluate_candidate(job)
     torch.manual_seed(123)
