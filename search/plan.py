@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lightir_core.data.tasks import Task, parse_task
+from lightir_core.errors import SearchError
 from results.objectives import Objective
 from results.run import RunFolder
 from search.compress.plan import Target
