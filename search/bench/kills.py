@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lightir_core.errors import SearchError
+from lightir_core.learning.recipe import PROXY
 from results.objectives import Objective
 from results.study import JOURNAL, Record
 from search.bench.overhead import NoWork, no_job
@@ -26,6 +27,7 @@ from search.bench.table import feasible_table
 from search.evaluators.job import Job, Outcome
 from search.listener import Silent
 from search.loop import Limits, search
+from search.rungs import rungs_for
 from search.seeds import derive
 from search.strategies import STRATEGIES, Setting
 
@@ -66,9 +68,9 @@ class Survival:
 class Quick(NoWork):
     """No work in a little time."""
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Outcome]]:
+    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Outcome]]:
         """An outcome for each job, soon."""
-        for job in jobs:
+        for job in filter(None, jobs):
             time.sleep(TRIAL_S)
             yield from super().run([job])
 
@@ -138,9 +140,10 @@ def _search(folder: Path, strategy: str, trials: int, seed: int) -> None:
             STRATEGIES[strategy](setting),
             record,
             Quick(),
-            lambda number, candidate: no_job(number, candidate, seed),
+            lambda number, candidate, _: no_job(number, candidate, seed),
             Limits(trials, GENERATION, float("inf")),
             Silent(),
+            rungs_for("none", PROXY.steps),
         )
 
 
