@@ -106,23 +106,34 @@ def costs(
 
 @bench.command()
 def overhead(
-    trials: Annotated[int, typer.Option(help="No-op trials.")] = 200,
-    strategy: Annotated[str, typer.Option(help="Who proposes.")] = DEFAULT.strategy,
+    trials: Annotated[int, typer.Option(help="No-op trials.", min=8)] = 200,
+    strategy: Annotated[str, typer.Option(help="Who proposes: a sampler of Optuna.")] = (
+        DEFAULT.strategy
+    ),
     budget: Annotated[str, typer.Option(help="Limits of the networks.")] = DEFAULT.budget,
     space: Annotated[str, typer.Option(help="Where networks come from.")] = DEFAULT.space,
     seed: Annotated[int, typer.Option(help="Decides the proposals.")] = 0,
 ) -> None:
-    """What a search costs beside training, per trial.
+    """What a search costs beside training, a trial, in turns with bare Optuna.
 
-    Example:  python -m search bench overhead --trials 200 --strategy nsga2
+    Bare Optuna has the same sampler and a journal file, and neither budget nor check for repeats.
+
+    Example:  python -m search bench overhead --trials 5000 --strategy nsga2
     """
     size = Size(720, 1280)
     feasible = Feasible(find_space(space), Frame(scale=2), Budget.parse(budget), size)
     kinds = objectives(DEFAULT.objectives, parse_task(DEFAULT.task))
     with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder) / "run"
-        found = overheads.measure(feasible, kinds, strategy, trials, run, seed)
-    print(f"{found.cpu_ms:.1f} ms CPU and {found.wall_ms:.1f} ms wall a trial")
+        pairs = overheads.compare(feasible, kinds, strategy, trials, Path(folder), seed)
+    table = Table("after trials", "CPU ms", "bare", "ratio", "wall ms", "bare", "ratio", box=None)
+    for pair in pairs:
+        ours, bare = pair.ours, pair.bare
+        table.add_row(
+            f"{pair.trials:,}",
+            *(f"{ours.cpu_ms:.1f}", f"{bare.cpu_ms:.1f}", f"{ours.cpu_ms / bare.cpu_ms:.2f}"),
+            *(f"{ours.wall_ms:.1f}", f"{bare.wall_ms:.1f}", f"{ours.wall_ms / bare.wall_ms:.2f}"),
+        )
+    Console().print(table)
 
 
 @bench.command("data")

@@ -43,7 +43,7 @@ class OptunaStrategy:
         self._make_sampler = make_sampler
         self._taken: set[str] = set()
         self._running: dict[int, Trial] = {}
-        with _quiet():
+        with quiet():
             self._study = optuna.create_study(
                 directions=[DIRECTIONS[objective.direction] for objective in setting.objectives]
             )
@@ -123,9 +123,32 @@ class FeasibleSampler(BaseSampler):
         self._inner.after_trial(study, trial, state, values)
 
 
+class _Nsga2(NSGAIISampler):
+    """Optuna's, which does not look for the choices that all trials share: children ignore them.
+
+    It would compare the choices of all trials with each other for every proposal.
+    """
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Nothing; see `_offspring`."""
+        return {}
+
+
+class _Nsga3(NSGAIIISampler):
+    """See `_Nsga2`."""
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Nothing; see `_offspring`."""
+        return {}
+
+
 def tpe(setting: Setting, seed: int) -> BaseSampler:
     """Tree-structured Parzen estimator, multivariate, grouped by which choices occur together."""
-    with _quiet():
+    with quiet():
         return TPESampler(
             seed=seed,
             multivariate=True,
@@ -136,8 +159,8 @@ def tpe(setting: Setting, seed: int) -> BaseSampler:
 
 def nsga2(setting: Setting, seed: int) -> BaseSampler:
     """NSGA-II (Deb et al., 2002) with crossover and mutation that know the space."""
-    with _quiet():
-        return NSGAIISampler(
+    with quiet():
+        return _Nsga2(
             population_size=setting.generation,
             seed=seed,
             child_generation_strategy=_offspring(setting, seed),
@@ -146,8 +169,8 @@ def nsga2(setting: Setting, seed: int) -> BaseSampler:
 
 def nsga3(setting: Setting, seed: int) -> BaseSampler:
     """NSGA-III (Deb and Jain, 2014), for three objectives and more."""
-    with _quiet():
-        return NSGAIIISampler(
+    with quiet():
+        return _Nsga3(
             population_size=setting.generation,
             seed=seed,
             child_generation_strategy=_offspring(setting, seed),
@@ -179,7 +202,7 @@ def _offspring(setting: Setting, seed: int) -> Offspring:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Hide Optuna's notices about its experimental options, which are used on purpose."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
