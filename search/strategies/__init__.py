@@ -7,7 +7,7 @@ from collections.abc import Callable
 from search.strategies.evolution import EvolutionStrategy
 from search.strategies.gaussian import GaussianStrategy
 from search.strategies.nni_tuner import NniEvolutionStrategy, NniTpeStrategy
-from search.strategies.optuna_sampler import OptunaStrategy, nsga2, nsga3, tpe
+from search.strategies.optuna_sampler import OptunaStrategy, Tpe, nsga2, nsga3
 from search.strategies.strategy import Setting, Strategy
 from search.strategies.uniform import UniformStrategy
 
@@ -15,7 +15,7 @@ __all__ = ["STRATEGIES", "OptunaStrategy", "Setting", "Strategy"]
 
 STRATEGIES: dict[str, Callable[[Setting], Strategy]] = {
     "random": UniformStrategy,
-    "tpe": lambda setting: OptunaStrategy(setting, tpe),
+    "tpe": lambda setting: OptunaStrategy(setting, Tpe()),
     "nsga2": lambda setting: OptunaStrategy(setting, nsga2),
     "nsga3": lambda setting: OptunaStrategy(setting, nsga3),
     "gp": GaussianStrategy,

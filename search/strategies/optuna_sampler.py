@@ -16,6 +16,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, TPESampler
+from optuna.search_space.group_decomposed import _GroupDecomposedSearchSpace, _SearchSpaceGroup
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -146,15 +147,43 @@ class _Nsga3(NSGAIIISampler):
         return {}
 
 
-def tpe(setting: Setting, seed: int) -> BaseSampler:
-    """Tree-structured Parzen estimator, multivariate, grouped by which choices occur together."""
-    with quiet():
-        return TPESampler(
-            seed=seed,
-            multivariate=True,
-            group=True,
-            n_startup_trials=setting.generation,
-        )
+class Tpe:
+    """Makes tree-structured Parzen estimators, grouped by which choices occur together."""
+
+    def __init__(self) -> None:
+        """Know no trial yet."""
+        self._groups = _GrowingGroups()
+
+    def __call__(self, setting: Setting, seed: int) -> BaseSampler:
+        """A sampler for one proposal."""
+        with quiet():
+            sampler = TPESampler(
+                seed=seed,
+                multivariate=True,
+                group=True,
+                n_startup_trials=setting.generation,
+            )
+        sampler._group_decomposed_search_space = self._groups
+        return sampler
+
+
+class _GrowingGroups(_GroupDecomposedSearchSpace):
+    """Optuna's groups of choices, to which each finished trial is added only once.
+
+    Trials are told in the order of their numbers, so the new ones are the last.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known = 0
+
+    def calculate(self, study: Study, use_cache: bool = False) -> _SearchSpaceGroup:
+        """The groups of all finished trials; to be read only."""
+        finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        for trial in finished[self._known :]:
+            self._search_space.add_distributions(trial.distributions)
+        self._known = len(finished)
+        return self._search_space
 
 
 def nsga2(setting: Setting, seed: int) -> BaseSampler:
