@@ -1,1 +1,50 @@
-"""How networks are looked for: the command line, strategies, engines, compression, pipeline."""
+"""How networks are looked for: the command line, strategies, engines, compression, pipeline.
+
+    from search import SearchConfig, run
+
+    found = run(SearchConfig(budget="400k"), "runs/mine")
+    print(found.best(params=400_000).scores, found.report)
+
+The names below are loaded when they are first used: importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from search.api import resume, run
+    from search.asktell import AskTell, Question
+    from search.config import SearchConfig
+    from search.fidelity import Fidelity
+    from search.found import Found, Run
+
+__all__ = [
+    "AskTell",
+    "Fidelity",
+    "Found",
+    "Question",
+    "Run",
+    "SearchConfig",
+    "resume",
+    "run",
+]
+
+_HOMES = {
+    "AskTell": "search.asktell",
+    "Fidelity": "search.fidelity",
+    "Found": "search.found",
+    "Question": "search.asktell",
+    "Run": "search.found",
+    "SearchConfig": "search.config",
+    "resume": "search.api",
+    "run": "search.api",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  whatever the name stands for
+    """Load a public name from its module (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'search' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -199,3 +201,10 @@ def known(what: str, name: str, table: Mapping[str, Entry]) -> Entry:
             f"{what} {name!r} is not known{nearest(name, table)}; use one of {', '.join(table)}"
         )
     return table[name]
+
+
+def default_folder(config: SearchConfig) -> Path:
+    """A new folder under runs/, named after the task, the budget and the time."""
+    budget = re.sub(r"[^a-zA-Z0-9.]+", "-", config.budget)
+    task = re.sub(r"[^a-zA-Z0-9.]+", "-", config.task)
+    return Path("runs") / f"{task}-{budget}-{datetime.now():%Y%m%d-%H%M%S}"

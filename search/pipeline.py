@@ -42,6 +42,7 @@ from search.evaluators.score import Finished, keep_model
 from search.jobs import finish_job, trial_job, tuning_jobs
 from search.listener import Listener
 from search.loop import Engine, Limits, search
+from search.own import OWN
 from search.pace import step_seconds
 from search.plan import Plan, facts_of, find_space, make_plan
 from search.rivals import check_rivals, stand_rivals
@@ -101,8 +102,14 @@ def resume(folder: Path, listener: Listener, stop: Stop = never) -> Path:
         KeyboardInterrupt: as `run`.
         LightIRError: not a run folder, a damaged one, or one that is in use.
     """
+    known = read_config(folder)
+    if known.get(OWN):
+        raise SearchError(
+            f"the candidates of {folder} were scored by a program of your own; start that again "
+            f"to go on with it"
+        )
     # the space of then, not what its name may mean today
-    space = space_from_plain(read_config(folder).get("space"))
+    space = space_from_plain(known.get("space"))
     plan = make_plan(load_config(folder), folder, space)
     with _known_record(plan) as record:
         remove_drafts(folder)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +18,7 @@ from search.cli.progress import watching
 from search.cli.settings import PREFIX, settle
 from search.cli.stopping import stopping
 from search.cli.tracking import MlflowFlag, TensorBoardFlag, tracked
-from search.config import SearchConfig
+from search.config import SearchConfig, default_folder
 from search.objectives import objectives
 from search.strategies import STRATEGIES
 
@@ -135,13 +133,6 @@ def _given(context: typer.Context) -> set[str]:
         if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
     }
     return {WORDS.get(name, name) for name in typed - NOT_SETTINGS}
-
-
-def default_folder(config: SearchConfig) -> Path:
-    """A new folder under runs/, named after the task, the budget and the time."""
-    budget = re.sub(r"[^a-zA-Z0-9.]+", "-", config.budget)
-    task = re.sub(r"[^a-zA-Z0-9.]+", "-", config.task)
-    return Path("runs") / f"{task}-{budget}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def _command() -> list[str]:

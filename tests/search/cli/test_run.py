@@ -3,9 +3,8 @@ import re
 import pytest
 
 from lightir_core.errors import SearchError
-from search.cli.run import default_folder
 from search.cli.settings import parse_duration
-from search.config import SearchConfig
+from search.config import SearchConfig, default_folder
 
 
 @pytest.mark.parametrize(

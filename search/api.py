@@ -1,0 +1,64 @@
+"""Searches from Python: `from search import SearchConfig, run`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from results.objectives import Objective
+from results.report import build_report
+from search import pipeline
+from search.config import SearchConfig, default_folder
+from search.found import Run
+from search.listener import Listener, Silent
+from search.own import Calling, ObjectiveFunction, own_plan, own_record, own_search
+
+DEFAULT = SearchConfig()
+
+
+def run(
+    config: SearchConfig = DEFAULT,
+    folder: Path | str | None = None,
+    *,
+    objective: ObjectiveFunction | None = None,
+    scores: Sequence[Objective] = (),
+    listener: Listener | None = None,
+) -> Run:
+    """Do what `python -m search run` does; with `objective`, score the candidates by it.
+
+    Worker processes load the program that calls this, so it must be called below
+    ``if __name__ == "__main__":``. With an objective there are none: the function is called in
+    this process, one candidate after the other, and the run ends with the search, without further
+    training and pruning. Such a run goes on where it was when it is called again.
+
+    Args:
+        config: the settings.
+        folder: of the run; None is a new one under runs/.
+        objective: (architecture, fidelity) -> scores by name.
+        scores: what the objective measures; none is the score of the task, such as psnr_y.
+        listener: told about progress.
+
+    Raises:
+        LightIRError: an impossible setting, no usable image, or a folder that is not new.
+    """
+    place = Path(folder) if folder is not None else default_folder(config)
+    listener = listener or Silent()
+    if objective is None:
+        pipeline.run(config, place, listener, ["python", *sys.argv])
+        return Run(place)
+    plan = own_plan(config, place)
+    with own_record(plan, scores) as record:
+        own_search(plan, record, Calling(objective), listener)
+    build_report(place)
+    return Run(place)
+
+
+def resume(folder: Path | str, *, listener: Listener | None = None) -> Run:
+    """Go on with a run that was stopped, as `python -m search resume` does.
+
+    Raises:
+        LightIRError: not a run folder, a damaged one, or one that is in use.
+    """
+    pipeline.resume(Path(folder), listener or Silent())
+    return Run(Path(folder))
