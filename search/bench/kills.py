@@ -14,7 +14,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,7 @@ def measure(
     trials: int,
     kills: int,
     seed: int,
+    fidelity: str,
     tell: Callable[[str], None],
 ) -> Survival:
     """Search twice in `folder`: once in peace, once with `kills` kills.
@@ -91,16 +92,17 @@ def measure(
         trials: of each search; a multiple of `kills` leaves each of them something to do.
         kills: how many; fewer if the search is over before.
         seed: decides the search and the moments.
+        fidelity: whether trials are compared on their way; see `search.rungs`.
         tell: hears of every kill.
     """
     whole, killed = folder / "whole", folder / "killed"
-    _search(whole, strategy, trials, seed)
+    _search(whole, strategy, trials, seed, fidelity)
     growth = 2 * (whole / JOURNAL).stat().st_size // kills
     rng = random.Random(derive(seed, "kills"))
     seen: dict[int, Any] = {}
     done = lost = 0
     while done < kills:
-        process = _start(killed, strategy, trials, seed)
+        process = _start(killed, strategy, trials, seed, fidelity)
         if not _killed(process, killed / JOURNAL, growth, rng):
             break
         done += 1
@@ -110,7 +112,7 @@ def measure(
         tell(f"kill {done} after {len(seen)} finished trials")
         if done % 5 == 0 and (killed / JOURNAL).exists():
             _tear(killed / JOURNAL)
-    _wait(_start(killed, strategy, trials, seed))
+    _wait(_start(killed, strategy, trials, seed, fidelity))
     return _compared(whole, killed, done, lost)
 
 
@@ -127,7 +129,7 @@ def _compared(whole: Path, killed: Path, kills: int, lost: int) -> Survival:
     )
 
 
-def _search(folder: Path, strategy: str, trials: int, seed: int) -> None:
+def _search(folder: Path, strategy: str, trials: int, seed: int, fidelity: str = "none") -> None:
     """Begin a search in `folder`, or go on with it."""
     setting = Setting(feasible_table(), OBJECTIVES, GENERATION, seed)
     if (folder / JOURNAL).exists():
@@ -140,17 +142,17 @@ def _search(folder: Path, strategy: str, trials: int, seed: int) -> None:
             STRATEGIES[strategy](setting),
             record,
             Quick(),
-            lambda number, candidate, _: no_job(number, candidate, seed),
+            lambda number, candidate, until: no_job(number, candidate, seed, until),
             Limits(trials, GENERATION, float("inf")),
             Silent(),
-            rungs_for("none", PROXY.steps),
+            rungs_for(fidelity, PROXY.steps),
         )
 
 
-def _start(folder: Path, strategy: str, trials: int, seed: int) -> Any:  # noqa: ANN401
+def _start(*args: Any) -> Any:  # noqa: ANN401  what `_search` takes
     # forked, so that it begins at once: loading the libraries takes seconds
     context = multiprocessing.get_context("fork")
-    process = context.Process(target=_search, args=(folder, strategy, trials, seed))
+    process = context.Process(target=_search, args=args)
     process.start()
     return process
 
@@ -179,11 +181,11 @@ def _wait(process: Any) -> None:  # noqa: ANN401  multiprocessing has one type f
 
 
 def _ended(folder: Path) -> dict[int, Any]:
-    """What is to be the same: number -> architecture, choices, scores, curve, reason."""
+    """What is to be the same, by number: all of a trial but the moments."""
     if not (folder / JOURNAL).exists():
         return {}
     return {
-        t.number: (t.architecture, dict(t.choices), dict(t.scores), t.curve, t.state, t.reason)
+        t.number: replace(t, started=None, finished=None, seconds=None)
         for t in Record.open(folder).trials()
         if t.state != "running"
     }

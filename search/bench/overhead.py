@@ -131,7 +131,7 @@ def _cost(generations: Sequence[tuple[float, float]], end: int) -> Cost:
     return Cost(1000 * cpu / GENERATION, 1000 * wall / GENERATION)
 
 
-def no_job(number: int, candidate: Candidate, seed: int) -> Job:
+def no_job(number: int, candidate: Candidate, seed: int, until: int | None = None) -> Job:
     """A job for an engine that does nothing with it."""
     from_nowhere = Path("unused")
     return Job(
@@ -142,4 +142,5 @@ def no_job(number: int, candidate: Candidate, seed: int) -> Job:
         seed=derive(seed, "train", number),
         device="cpu",
         weights=from_nowhere,
+        until=until,
     )

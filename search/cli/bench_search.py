@@ -42,6 +42,7 @@ def kills(
     trials: Annotated[int, typer.Option(help="Of the search.", min=1)] = 200,
     strategy: Annotated[str, typer.Option(help="Who proposes.")] = "nsga2",
     seed: Annotated[int, typer.Option(help="Decides the search and the moments.")] = 0,
+    fidelity: Annotated[str, typer.Option(help="none, asha or hyperband.")] = "none",
 ) -> None:
     """Kill a search at random moments, over and over: is anything lost, repeated or left behind?
 
@@ -50,7 +51,9 @@ def kills(
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         found = killing.measure(
-            Path(folder), strategy, trials, count, seed, lambda text: print(text, file=sys.stderr)
+            Path(folder),
+            *(strategy, trials, count, seed, fidelity),
+            lambda text: print(text, file=sys.stderr),
         )
     print(
         f"{found.kills} kills, {found.trials} trials: {found.lost} finished trials lost, "
