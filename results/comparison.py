@@ -198,11 +198,11 @@ def _variants(found: Sequence[Findings]) -> list[str]:
         {key: json.dumps(value) for key, value in f.settings.items() if key != "seed"}
         for f in found
     ]
-    keys = sorted({key for settings in plain for key in settings})
-    differing = [key for key in keys if len({settings.get(key) for settings in plain}) > 1]
+    # a setting that one of the runs does not know came with a later version
+    keys = sorted(set(plain[0]).intersection(*plain[1:]))
+    differing = [key for key in keys if len({settings[key] for settings in plain}) > 1]
     return [
-        ", ".join(f"{key}={(settings.get(key) or 'unknown').strip(chr(34))}" for key in differing)
-        or "all runs"
+        ", ".join(f"{key}={settings[key].strip(chr(34))}" for key in differing) or "all runs"
         for settings in plain
     ]
 

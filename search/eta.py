@@ -22,8 +22,9 @@ TEACHING = 1.4
 """A step of a pruned network beside one of the same without a teacher: its forward pass comes on
 top."""
 
-KEEPING_S = 4.0
-"""Scoring, timing and saving of one final network."""
+KEEPING_S = 15.0
+"""Scoring whole images, timing at three sizes and saving of one final network, and about what pruning
+one takes besides; measured on two loaded cores."""
 
 SEARCH, RIVALS, TRAIN_ON, PRUNE = "search", "published systems", "train on", "prune and fine-tune"
 """The phases of the pipeline, in their order."""
@@ -130,7 +131,7 @@ def _steps(
     return {
         RIVALS: mean * len(PRESETS) / workers if config.presets else 0.0,
         TRAIN_ON: _together(times, workers) + KEEPING_S * len(times),
-        PRUNE: TEACHING * max(times, default=0.0) + KEEPING_S,
+        PRUNE: TEACHING * max(times, default=0.0) + 2 * KEEPING_S,
     }
 
 

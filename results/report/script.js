@@ -53,6 +53,11 @@
     let values = points.map((point) => point.v[axis]).filter((value) => value != null);
     if (!values.length) values = [0, 1];
     let [low, high] = d3.extent(values);
+    if (axes[axis].kind === "decibel") {
+      // a network that diverged must not press all others into one line; it stays at the edge
+      const worst = values.sort(d3.ascending)[Math.floor(values.length / 8)];
+      low = Math.max(low, worst - 2 * (high - worst || 1));
+    }
     const limit = axes[axis].limit;
     const room = 0.5 * (high - low);
     if (limit != null && limit >= low - room && limit <= high + room) {
@@ -61,10 +66,10 @@
     }
     if (low > 0 && high / low >= 30) {
       const wider = (high / low) ** 0.06;
-      return d3.scaleLog().domain([low / wider, high * wider]).range(range);
+      return d3.scaleLog().domain([low / wider, high * wider]).range(range).clamp(true);
     }
     const wider = 0.06 * (high - low) || 0.01 * Math.abs(high) || 1;
-    return d3.scaleLinear().domain([low - wider, high + wider]).range(range);
+    return d3.scaleLinear().domain([low - wider, high + wider]).range(range).clamp(true);
   }
 
   function ticksOf(scale, count) {

@@ -21,6 +21,7 @@ from results.formats import (
 )
 from results.models import ImageScore, ModelResult
 from results.objectives import Objective, values_of
+from results.report.points import limits_of
 from results.words import stages_in_words
 
 SCORED = {
@@ -100,7 +101,7 @@ def headline(findings: Findings) -> Headline | None:
         title=f"Best so far: trial {trial.number}, {_scored_how(findings)}",
         figures=(
             _score_figure(findings, {**trial.cost, **trial.scores}, {}),
-            *_cost_figures(findings, trial.cost, None),
+            *_cost_figures(findings, trial.cost, _within(findings, trial.cost)),
         ),
         width=trial.architecture.width,
         stages=tuple(stages_in_words(trial.architecture)),
@@ -208,7 +209,7 @@ def uncertainty(findings: Findings) -> str:
             f"{format_gain(statistics.mean(gains))} ± {spread:.2f} {findings.quality.unit} "
             f"(standard deviation)"
         )
-    return told + ". `python -m search compare` tells the spread over runs with several seeds."
+    return told + ". The command compare tells the spread over runs with several seeds."
 
 
 def _gains(findings: Findings, images: Sequence[ImageScore]) -> list[float]:
@@ -259,6 +260,14 @@ def _score_figure(
         gain = format_gain(score - plain)
         note = f"{gain} {axis.unit} to {name} ({format_with_unit(axis, float(plain))})"
     return Figure(label=axis.label, value=format_with_unit(axis, score), note=note)
+
+
+def _within(findings: Findings, cost: Mapping[str, float]) -> bool | None:
+    """Whether a trial keeps the budget; None where that cannot be told."""
+    limits = limits_of(findings)
+    if not limits or any(name not in cost for name in limits):
+        return None
+    return all(cost[name] <= limit for name, limit in limits.items())
 
 
 def _cost_figures(

@@ -41,7 +41,7 @@ def test_nobody_knows_before_the_first_trial_has_ended():
 def test_equal_trials_take_equal_time():
     trials = [ended(n, 10**9, 10.0) for n in range(4)]
     # 8 trials of 10 s, 2 finalists and one pruned network of 20 s, and their keeping
-    expected = 8 * 10 + (2 * 20 + 2 * KEEPING_S) + (TEACHING * 20 + KEEPING_S)
+    expected = 8 * 10 + (2 * 20 + 2 * KEEPING_S) + (TEACHING * 20 + 2 * KEEPING_S)
     assert left(trials) == pytest.approx(expected)
 
 
@@ -56,7 +56,7 @@ def test_time_grows_with_the_macs_of_what_was_begun():
 
 def test_workers_share_the_trials():
     trials = [ended(n, 10**9, 10.0) for n in range(4)]
-    expected = 8 * 10 / 2 + (20 + 2 * KEEPING_S) + (TEACHING * 20 + KEEPING_S)
+    expected = 8 * 10 / 2 + (20 + 2 * KEEPING_S) + (TEACHING * 20 + 2 * KEEPING_S)
     assert left(trials, workers=2) == pytest.approx(expected)
 
 
@@ -66,7 +66,7 @@ def test_later_phases_count_what_is_left_of_them():
     one = left(trials, phase=TRAIN_ON, done=1)
     last = left(trials, phase=PRUNE, done=0)
     assert both > one > last > 0
-    assert last == pytest.approx(TEACHING * 20 + KEEPING_S)
+    assert last == pytest.approx(TEACHING * 20 + 2 * KEEPING_S)
     assert left(trials, phase="report") == 0
 
 
