@@ -63,7 +63,8 @@ def seconds_left(
         progress: where the run stands.
         now_s: the time, in seconds since the epoch, for trials that are running.
     """
-    ended = [t for t in trials if t.state == "finished" and t.seconds]
+    # what was stopped at a rung counts too: as many of those to come will be
+    ended = [t for t in trials if t.state in ("finished", "stopped") and t.seconds]
     if not ended:
         return None
     cost = _Line.through([t.cost["macs"] for t in ended], [t.seconds or 0.0 for t in ended])
@@ -124,12 +125,14 @@ def _steps(
     workers: int,
 ) -> dict[str, float]:
     """Seconds of each phase after the search."""
-    mean = sum(cost(t.cost["macs"]) for t in trials) / len(trials)
+    costs = [cost(trial.cost["macs"]) for trial in trials]
+    mean = sum(costs) / len(costs)
     longer = config.finish_steps / config.steps
     finalists = _finalists(trials, objectives, config)
     times = [longer * (trial.seconds or mean) for trial in finalists]
     return {
-        RIVALS: mean * len(PRESETS) / workers if config.presets else 0.0,
+        # shrunk until they just fit: as dear as the dearest trial
+        RIVALS: max(costs) * len(PRESETS) / workers if config.presets else 0.0,
         TRAIN_ON: _together(times, workers) + KEEPING_S * len(times),
         PRUNE: TEACHING * max(times, default=0.0) + 2 * KEEPING_S,
     }

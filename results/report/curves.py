@@ -78,9 +78,8 @@ def hypervolume_in_time_figure(findings: Findings) -> Markup | None:
 
 
 def rungs(findings: Findings) -> list[int]:
-    """Steps at which a search with several fidelities let go of trials, rising."""
-    ends = {trial.curve[-1][0] for trial in findings.trials if trial.curve}
-    return sorted(ends)[:-1] if findings.settings.get("rungs") else []
+    """Steps at which a search with several fidelities compared its trials, rising."""
+    return sorted({step for trial in findings.trials for step, _ in trial.rungs})
 
 
 def _stairs(history: Sequence[tuple[float, float]], across: Objective, name: str) -> Markup | None:

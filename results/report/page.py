@@ -118,6 +118,7 @@ def _context(findings: Findings) -> dict[str, Any]:
         "networks": networks(findings),
         "members": others,
         "drawn": {member.trial.number for member in others},
+        "final": {model.trial: model.id for model in reversed(findings.results)},
         "linked": {model.id for model in findings.results},
         "systems": system_rows(findings),
         "system_axes": cost_axes(findings),

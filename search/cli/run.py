@@ -36,9 +36,7 @@ def run(
         Path | None,
         typer.Option("--config", help="TOML, YAML or JSON, or a run's config.json."),
     ] = None,
-    budget: Annotated[
-        str, typer.Option(help="Hard limits, as 400k or params=400k,macs=30G.")
-    ] = DEFAULT.budget,
+    budget: Annotated[str, typer.Option(help="Limits, as params=400k,macs=30G.")] = DEFAULT.budget,
     fill: Annotated[str, typer.Option(help="Use the first limit up to this share: 5%.")] = "0",
     task: Annotated[str, typer.Option(help="What to restore, such as sr-x2.")] = DEFAULT.task,
     channels: Channels = 3,
@@ -52,9 +50,7 @@ def run(
         int, typer.Option(help="End after so many trials without gain.")
     ] = DEFAULT.patience,
     steps: Annotated[int, typer.Option(help="Training steps of a candidate.")] = DEFAULT.steps,
-    fidelity: Annotated[
-        str, typer.Option(help="none, asha or hyperband: stop the bad early.")
-    ] = DEFAULT.fidelity,
+    fidelity: Annotated[str, typer.Option(help="none, asha or hyperband.")] = DEFAULT.fidelity,
     eta: Annotated[int, typer.Option(help="At a rung, one in so many goes on.")] = DEFAULT.eta,
     rung: Annotated[int, typer.Option(help="Lowest rung's steps; 0: two rungs.")] = DEFAULT.rung,
     finish_steps: Annotated[
@@ -64,7 +60,7 @@ def run(
         int, typer.Option(help="Members of the front to train on.")
     ] = DEFAULT.finalists,
     prune_from: Annotated[
-        float, typer.Option(help="Propose up to this many budgets, and prune.")
+        float, typer.Option(help="Propose to so many budgets, prune.")
     ] = DEFAULT.prune_from,
     prune: Annotated[
         float, typer.Option(help="Share pruned if none is over budget.")
@@ -76,9 +72,7 @@ def run(
     space: Annotated[str, typer.Option(help="Search space; see `spaces`.")] = DEFAULT.space,
     fix: Annotated[list[str] | None, typer.Option(help="Fix a dimension: width=48.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Cut one down: window=8x8,4x16.")] = None,
-    strategy: Annotated[
-        str, typer.Option(help=f"One of {', '.join(STRATEGIES)}.")
-    ] = DEFAULT.strategy,
+    strategy: Annotated[str, typer.Option(help=f"{', '.join(STRATEGIES)}.")] = DEFAULT.strategy,
     goals: Annotated[
         str,
         typer.Option(
@@ -87,7 +81,7 @@ def run(
         ),
     ] = ",".join(DEFAULT.objectives),
     evaluator: Annotated[
-        str, typer.Option(help="Scoring: train, bank, bank:20 or zero-cost.")
+        str, typer.Option(help="train, bank, bank:20, zero-cost.")
     ] = DEFAULT.evaluator,
     bank_steps: Annotated[
         int, typer.Option(help="Training steps of the weight bank.")

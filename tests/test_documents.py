@@ -1,0 +1,126 @@
+"""The commands and the Python that README.md and docs/ show: every flag is known, and they run."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import skimage.data
+import typer
+from PIL import Image
+
+from search.cli.app import app
+from search.cli.start import FIVE
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+# small settings for commands that the documents show at their real size
+SMALL = {
+    "LIGHTIR_SPACE": "small", "LIGHTIR_TRIALS": "3", "LIGHTIR_GENERATION": "3",
+    "LIGHTIR_STEPS": "3", "LIGHTIR_FINISH_STEPS": "3", "LIGHTIR_FINALISTS": "1",
+    "LIGHTIR_TIME": "0", "LIGHTIR_BUDGET": "40k", "LIGHTIR_WORKERS": "1", "LIGHTIR_DEVICE": "cpu",
+}  # fmt: skip
+
+
+def blocks(path, language):
+    text = path.read_text(encoding="utf-8")
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", text, re.M | re.S)
+
+
+def commands(text):
+    """The lines that call the program, comments and what stands behind a pipe left out."""
+    lines = [line.partition(" #")[0] for line in text.splitlines()]
+    parts = [part.strip() for line in lines for part in line.split("&&")]
+    return [part for part in parts if re.match(r"\S*python -m search\b", part)]
+
+
+SHOWN = [
+    (path.name, line)
+    for path in DOCUMENTS
+    for text in blocks(path, "sh")
+    for line in commands(text)
+]
+HELPS = [
+    (name, line) for name, line in (("help", line) for _, line in FIVE) for line in commands(line)
+]
+
+
+def understood(line):
+    """Parse a command line as the program does, without running it."""
+    words = shlex.split(line)
+    words = words[words.index("search") + 1 :]
+    command = typer.main.get_command(app)
+    context = command.make_context("search", [], resilient_parsing=True)
+    while hasattr(command, "get_command") and words and not words[0].startswith("-"):
+        name = words.pop(0)
+        command = command.get_command(context, name)
+        assert command is not None, f"no command {name!r} in: {line}"
+    command.make_parser(command.context_class(command)).parse_args(words)
+
+
+@pytest.mark.parametrize(("name", "line"), SHOWN + HELPS)
+def test_every_command_that_is_shown_is_understood(name, line):
+    understood(line)
+
+
+def test_an_unknown_flag_would_be_found():
+    with pytest.raises(Exception, match="No such option: --bugdet"):
+        understood("python -m search run --bugdet 400k")
+
+
+def subcommands():
+    command = typer.main.get_command(app)
+    context = command.make_context("search", [], resilient_parsing=True)
+    for name in command.list_commands(context):
+        found = command.get_command(context, name)
+        if hasattr(found, "list_commands"):
+            yield from ((name, inner) for inner in found.list_commands(context))
+        else:
+            yield (name,)
+
+
+@pytest.mark.parametrize("words", list(subcommands()), ids=" ".join)
+def test_every_help_fits_a_screen_and_has_an_example(words, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(sys, "argv", ["search", *words, "--help"])
+    with pytest.raises(SystemExit):
+        app()
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) <= 50
+    assert "python -m search" in out.partition("Options")[0]
+
+
+def test_every_document_is_linked_from_the_readme():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for path in DOCUMENTS[1:]:
+        assert f"docs/{path.name}" in readme
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs_from_top_to_bottom(tmp_path):
+    tutorial = ROOT / "docs" / "tutorial.md"
+    (tmp_path / "photos").mkdir()
+    for number, name in enumerate(("astronaut", "coffee", "chelsea")):
+        photo = Image.fromarray(getattr(skimage.data, name)()[:160, :160])
+        photo.save(tmp_path / "photos" / f"{number}.png")
+    photo.save(tmp_path / "photo.png")
+    (settings,) = blocks(tutorial, "toml")
+    (tmp_path / "settings.toml").write_text(settings)
+    environment = {**os.environ, **SMALL, "PYTHONPATH": str(ROOT)}
+    for text in blocks(tutorial, "sh"):
+        for line in commands(text):
+            words = [sys.executable, *shlex.split(line)[1:]]
+            done = subprocess.run(
+                words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
+            )
+            assert done.returncode == 0, f"{line}\n{done.stderr}"
+    assert (tmp_path / "comparison" / "index.html").is_file()
+    pytest.importorskip("onnxruntime", reason="the extra is not installed: lightir[onnx]")
+    for code in blocks(tutorial, "python"):
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=120)
+    with Image.open(tmp_path / "restored.png") as restored:
+        assert restored.size == (320, 320)
