@@ -23,8 +23,8 @@ TEACHING = 1.4
 top."""
 
 KEEPING_S = 15.0
-"""Scoring whole images, timing at three sizes and saving of one final network, and about what pruning
-one takes besides; measured on two loaded cores."""
+"""Scoring whole images, timing and saving of one final network on two loaded cores, and about what
+pruning one takes besides."""
 
 SEARCH, RIVALS, TRAIN_ON, PRUNE = "search", "published systems", "train on", "prune and fine-tune"
 """The phases of the pipeline, in their order."""
