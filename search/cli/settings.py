@@ -128,10 +128,9 @@ def _known(values: Mapping[Any, Any], where: str) -> dict[str, Any]:
     names = {str(name).replace("-", "_"): value for name, value in values.items()}
     for name in names:
         if name not in (*_FIELDS, *_WORDS):
-            raise SearchError(
-                f"unknown setting {name!r} {where}{nearest(name, (*_FIELDS, *_WORDS))}; "
-                f"the settings are {', '.join((*_FIELDS, *_WORDS))}"
-            )
+            names_known = (*_FIELDS, *_WORDS)
+            hint = nearest(name, names_known) or f"; use one of {', '.join(names_known)}"
+            raise SearchError(f"unknown setting {name!r} {where}{hint}")
     return names
 
 
