@@ -32,6 +32,6 @@ def start(context: typer.Context) -> None:
         print(f"{number}. {what}\n     {line}")
     print(
         "\nA run leaves a folder with report/index.html in it. All commands: "
-        "python -m search --help\nInstalled, the program is also called lightir; it completes itself in your shell after "
-        "lightir --install-completion"
+        "python -m search --help\nInstalled, the program is also called lightir; completion in "
+        "your shell: lightir --install-completion"
     )
