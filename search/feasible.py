@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -66,6 +66,16 @@ class Feasible:
         axes = {*self.priced, *(axis for axis, _ in self.budget.limits)}
         return assess(architecture, axes, self._terms)
 
+    def _weighed(self, choices: Choices) -> Candidate:
+        """The point with the costs that the budget limits: all that a walk has to know."""
+        architecture = self.space.decode(choices, self.frame)
+        axes = [axis for axis, _ in self.budget.limits]
+        return Candidate(choices, architecture, assess(architecture, axes, self._terms))
+
+    def _told(self, found: Candidate) -> Candidate:
+        """The end of a walk with all its costs."""
+        return replace(found, cost=self.price(found.architecture)) if self.priced else found
+
     def near(
         self, given: Mapping[str, Value], rng: random.Random, taken: Collection[str] = ()
     ) -> Candidate:
@@ -82,12 +92,12 @@ class Feasible:
         Raises:
             SearchError: nothing new within budget was found.
         """
-        best = self.candidate(self.space.complete(given, rng))
+        best = self._weighed(self.space.complete(given, rng))
         miss = self.miss(best.cost)
         for _ in range(ATTEMPTS):
             if miss <= 1 and best.architecture.id not in taken:
-                return best
-            changed = self.candidate(self.space.mutate(best.choices, rng))
+                return self._told(best)
+            changed = self._weighed(self.space.mutate(best.choices, rng))
             after = self.miss(changed.cost)
             if after <= max(miss, 1):
                 best, miss = changed, after
@@ -109,9 +119,9 @@ class Feasible:
         generator = np.random.default_rng(rng.getrandbits(64))
         for drawn in self.region.draw(ATTEMPTS, generator):
             if drawn is not None:
-                candidate = self.candidate(drawn.choices)
+                candidate = self._weighed(drawn.choices)
                 if self.miss(candidate.cost) <= 1 and candidate.architecture.id not in taken:
-                    return candidate
+                    return self._told(candidate)
         raise SearchError(
             f"no new architecture within budget {self.budget.text} after {ATTEMPTS} attempts; "
             f"the space {self.space.name!r} has about run out: widen it or raise the budget"
@@ -202,7 +212,7 @@ class Feasible:
 
     def _descend(self, start: Choices) -> Candidate:
         """Take the best single change again and again until none helps."""
-        best = self.candidate(start)
+        best = self._weighed(start)
         improved = True
         while improved:
             improved = False
@@ -217,4 +227,4 @@ class Feasible:
 
     def _with(self, choices: Choices, name: str, value: Value) -> Candidate:
         completed = self.space.complete({**choices, name: value}, random.Random(0))
-        return self.candidate(completed)
+        return self._weighed(completed)

@@ -161,10 +161,14 @@ def _train(candidate: Candidate, seed: int, folder: Path) -> Row:
 
 
 def write_table(file: Path, rows: Sequence[Row]) -> int:
-    """Write the networks whose trainings are all in `rows`; how many those are."""
+    """Write the networks that were trained, as often as all of them were; how many there are."""
     feasible = feasible_table()
-    whole = [found for found in _by_id(rows).values() if len(found) == REPEATS]
-    plain = [_plain_entry(feasible.candidate(found[0]["choices"]), found) for found in whole]
+    found = _by_id(rows)
+    repeats = min(map(len, found.values()), default=0)
+    plain = [
+        _plain_entry(feasible.candidate(several[0]["choices"]), several[:repeats])
+        for several in found.values()
+    ]
     head = {
         "format": FORMAT,
         "command": "python -m search bench table",

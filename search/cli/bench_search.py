@@ -1,4 +1,4 @@
-"""`python -m search bench table`, `kills`: searches measured without training."""
+"""`python -m search bench table`, `strategies`, `kills`: searches measured without training."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from typing import Annotated
 import torch
 import typer
 
+from lightir_core.checkpoints import write_text_atomic
 from search.bench import kills as killing
+from search.bench import strategies as comparing
 from search.bench import table as tables
+from search.config import known
+from search.strategies import STRATEGIES
 
 TABLE = Path("tests/search/bench/table.json")
 
@@ -62,3 +66,41 @@ def kills(
     )
     if found.lost or found.zombies or found.duplicates or not found.identical:
         raise typer.Exit(1)
+
+
+def strategies(
+    names: Annotated[str, typer.Option("--strategies", help="Joined by commas.")] = ",".join(
+        STRATEGIES
+    ),
+    seeds: Annotated[int, typer.Option(help="Searches of each strategy.", min=1)] = 30,
+    file: Annotated[Path, typer.Option("--table", help="Of `bench table`.")] = TABLE,
+    keep: Annotated[Path, typer.Option(help="Where searches are kept.")] = Path(
+        "runs/bench-strategies"
+    ),
+    out: Annotated[
+        Path | None, typer.Option(help="Write the document to this file; sections after it stay.")
+    ] = None,
+    more: Annotated[
+        bool, typer.Option("--more/--so-far", help="Search, or tell only what was searched.")
+    ] = True,
+) -> None:
+    """Strategies against each other on real scores, without training; from a checkout.
+
+    Goes on where it was stopped.
+
+    Example:  python -m search bench strategies --strategies random,nsga2,tpe --seeds 10
+    """
+    torch.set_num_threads(1)
+    chosen = names.split(",")
+    for name in chosen:
+        known("strategy", name, STRATEGIES)
+    found = tables.read_table(file)
+    rows = comparing.rows_of(
+        found, chosen, seeds, keep, lambda text: print(text, file=sys.stderr), more=more
+    )
+    text = comparing.head(seeds) + comparing.document(found, rows)
+    print(text)
+    if out is not None:
+        before = out.read_text(encoding="utf-8") if out.exists() else ""
+        _, mark, rest = before.partition("\n## ")
+        write_text_atomic(out, text + mark + rest)

@@ -236,3 +236,14 @@ def test_what_descent_misses_is_still_found(feasible, few_candidates, monkeypatc
     largest = max(few_candidates, key=lambda c: c.cost.params)
     monkeypatch.setattr(Feasible, "smallest", lambda self: largest)
     fitting.check()
+
+
+def test_what_objectives_need_is_priced_for_every_candidate(feasible):
+    plain = feasible("few", "20k")
+    asked = replace(plain, priced=("memory", "inference-memory"))
+    for draw in (asked.near({}, random.Random(1)), asked.draw(random.Random(1))):
+        assert draw.cost.training_bytes > 0
+        assert draw.cost.inference_bytes > 0
+        assert draw == asked.candidate(draw.choices)
+    assert plain.near({}, random.Random(1)).cost.training_bytes is None
+    assert asked.near({}, random.Random(1)).choices == plain.near({}, random.Random(1)).choices

@@ -1,0 +1,32 @@
+import pytest
+
+from lightir_core.errors import SearchError
+from results.objectives import Objective
+from results.study import Record
+from search.bench.overhead import compare
+
+PSNR = Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y")
+MACS = Objective(name="macs", direction="minimise", unit="MACs", label="MACs")
+
+
+@pytest.mark.parametrize("strategy", ["random", "tpe", "nsga2", "nsga3"])
+def test_both_make_as_many_trials(feasible, tmp_path, strategy):
+    pairs = compare(feasible("few"), (PSNR, MACS), strategy, 16, tmp_path, 0)
+    assert [pair.trials for pair in pairs] == [16]
+    assert all(c.cpu_ms > 0 and c.wall_ms > 0 for c in (pairs[0].ours, pairs[0].bare))
+    assert len(Record.open(tmp_path / "run")) == 16
+    assert (tmp_path / "bare.journal").read_bytes().count(b'"op_code":4,') >= 16
+
+
+@pytest.mark.slow
+def test_a_search_costs_no_more_than_bare_optuna(feasible, tmp_path):
+    """And the thousandth trial no more than twice the hundredth."""
+    first, *_, last = compare(feasible("default", "400k"), (PSNR, MACS), "nsga2", 1000, tmp_path, 0)
+    assert last.ours.cpu_ms < last.bare.cpu_ms
+    assert last.ours.wall_ms < last.bare.wall_ms
+    assert last.ours.cpu_ms < 2 * first.ours.cpu_ms
+
+
+def test_what_optuna_does_not_have_cannot_be_compared(feasible, tmp_path):
+    with pytest.raises(SearchError, match="strategy of Optuna 'evolution' is not known"):
+        compare(feasible("few"), (PSNR, MACS), "evolution", 16, tmp_path, 0)
