@@ -12,10 +12,12 @@ What two networks share:
     cross-layer keys    those at the same angles of their ring; references from the newest back
     kernels             their middle
 
-Apart by nature, though at the same place: mixers and feed-forwards of different kinds; a norm
-before its branch and one behind it; a projection with the identity added (GRL) and one without,
-which must carry the identity itself; closing convolutions that are dense and depth-wise, or that
-differ in what is added to them; patch embeddings of different sides; tails that shuffle otherwise.
+Apart by nature, though at the same place: mixers and feed-forwards of different kinds; blocks whose
+norms stand before their branches, behind them and nowhere, as what a branch reads is of another
+size (shared, they spoilt each other: see results/published/bank.md); a projection with the identity
+added (GRL) and one without, which must carry the identity itself; closing convolutions that are
+dense and depth-wise, or that differ in what is added to them; patch embeddings of different sides;
+tails that shuffle otherwise.
 Cross-layer modules that a network does without are just not taken.
 
 A block that is new here is shared by its settings' `kind` and the names of its tensors, channels
@@ -131,11 +133,11 @@ def _stages(architecture: Architecture, rest: str) -> Found:
 def _block(stage: Stage, prefix: str, index: int, inner: str, width: int) -> Found:
     pass_, number = divmod(index, len(stage.blocks))
     block = stage.blocks[number]
-    prefix = f"{prefix}.blocks.{number}" + (f".pass{pass_}" if pass_ else "")
+    prefix = f"{prefix}.blocks.{number}.{block.norm}" + (f".pass{pass_}" if pass_ else "")
     branch, inner = inner.split(".", 1)
     settings = block.mixer if branch == "mixer" else block.feed_forward
     if branch in ("norm1", "norm2"):
-        return f"{prefix}.{branch}.{block.norm}", inner, {}
+        return f"{prefix}.{branch}", inner, {}
     assert settings is not None
     return f"{prefix}.{settings.kind}", inner, _inside(settings, width)
 

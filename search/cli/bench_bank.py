@@ -22,19 +22,21 @@ from spaces import Frame
 
 
 def bank(
-    budget: Annotated[str, typer.Option(help="Limits of the networks.")] = "params=40k,macs=10G",
+    budget: Annotated[str, typer.Option(help="Limits of the networks.")] = "params=40k,macs=3G",
     space: Annotated[str, typer.Option(help="Where networks come from.")] = "default",
     spread: Annotated[int, typer.Option(help="Networks of all sizes.", min=3)] = 30,
-    equal: Annotated[int, typer.Option(help="More networks of one size.", min=0)] = 16,
-    steps: Annotated[int, typer.Option(help="Of a stand-alone training.", min=1)] = 600,
+    equal: Annotated[int, typer.Option(help="More networks of one size.", min=0)] = 12,
+    steps: Annotated[int, typer.Option(help="Of a stand-alone training.", min=1)] = 300,
     again: Annotated[int, typer.Option(help="Networks trained with a second seed.", min=0)] = 12,
     bank_steps: Annotated[
         str, typer.Option(help="Warm-up steps of each bank, joined by commas.")
-    ] = "1200",
+    ] = "1500",
     tune: Annotated[
         int, typer.Option(help="Also score after so many steps from inherited weights.", min=0)
     ] = 20,
-    task: Annotated[str, typer.Option(help="What to restore.")] = "sr-x2",
+    task: Annotated[
+        str, typer.Option(help="What to restore; short trainings tell networks apart in denoising.")
+    ] = "denoise:25",
     data: DataFolders = None,
     val: Annotated[Path | None, typer.Option(help="Folder of validation images.")] = None,
     keep: Annotated[Path, typer.Option(help="Where scores are kept.")] = Path("runs/bench-bank"),

@@ -110,7 +110,7 @@ APART = {
         network(block(feed_forward=DepthwiseMlp(hidden_dim=48))),
         ".mlp.",
     ),
-    "norm placement": (network(), network(block(norm="post")), ".norm"),
+    "norm placement": (network(), network(block(norm="post")), ".pre."),
     "identity added": (
         network(),
         network(block(RESIDUAL)),
@@ -140,7 +140,7 @@ def test_what_differs_by_nature_is_apart_and_the_rest_shared(cells, one, other, 
 
 def test_heads_of_other_widths_share_the_first_channels_of_each(cells):
     two, four = cells(with_mixer(num_heads=2)), cells(network())  # 2 heads of 12, 4 of 6
-    key = "stages.0.blocks.0.window_attention.q.bias"
+    key = "stages.0.blocks.0.pre.window_attention.q.bias"
     assert len(two[key]) == len(four[key]) == 24
     assert len(two[key] & four[key]) == 2 * 6
 

@@ -93,7 +93,7 @@ def test_batch_norms_are_calibrated_to_the_network_alone(job):
     state, _ = load_tensors(job.weights)
     bank, _ = load_tensors(job.bank)
     assert state["stages.0.blocks.0.mixer.output_norm.running_var"].isfinite().all()
-    shared = bank["stages.0.blocks.0.cascade_attention.output_norm.running_mean"][VALUE]
+    shared = bank["stages.0.blocks.0.none.cascade_attention.output_norm.running_mean"][VALUE]
     assert not torch.equal(state["stages.0.blocks.0.mixer.output_norm.running_mean"], shared)
 
 
