@@ -206,15 +206,18 @@ def _agreements(setting: Setting, found: Found) -> str:
         everywhere = agreement(scores, alone, setting.seed)
         inside = agreement([scores[n] for n in band], [alone[n] for n in band], setting.seed)
         lines.append(f"| {title} | {everywhere} | {inside} |")
-    twice = [(alone[n], row.score) for n, row in found.again.items()]
+    return "\n".join([*lines, *_ceiling(setting, found)])
+
+
+def _ceiling(setting: Setting, found: Found) -> list[str]:
+    """The last row: how well the truth agrees with itself."""
+    twice = [(found.alone.scores[n], row.score) for n, row in found.again.items()]
     ceiling = agreement([b for _, b in twice], [a for a, _ in twice], setting.seed)
-    lines.append(
-        f"| stand-alone with another seed, {len(twice)} networks: the ceiling | {ceiling} | |"
-    )
+    lines = [f"| stand-alone with another seed, {len(twice)} networks: the ceiling | {ceiling} | |"]
     gaps = [abs(a - b) for a, b in twice]
     if gaps:
         lines += ["", f"Median difference between the two seeds: {statistics.median(gaps):.3f} dB."]
-    return "\n".join(lines)
+    return lines
 
 
 def _paces(found: Found) -> str:
