@@ -154,8 +154,8 @@ def _as_fields(values: dict[str, Any]) -> dict[str, Any]:
     if "fill" in rest:
         rest["fill"] = read_share(str(rest["fill"]))
     rest["only"] = (*_listed(values.get("fix")), *_listed(rest.get("only")))
-    if "objectives" in rest:
-        rest["objectives"] = _listed(rest["objectives"], split=True)
+    if isinstance(rest.get("objectives"), str):
+        rest["objectives"] = tuple(part.strip() for part in rest["objectives"].split(","))
     if "data" in rest:
         rest["data"] = absolute(_listed(rest["data"]))
     if rest.get("val"):
@@ -170,13 +170,12 @@ def _as_fields(values: dict[str, Any]) -> dict[str, Any]:
     return rest
 
 
-def _listed(value: object, *, split: bool = False) -> tuple[str, ...]:
-    """One text, or several, as several; "a,b" are two where a comma joins them."""
+def _listed(value: object) -> tuple[str, ...]:
+    """One text, or several, as several; those of an environment variable are joined by ";"."""
     if value is None:
         return ()
     if isinstance(value, str):
-        parts = value.split(",") if split else value.split(";")
-        return tuple(part.strip() for part in parts if part.strip())
+        return tuple(part.strip() for part in value.split(";") if part.strip())
     return tuple(map(str, value)) if isinstance(value, Sequence) else (str(value),)
 
 
