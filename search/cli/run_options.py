@@ -1,0 +1,48 @@
+"""The options of `run`: one line of help each, so that all of them fit a screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.strategies import STRATEGIES
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--config", help="TOML, YAML or JSON, or a run's config.json."),
+]
+Budget = Annotated[str, typer.Option(help="Limits, as params=400k,macs=30G.")]
+Fill = Annotated[str, typer.Option(help="Use the first limit up to this share: 5%.")]
+Task = Annotated[str, typer.Option(help="What to restore, such as sr-x2.")]
+Val = Annotated[Path | None, typer.Option(help="Validation images; else held out of --data.")]
+Out = Annotated[Path | None, typer.Option(help="Run folder; default: runs/…")]
+Trials = Annotated[int, typer.Option(help="Candidates to train.")]
+Patience = Annotated[int, typer.Option(help="End after so many trials without gain.")]
+Steps = Annotated[int, typer.Option(help="Training steps of a candidate.")]
+Fidelity = Annotated[str, typer.Option(help="none, asha or hyperband.")]
+Eta = Annotated[int, typer.Option(help="At a rung, one in so many goes on.")]
+Rung = Annotated[int, typer.Option(help="Lowest rung's steps; 0: two rungs.")]
+FinishSteps = Annotated[int, typer.Option(help="Further steps of finalists and the pruned.")]
+Finalists = Annotated[int, typer.Option(help="Members of the front to train on.")]
+PruneFrom = Annotated[float, typer.Option(help="Propose to so many budgets, prune.")]
+Prune = Annotated[float, typer.Option(help="Share pruned if none is over budget.")]
+Presets = Annotated[bool, typer.Option("--presets", help="Also train published systems, shrunk.")]
+Time = Annotated[str, typer.Option(help="Time limit as 10min, 2h; 0 is none.")]
+Space = Annotated[str, typer.Option(help="Search space; see `spaces`.")]
+Fix = Annotated[list[str] | None, typer.Option(help="Fix a dimension: width=48.")]
+Only = Annotated[list[str] | None, typer.Option(help="Cut one down: window=8x8,4x16.")]
+Strategy = Annotated[str, typer.Option(help=f"{', '.join(STRATEGIES)}.")]
+Goals = Annotated[
+    str,
+    typer.Option(
+        "--objectives",
+        help="As psnr,macs,params,memory,latency.",
+    ),
+]
+Evaluator = Annotated[str, typer.Option(help="train, bank, bank:20, zero-cost.")]
+BankSteps = Annotated[int, typer.Option(help="Training steps of the weight bank.")]
+Seed = Annotated[int, typer.Option(help="Decides all that is random.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Workers = Annotated[int, typer.Option(help="Trainings at once; 0 is one per core.")]
