@@ -51,7 +51,7 @@ class SearchConfig:
             do badly at a rung on the way; see `search.rungs`.
         eta: of the candidates at a rung, about one in `eta` goes on; the next rung is that many
             times further.
-        rung: steps of the lowest rung; 0 puts two rungs below the end.
+        rung: steps of the lowest rung; 0 is `steps` / `eta`.
         finalists: best members of the front that are trained on.
         finish_steps: further training steps of a finalist, and of a pruned network.
         patience: trials without gain for the front after which the search ends; 0 is off.

@@ -11,6 +11,7 @@ import torch
 import typer
 
 from lightir_core.checkpoints import write_text_atomic
+from search.bench import fidelities as climbing
 from search.bench import kills as killing
 from search.bench import strategies as comparing
 from search.bench import table as tables
@@ -104,3 +105,31 @@ def strategies(
         before = out.read_text(encoding="utf-8") if out.exists() else ""
         _, mark, rest = before.partition("\n## ")
         write_text_atomic(out, text + mark + rest)
+
+
+def fidelities(
+    seeds: Annotated[int, typer.Option(help="Searches of each kind.", min=1)] = 30,
+    file: Annotated[Path, typer.Option("--table", help="Of `bench table`.")] = TABLE,
+    keep: Annotated[Path, typer.Option(help="Where searches are kept.")] = Path(
+        "runs/bench-fidelities"
+    ),
+    out: Annotated[
+        Path | None, typer.Option(help="Put the section into this file, in place of an older one.")
+    ] = None,
+) -> None:
+    """Rungs against whole trainings on real scores, without training; from a checkout.
+
+    Goes on where it was stopped.
+
+    Example:  python -m search bench fidelities --seeds 10
+    """
+    torch.set_num_threads(1)
+    found = tables.read_table(file)
+    rows = climbing.rows_of(found, seeds, keep, lambda text: print(text, file=sys.stderr))
+    text = climbing.document(found, rows, seeds)
+    print(text)
+    if out is not None:
+        before = out.read_text(encoding="utf-8") if out.exists() else ""
+        head, _, rest = before.partition(text.splitlines()[0] + "\n")
+        _, mark, after = rest.partition("\n## ")
+        write_text_atomic(out, f"{head.rstrip()}\n\n{text}{mark}{after}".lstrip())

@@ -23,7 +23,7 @@ Patience = Annotated[int, typer.Option(help="End after so many trials without ga
 Steps = Annotated[int, typer.Option(help="Training steps of a candidate.")]
 Fidelity = Annotated[str, typer.Option(help="none, asha or hyperband.")]
 Eta = Annotated[int, typer.Option(help="At a rung, one in so many goes on.")]
-Rung = Annotated[int, typer.Option(help="Lowest rung's steps; 0: two rungs.")]
+Rung = Annotated[int, typer.Option(help="Steps of the lowest; 0: steps/eta.")]
 FinishSteps = Annotated[int, typer.Option(help="Further steps of finalists and the pruned.")]
 Finalists = Annotated[int, typer.Option(help="Members of the front to train on.")]
 PruneFrom = Annotated[float, typer.Option(help="Propose to so many budgets, prune.")]

@@ -150,7 +150,7 @@ def searched(tmp_path, setting):
                 job_for,
                 Limits(trials, set_up.generation, deadline, patience, stop),
                 listener or Silent(),
-                rungs_for(fidelity, STEPS),
+                rungs_for(fidelity, STEPS, lowest=1),
             )
             return record.trials()
 
