@@ -26,6 +26,7 @@ from results.objectives import minimised
 from results.pareto import pareto_front
 from search.feasible import Candidate
 from search.seeds import derive
+from search.strategies.optuna_sampler import quiet
 from search.strategies.rows import INACTIVE, answers, to_row
 from search.strategies.strategy import Setting
 from spaces import Choices, Value
@@ -86,7 +87,7 @@ class GaussianStrategy:
     def _best(self, pool: Sequence[Candidate], seed: int) -> Candidate:
         rows = [self._row(candidate.choices) for candidate in pool]
         sampler = PoolSampler(rows, seed)
-        with warnings.catch_warnings():
+        with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about fits that did not converge: they serve
             study = optuna.study.create_study(
                 storage=optuna.storages.InMemoryStorage(),

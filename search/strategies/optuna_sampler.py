@@ -232,7 +232,7 @@ def _offspring(setting: Setting, seed: int) -> Offspring:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hide Optuna's notices about its experimental options, which are used on purpose."""
+    """Hide Optuna's notices of new studies and of experimental options, used on purpose."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=optuna.exceptions.ExperimentalWarning)

@@ -25,6 +25,15 @@ def test_models_lead_to_what_is_better(setting):
     assert widths[6:].count(32) >= 10
 
 
+def test_it_is_silent(setting, capfd):
+    set_up = setting(generation=2)
+    strategy = GaussianStrategy(set_up)
+    for number in range(3):
+        strategy.propose(number)
+        strategy.observe(number, (30.0 + number, 1.0 + number))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_trials_under_way_count(setting):
     """Without them a generation would be eight times the same wish."""
     set_up = setting(generation=4)
