@@ -367,9 +367,14 @@ class Record:
                 self._storage.set_trial_state_values(number, state, values)
 
 
-def is_unused(folder: Path) -> bool:
-    """Whether a folder holds nothing, or no more than a kill leaves before a run has begun."""
-    leftovers = {LOCK, f"{JOURNAL}.new", f"{JOURNAL}.new.lock"}
+def is_unused(folder: Path, *besides: str) -> bool:
+    """Whether a folder holds nothing, or no more than a kill leaves before a run has begun.
+
+    Args:
+        folder: to look into.
+        besides: names of files that may be there too.
+    """
+    leftovers = {LOCK, f"{JOURNAL}.new", f"{JOURNAL}.new.lock", *besides}
     return all(path.name in leftovers or path.name.startswith(".") for path in folder.iterdir())
 
 

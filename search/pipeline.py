@@ -127,10 +127,14 @@ def _new_record(plan: Plan, config: dict[str, object]) -> Record:
 
 
 def _known_record(plan: Plan) -> Record:
-    """The record of a run; a new one if the run was killed before it had one."""
-    if plan.folder.journal.exists():
-        return Record.open(plan.folder.path, write=True)
-    return _new_record(plan, read_config(plan.folder.path))
+    """The record of a run; a new one if the run was killed before it had one.
+
+    Raises:
+        ResultsError: there is none, though the folder holds what came after it.
+    """
+    if is_unused(plan.folder.path, plan.folder.config.name):
+        return _new_record(plan, read_config(plan.folder.path))
+    return Record.open(plan.folder.path, write=True)
 
 
 def _conduct(plan: Plan, record: Record, listener: Listener, stop: Stop) -> Path:

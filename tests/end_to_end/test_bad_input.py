@@ -249,6 +249,7 @@ def write_runs(folder, finished):
         for file in ("config.json", "study.journal"):
             shutil.copy(finished / file, folder / name / file)
     (folder / "no-journal" / "study.journal").unlink()
+    (folder / "no-journal" / "checkpoints").mkdir(exist_ok=True)  # it had got further than that
     (folder / "no-config" / "config.json").unlink()
     (folder / "bad-config" / "config.json").write_text("{")
     plain = json.loads((finished / "config.json").read_text())
