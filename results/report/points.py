@@ -27,7 +27,7 @@ class Point:
     """One mark.
 
     Attributes:
-        kind: trial, trained, parent, pruned, shrunk or published.
+        kind: trial, stopped, trained, parent, pruned, shrunk or published.
         name: what it is called, such as "trial 12".
         values: one for each axis, NaN where unknown.
         words: what it is made of.
@@ -79,7 +79,7 @@ class Chart:
     def kinds(self) -> list[str]:
         """The kinds of marks that there are, in drawing order."""
         present = {point.kind for point in self.points}
-        order = ("trial", "trained", "parent", "pruned", "shrunk", "published")
+        order = ("trial", "stopped", "trained", "parent", "pruned", "shrunk", "published")
         return [kind for kind in order if kind in present]
 
     def to_json(self) -> Markup:
@@ -113,7 +113,12 @@ def chart_of(findings: Findings) -> Chart:
     x, y = first_axes(findings)
     return Chart(
         axes=axes,
-        points=(*trial_points(findings), *_models(findings), *_rivals(findings)),
+        points=(
+            *trial_points(findings),
+            *_stopped(findings),
+            *_models(findings),
+            *_rivals(findings),
+        ),
         limits=limits_of(findings),
         groups=(findings.folder.resolve().name,),
         x=x,
@@ -152,6 +157,19 @@ def trial_points(
             group=group,
             tags=("knee",) if trial.number == knee else (),
         )
+
+
+def _stopped(findings: Findings) -> Iterator[Point]:
+    """A point for each trial that was stopped on its way, where it stood then."""
+    for trial in findings.trials:
+        if trial.state == "stopped":
+            yield Point(
+                kind="stopped",
+                name=f"trial {trial.number}",
+                values=values_of(findings.axes, trial.scores, trial.cost),
+                words=short_words(trial.architecture),
+                tags=(trial.reason or "stopped",),
+            )
 
 
 def limits_of(findings: Findings) -> dict[str, float]:

@@ -187,8 +187,8 @@
     const rows = [];
     for (const point of shown) {
       mark(layer, point, x, y, (g, at) => {
-        const symbol = point.k === "pruned"
-          ? "M-6 -5H6L0 6Z" : d3.symbol().type(symbols[point.k]).size(95)();
+        const symbol = point.k === "pruned" ? "M-6 -5H6L0 6Z"
+          : point.k === "stopped" ? "M0 -3a3 3 0 1 0 .01 0Z" : d3.symbol().type(symbols[point.k]).size(95)();
         g.append("path").attr("class", `model ${point.k}`).attr("d", symbol).attr("transform", `translate(${at})`);
         if (!point.s) return;
         let height = at[1] + 4;

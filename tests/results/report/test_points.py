@@ -30,6 +30,18 @@ def test_every_finished_trial_is_a_point_with_its_number(findings):
     assert sum(bool(p.href) for p in points) == len(findings.front)
 
 
+def test_a_stopped_trial_is_a_point_where_it_stood(findings):
+    last = findings.finished[-1]
+    stopped = replace(last, state="stopped", reason="stopped at step 9: 2 of 3 did better")
+    trials = tuple(stopped if t is last else t for t in findings.trials)
+    chart = chart_of(replace(findings, trials=trials))
+    assert len(of_kind(chart, "trial")) == len(findings.finished) - 1
+    [point] = of_kind(chart, "stopped")
+    assert point.name == f"trial {last.number}"
+    assert point.values[0] == last.scores["psnr_y"]
+    assert point.tags == (stopped.reason,)
+
+
 def test_the_telling_pair_comes_first_and_all_pairs_have_a_button(findings):
     chart = chart_of(findings)
     names = [(chart.axes[x].name, chart.axes[y].name) for x, y in chart.pairs]
