@@ -11,11 +11,12 @@ import random
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, TPESampler
+from optuna.samplers import BaseGASampler, BaseSampler, NSGAIIISampler, NSGAIISampler, TPESampler
 from optuna.search_space.group_decomposed import _GroupDecomposedSearchSpace, _SearchSpaceGroup
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -124,27 +125,37 @@ class FeasibleSampler(BaseSampler):
         self._inner.after_trial(study, trial, state, values)
 
 
-class _Nsga2(NSGAIISampler):
-    """Optuna's, which does not look for the choices that all trials share: children ignore them.
-
-    It would compare the choices of all trials with each other for every proposal.
-    """
+class _Lean(BaseGASampler):
+    """Optuna's genetic samplers without what makes a proposal dearer with every trial."""
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Nothing; see `_offspring`."""
+        """Nothing: children ignore the choices that all trials share; see `_offspring`."""
         return {}
 
+    def get_trial_generation(self, study: Study, trial: FrozenTrial) -> int:
+        """As Optuna's, which counts through all trials; generations never fall, so few will do."""
+        key = self._get_generation_key()
+        known = trial.system_attrs.get(key)
+        if known is not None:
+            return known
+        ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        newest = ended[-1].system_attrs.get(key, 0) if ended else 0
+        members = takewhile(lambda t: t.system_attrs.get(key) == newest, reversed(ended))
+        assert self.population_size is not None, "both samplers have one"
+        is_full = sum(1 for _ in members) >= self.population_size
+        generation = newest + is_full
+        study._storage.set_trial_system_attr(trial._trial_id, key, generation)
+        return generation
 
-class _Nsga3(NSGAIIISampler):
-    """See `_Nsga2`."""
 
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Nothing; see `_offspring`."""
-        return {}
+class _Nsga2(_Lean, NSGAIISampler):
+    """NSGA-II."""
+
+
+class _Nsga3(_Lean, NSGAIIISampler):
+    """NSGA-III."""
 
 
 class Tpe:

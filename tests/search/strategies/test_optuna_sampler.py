@@ -1,0 +1,17 @@
+"""What we leave out of Optuna's samplers changes none of their proposals."""
+
+import pytest
+from optuna.samplers._ga import BaseGASampler
+
+from search.strategies import STRATEGIES
+from search.strategies.optuna_sampler import _Lean
+from tests.search.strategies.test_strategy import ids, play
+
+
+@pytest.mark.parametrize("name", ["nsga2", "nsga3"])
+@pytest.mark.parametrize("failing", [(), (1, 3, 8, 9, 10, 17)], ids=["fine", "failing"])
+def test_generations_are_optunas(setting, monkeypatch, name, failing):
+    set_up = setting(generation=4)
+    lean = ids(play(STRATEGIES[name](set_up), set_up, 32, failing=failing))
+    monkeypatch.setattr(_Lean, "get_trial_generation", BaseGASampler.get_trial_generation)
+    assert ids(play(STRATEGIES[name](set_up), set_up, 32, failing=failing)) == lean
