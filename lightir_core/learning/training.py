@@ -83,22 +83,26 @@ def train(
         loss = _loss(network, lq, gt, recipe, teacher, precision(device, half))
         if penalty is not None:
             loss = loss + penalty(network)
-        if not math.isfinite(loss.item()):
-            raise TrainingError(f"the loss became {loss.item()} at step {step + 1}")
-        loss.backward()
-        living.optimiser.step(step)
-        if averaged is not None:
-            _average(averaged, network, min(recipe.ema, (1 + step) / (10 + step)))
+        _learn(living, loss, step, recipe.ema)
         if step + 1 in milestones:
             progress.measure(step + 1, (averaged or network).eval())
             network.train()
-            if progress.ended:
-                break
-    else:
-        if pause is not None and last < recipe.steps:
-            keep(pause.file, living, last)
+        if progress.ended:
+            break
+    if pause is not None and last < recipe.steps and not progress.ended:
+        keep(pause.file, living, last)
     _settle(living)
     return tuple(progress.curve)
+
+
+def _learn(living: Living, loss: Tensor, step: int, ema: float) -> None:
+    """One update of the weights and of their average."""
+    if not math.isfinite(loss.item()):
+        raise TrainingError(f"the loss became {loss.item()} at step {step + 1}")
+    loss.backward()
+    living.optimiser.step(step)
+    if living.averaged is not None:
+        _average(living.averaged, living.network, min(ema, (1 + step) / (10 + step)))
 
 
 def _settle(living: Living) -> None:
