@@ -93,7 +93,8 @@ def search(
             return
         candidates = _propose(strategy, numbers, listener)
         _check_replay(candidates, record)
-        generation = _Generation(candidates, record, Climb(comparison, rungs), make_job, listener)
+        climb = Climb(comparison, rungs, small_first=isfinite(limits.deadline))
+        generation = _Generation(candidates, record, climb, make_job, listener)
         generation.run(engine, limits)
         for number in candidates:
             trial = record.trial(number)

@@ -144,8 +144,16 @@ class Climb:
     has ended, and for nothing else.
     """
 
-    def __init__(self, comparison: Comparison, rungs: Rungs) -> None:
-        """Start without trials; both are of the whole search."""
+    def __init__(self, comparison: Comparison, rungs: Rungs, *, small_first: bool = False) -> None:
+        """Start without trials.
+
+        Args:
+            comparison: of the whole search.
+            rungs: of the whole search.
+            small_first: train the smallest first, so that more of them end before a deadline; else
+                the largest, so that the workers end at about the same time.
+        """
+        self._sign = -1 if small_first else 1
         self._comparison = comparison
         self._rungs = rungs
         self._work: dict[int, float] = {}
@@ -166,12 +174,11 @@ class Climb:
     def next(self) -> tuple[int, int] | None:
         """A trial and the step to train it to; None while all depend on others.
 
-        Those that are further up come first: what they take is soonest known. Then the largest: the
-        workers finish at about the same time.
+        Those that are further up come first: what they take is soonest known.
         """
         if not self._ready:
             return None
-        number = max(self._ready, key=lambda n: (self._at[n], self._work[n], -n))
+        number = max(self._ready, key=lambda n: (self._at[n], self._sign * self._work[n], -n))
         return number, self._ready.pop(number)
 
     def reach(self, number: int, step: int, values: Sequence[float]) -> None:

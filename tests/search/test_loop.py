@@ -267,6 +267,13 @@ def test_the_largest_candidate_of_a_generation_starts_first(searched):
     assert engine.taken == sorted(range(4), key=lambda number: -trials[number].cost["macs"])
 
 
+def test_with_a_deadline_the_smallest_starts_first(searched):
+    """More of a generation then ends in time."""
+    engine = InProcess()
+    trials = searched(engine=engine, trials=4, deadline=time.monotonic() + 3600)
+    assert engine.taken == sorted(range(4), key=lambda number: trials[number].cost["macs"])
+
+
 def test_no_trial_begins_after_the_deadline(searched):
     listener = Listening()
     trials = searched(deadline=time.monotonic() - 1, listener=listener)
