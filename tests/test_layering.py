@@ -29,7 +29,7 @@ MAY_USE = {
     "torch_pruning": ("search/compress/",),
     "mlflow": ("search/tracking/",),
     "optuna_dashboard": ("search/cli/",),
-    "ray": ("search/engines/",),
+    "ray": ("search/engines/", "search/bench/"),
     "nni": ("search/strategies/",),
     "onnx": ("search/compress/",),
     "onnxruntime": ("search/compress/",),
