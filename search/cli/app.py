@@ -13,6 +13,7 @@ from search.cli.bench_bank import bank
 from search.cli.bench_blocks import blocks
 from search.cli.bench_compression import compression
 from search.cli.bench_search import fidelities, kills, strategies, table
+from search.cli.bench_simulate import simulate
 from search.cli.compare import compare
 from search.cli.compress import compress
 from search.cli.cost import cost
@@ -67,6 +68,7 @@ bench.command("blocks")(blocks)
 bench.command("compression")(compression)
 bench.command("table")(table)
 bench.command("kills")(kills)
+bench.command("simulate")(simulate)
 bench.command("fidelities")(fidelities)
 bench.command("strategies")(strategies)
 app.add_typer(bench, name="bench")
