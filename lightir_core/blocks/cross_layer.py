@@ -6,7 +6,7 @@ Notation: query x (B, C, H, W); L references, oldest first; K keys per reference
     CLA:   Σ_j softmax(A)_j S_j
     ACLA:  Σ_j m_j e^{A_j} S_j / max(Σ_j m_j e^{A_j}, 1e-12),  m from s = W_m x
            soft m = σ(s / τ), hard m = 1[s > 0]; in training s has Gumbel noise g₁ − g₂ added, and
-           the hard gate takes the gradient of the soft one
+           the hard weights take the gradient of the soft ones
     params: 3KL(C + 1) + C² + C, with selection 4KL(C + 1) + C² + C, tail + 11C
 Differs from the released code where that is at fault: its offset pairs overlap, its mask is
 normalised along the image's width and multiplies the logits, and it stays random in evaluation.
@@ -70,22 +70,25 @@ class CrossLayerAttention(nn.Module):
         logits = _precise(self.logit(x))
         if self.selection is None:
             return logits.softmax(dim=1)
-        weights = self._keep(_precise(self.selection(x))) * torch.exp(
-            logits - logits.amax(dim=1, keepdim=True)
-        )
-        return weights / weights.sum(dim=1, keepdim=True).clamp_min(1e-12)
-
-    def _keep(self, s: Tensor) -> Tensor:
-        """(B, KL, H, W): the gate of each key, random in training only."""
-        if not self.training:
-            return (s > 0).to(s.dtype) if self.hard else _sigmoid(s / self.tau)
-        uniform = torch.rand_like(s).clamp(1e-6, 1 - 1e-6)
-        # the difference of two Gumbel variables is logistic
-        noise = uniform.log() - torch.log1p(-uniform)
-        gate = torch.sigmoid((s + noise) / self.tau)
+        s = _precise(self.selection(x))
+        if self.training:
+            uniform = torch.rand_like(s).clamp(1e-6, 1 - 1e-6)
+            # the difference of two Gumbel variables is logistic
+            s = s + uniform.log() - torch.log1p(-uniform)
         if not self.hard:
-            return gate
-        return (gate > 0.5).to(s.dtype) + gate - gate.detach()
+            return _shares(_sigmoid(s / self.tau), logits)
+        hard = _shares((s > 0).to(s.dtype), logits)
+        if not self.training:
+            return hard
+        # not through the hard shares: where no key is kept their gradient is 1e12
+        soft = _shares(torch.sigmoid(s / self.tau), logits)
+        return hard.detach() + soft - soft.detach()
+
+
+def _shares(gates: Tensor, logits: Tensor) -> Tensor:
+    """Gated exponentials (B, KL, H, W) that sum to one, or to nothing where no key is kept."""
+    weights = gates * torch.exp(logits - logits.amax(dim=1, keepdim=True))
+    return weights / weights.sum(dim=1, keepdim=True).clamp_min(1e-12)
 
 
 def _precise(x: Tensor) -> Tensor:

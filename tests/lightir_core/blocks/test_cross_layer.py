@@ -90,12 +90,13 @@ def test_evaluation_is_deterministic_and_only_selection_is_random_in_training(ra
 
 
 def test_hard_gates_are_binary_and_learn(randomise):
-    module = module_of(randomise, selection="hard").train()
-    gate = module._keep(torch.randn(2, 6, 4, 4, requires_grad=True))
-    assert set(gate.detach().round(decimals=5).unique().tolist()) <= {0.0, 1.0}
-    assert gate.requires_grad
+    # of a single key the weight is its gate: all of it, or nothing
+    hard = module_of(randomise, keys=1, references=1, selection="hard").train()
+    weights = hard._weigh(maps(1)[0])
+    assert set(weights.detach().round(decimals=5).unique().tolist()) == {0.0, 1.0}
+    assert weights.requires_grad
     soft = module_of(randomise, selection="soft").train()
-    assert soft._keep(torch.randn(2, 6, 4, 4)).unique().numel() > 2
+    assert soft._weigh(maps(1)[0]).unique().numel() > 2
 
 
 def test_no_kept_key_gives_exactly_nothing(randomise):
@@ -105,6 +106,17 @@ def test_no_kept_key_gives_exactly_nothing(randomise):
         module.selection.bias.fill_(-1)
     x, *references = maps(3)
     assert not module(x, references).any()
+
+
+def test_pixels_that_keep_no_key_do_not_drown_the_gradient(randomise):
+    module = module_of(randomise, keys=1, references=1, selection="hard").train()
+    x, reference = maps(2)
+    y = module(x, [reference])
+    assert (y == 0).all(dim=1).any()
+    # through the normalised gates themselves each such pixel sends 1e12
+    gradients = torch.autograd.grad(y.sum(), list(module.parameters()), allow_unused=True)
+    gradients = [gradient for gradient in gradients if gradient is not None]
+    assert max(gradient.abs().max() for gradient in gradients) < 1e4
 
 
 def test_weights_sum_to_one(randomise):
