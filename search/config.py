@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, Validation
 from pydantic.dataclasses import dataclass
 
 from lightir_core.errors import SearchError, nearest
+from lightir_core.learning.launch import Launch
 from results.run import read_config
 
 Entry = TypeVar("Entry")
@@ -72,6 +73,8 @@ class SearchConfig:
         device: "auto", "cpu" or "cuda".
         workers: processes that train at the same time, each on one core, so that their number
             changes nothing but the time; 0 is one per core, or one for a GPU.
+        launch: how a training step's kernels are launched: "eager" one by one, "graphed" in a CUDA
+            graph, "compiled" by `torch.compile`; `python -m search cluster calibrate` compares.
     """
 
     task: str = "sr-x2"
@@ -102,6 +105,7 @@ class SearchConfig:
     fill: Annotated[float, Field(ge=0, lt=1)] = 0.0
     device: str = "auto"
     workers: Annotated[int, Field(ge=0)] = 0
+    launch: Launch = "eager"
 
     @property
     def torch_device(self) -> torch.device:

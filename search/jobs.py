@@ -32,6 +32,7 @@ def trial_job(plan: Plan, number: int, candidate: Candidate, until: int) -> Job:
         # proxies are compared on one batch
         seed=derive(plan.config.seed, *(("proxy",) if untrained else ("train", number))),
         device=str(plan.config.torch_device),
+        launch=plan.config.launch,
         weights=weights,
         evaluator=plan.evaluator,
         bank=plan.bank if plan.evaluator.kind == "bank" else None,
@@ -63,6 +64,7 @@ def finish_job(plan: Plan, trial: Trial, recipe: Recipe) -> Job:
         source=plan.source,
         seed=derive(plan.config.seed, "finish", trial.number),
         device=str(plan.config.torch_device),
+        launch=plan.config.launch,
         weights=plan.folder.checkpoints / f"finished-{trial.number:05d}.safetensors",
         start=None if fresh else _weights(plan, trial.number),
     )
@@ -79,6 +81,7 @@ def _tuning_job(plan: Plan, parent: ModelResult, pruned: Pruned, recipe: Recipe)
         source=plan.source,
         seed=derive(plan.config.seed, "fine-tune", parent.trial),
         device=str(plan.config.torch_device),
+        launch=plan.config.launch,
         weights=plan.folder.checkpoints / f"tuned-{pruned.architecture.id}.safetensors",
         start=start,
         teacher=plan.folder.model(parent.id),

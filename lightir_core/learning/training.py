@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lightir_core.errors import TrainingError
 from lightir_core.learning.curve import Point, Progress
 from lightir_core.learning.distil import Teacher, feature_distance, taught, watched
+from lightir_core.learning.launch import Launch, launched
 from lightir_core.learning.optimiser import Optimiser
 from lightir_core.learning.pause import Living, Pause, go_on, keep
 from lightir_core.learning.recipe import Recipe
@@ -45,6 +46,7 @@ def train(
     penalty: Penalty | None = None,
     half: bool | None = None,
     pause: Pause | None = None,
+    launch: Launch = "eager",
 ) -> tuple[Point, ...]:
     """Train `network` in place and return its learning curve.
 
@@ -64,9 +66,12 @@ def train(
         half: whether to use bfloat16 autocast; None where the device has it in hardware.
         pause: stop before the last step, or go on after such a stop, bit for bit as if there had
             been none.
+        launch: how the network's kernels are launched; beside a teacher, whose hooks a graph would
+            not call, always one by one.
 
     Raises:
-        TrainingError: the loss stopped being a finite number, or a score is none.
+        TrainingError: the loss stopped being a finite number, a score is none, or the device
+            cannot `launch` so.
     """
     network.to(device)
     averaged = copy.deepcopy(network) if recipe.ema else None
@@ -78,9 +83,12 @@ def train(
     if recipe.patience and not first:
         progress.measure(0, network.eval())
     network.train()
+    forward: Callable[[Tensor], Tensor] = network
     for step in range(first, last):
         lq, gt = (t.to(device) for t in data.batch(seed, step, recipe.batch, recipe.patch_px))
-        loss = _loss(network, lq, gt, recipe, teacher, precision(device, half))
+        if step == first and launch != "eager" and teacher is None:
+            forward = launched(network, launch, _laid_out(lq), precision(device, half))
+        loss = _loss(network, forward, lq, gt, recipe, teacher, precision(device, half))
         if penalty is not None:
             loss = loss + penalty(network)
         _learn(living, loss, step, recipe.ema)
@@ -137,8 +145,13 @@ def precision(
     return contextlib.nullcontext()
 
 
+def _laid_out(lq: Tensor) -> Tensor:
+    return lq.contiguous(memory_format=torch.channels_last)
+
+
 def _loss(
     network: nn.Module,
+    forward: Callable[[Tensor], Tensor],
     lq: Tensor,
     gt: Tensor,
     recipe: Recipe,
@@ -147,7 +160,7 @@ def _loss(
 ) -> Tensor:
     features = teacher is not None and teacher.features > 0
     with numbers, watched(network, features) as stages:
-        output = network(lq.contiguous(memory_format=torch.channels_last)).float()
+        output = forward(_laid_out(lq)).float()
     loss = distance(output, gt, recipe)
     if teacher is None:
         return loss

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lightir_core.architecture import Architecture
+from lightir_core.learning.launch import Launch
 from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.training import Point
 from search.evaluators.choice import TRAIN, Choice
@@ -45,6 +46,7 @@ class Job:
         checks: steps after which the learning curve is measured; none is a few, evenly.
         until: step to pause after, with everything kept in `state`; None trains to the end.
         state: file that a paused training goes on from.
+        launch: how the kernels of a step are launched; see `lightir_core.learning.launch`.
     """
 
     number: int
@@ -61,6 +63,7 @@ class Job:
     checks: tuple[int, ...] = ()
     until: int | None = None
     state: Path | None = None
+    launch: Launch = "eager"
 
     @property
     def pauses(self) -> bool:

@@ -9,6 +9,7 @@ from torch import nn
 
 from lightir_core.checkpoints import load_model, load_weights, save_weights
 from lightir_core.data.tasks import parse_task
+from lightir_core.learning.ahead import Ahead
 from lightir_core.learning.distil import Teacher
 from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.pause import Pause
@@ -51,7 +52,7 @@ def _train(job: Job) -> Outcome:
     started = time.perf_counter()
     curve = train(
         network,
-        data,
+        Ahead(data, device) if device.type == "cuda" else data,
         job.recipe.suited(sparse=task.is_sparse),
         seed=job.seed,
         device=device,
@@ -59,6 +60,7 @@ def _train(job: Job) -> Outcome:
         teacher=teacher,
         checks=job.checks or CHECKS,
         pause=Pause(job.until or job.recipe.steps, job.state) if job.state else None,
+        launch=job.launch,
     )
     training_s = time.perf_counter() - started
     if not job.pauses:
