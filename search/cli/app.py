@@ -14,6 +14,7 @@ from search.cli.bench_blocks import blocks
 from search.cli.bench_compression import compression
 from search.cli.bench_search import fidelities, kills, strategies, table
 from search.cli.bench_simulate import simulate
+from search.cli.cluster import cluster
 from search.cli.compare import compare
 from search.cli.compress import compress
 from search.cli.cost import cost
@@ -63,6 +64,7 @@ for command in (
 ):
     app.command(command.__name__.strip("_"))(command)
 app.add_typer(data, name="data")
+app.add_typer(cluster, name="cluster")
 bench.command("bank")(bank)
 bench.command("blocks")(blocks)
 bench.command("compression")(compression)
