@@ -12,7 +12,7 @@ import numpy as np
 
 from lightir_core.data.images import check_memory, file_mode, to_pixels
 from lightir_core.data.layouts import find_layout, find_split
-from lightir_core.data.pack import is_pack, read_pack
+from lightir_core.data.pack import checksum, is_pack, packed_checksum, read_pack
 from lightir_core.data.sources import Item, walk
 from lightir_core.data.tasks import Task
 from lightir_core.errors import DataError
@@ -104,6 +104,8 @@ def check(path: Path, task: Task) -> Check:
     problems += _duplicates(items)
     if layout != _PACK:
         problems += _too_much(items, folder)
+    elif items:
+        problems += _changed(folder)
     if not items and not problems:
         problems.append(f"{folder}: no image in this folder")
     return _summary(folder, task, layout, items, modes, notes, problems)
@@ -162,6 +164,13 @@ def _too_much(items: list[_Seen], folder: Path) -> list[str]:
     except DataError as error:
         return [str(error)]
     return []
+
+
+def _changed(pack: Path) -> list[str]:
+    packed = packed_checksum(pack)
+    if packed in (None, checksum(pack)):
+        return []
+    return [f"{pack}: its images are not those that were packed (checksum); copy or pack it again"]
 
 
 def _duplicates(items: list[_Seen]) -> list[str]:

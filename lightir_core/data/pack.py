@@ -3,6 +3,9 @@
 Decoding hundreds of large photographs takes minutes and gigabytes; a pack is opened at once, and
 only the patches that a training cuts are read from the disk. Processes share its pages.
 
+All images go into a checksum in the header. By it machines tell, without reading their copies,
+whether these were made equal, and each can find out whether its own still is.
+
 The file: 16 bytes of magic; offset and length of the header, little-endian 64-bit; the images, raw
 uint8 in (C, H, W) order; the header, JSON. It comes last because the sizes are known last. Nothing
 in the file is trusted: every size is checked against the file before a byte is read.
@@ -10,6 +13,7 @@ in the file is trusted: every size is checked against the file before a byte is 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import struct
 import tempfile
@@ -56,6 +60,8 @@ class _Header(pydantic.BaseModel, strict=True, extra="forbid", frozen=True):
     entries: list[_Entry]
     notes: list[str]
     channels: Literal[1, 3] = 3
+    sha256: str | None = None
+    """Of the images; packs of before had none."""
 
 
 def is_pack(path: Path) -> bool:
@@ -100,6 +106,31 @@ def write_pack(task: Task, folder: Path, path: Path) -> int:
     return count
 
 
+def packed_checksum(path: Path) -> str | None:
+    """SHA-256 of the images as they were packed; None of a pack that was made without one.
+
+    Raises:
+        DataError: the file is no pack, or its header is damaged.
+    """
+    return _read_header(path)[0].sha256
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of the images as they are in the pack now; reads all of it.
+
+    Raises:
+        DataError: as `packed_checksum`.
+    """
+    _, end = _read_header(path)
+    digest, left = hashlib.sha256(), end - _START
+    with path.open("rb") as file:
+        file.seek(_START)
+        while left and (piece := file.read(min(left, 2**20))):
+            digest.update(piece)
+            left -= len(piece)
+    return digest.hexdigest()
+
+
 def read_pack(task: Task, path: Path) -> Source:
     """The images of a pack for `task`; their pixels stay on the disk until they are used.
 
@@ -139,19 +170,26 @@ def _write(task: Task, folder: Path, file: BinaryIO) -> int:
     entries: list[_Entry] = []
     notes: list[str] = []
     last: tuple[Tensor, _Block] | None = None
+    digest = hashlib.sha256()
     for found in walk(task, folder):
         if isinstance(found, str):
             notes.append(found)
             continue
         if last is None or last[0] is not found.gt:  # neighbours may share their truth
-            last = (found.gt, _write_block(file, found.gt))
-        lq = None if found.lq is None else _write_block(file, found.lq)
+            last = (found.gt, _write_block(file, found.gt, digest))
+        lq = None if found.lq is None else _write_block(file, found.lq, digest)
         entries.append(_Entry(name=found.name, scene=found.scene, gt=last[1], lq=lq))
     if not entries:
         reasons = f": {'; '.join(notes[:3])}" if notes else ""
         raise DataError(f"{folder}: no usable image in this folder{reasons}")
     kind = None if entries[0].lq is None else task.kind
-    header = _Header(kind=kind, entries=entries, notes=notes, channels=task.channels)
+    header = _Header(
+        kind=kind,
+        entries=entries,
+        notes=notes,
+        channels=task.channels,
+        sha256=digest.hexdigest(),
+    )
     text = header.model_dump_json().encode()
     place = _PLACE.pack(file.tell(), len(text))
     file.write(text)
@@ -160,9 +198,11 @@ def _write(task: Task, folder: Path, file: BinaryIO) -> int:
     return len(entries)
 
 
-def _write_block(file: BinaryIO, image: Tensor) -> _Block:
+def _write_block(file: BinaryIO, image: Tensor, digest: hashlib._Hash) -> _Block:
     block = _Block(offset=file.tell(), height=image.shape[-2], width=image.shape[-1])
-    file.write(image.contiguous().numpy().tobytes())
+    pixels = image.contiguous().numpy().tobytes()
+    digest.update(pixels)
+    file.write(pixels)
     return block
 
 

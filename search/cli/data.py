@@ -15,7 +15,7 @@ from rich.table import Table
 from lightir_core.data.check import Check
 from lightir_core.data.check import check as look
 from lightir_core.data.notes import shorten
-from lightir_core.data.pack import is_pack, read_pack, write_pack
+from lightir_core.data.pack import is_pack, packed_checksum, read_pack, write_pack
 from lightir_core.data.tasks import Task, parse_task, with_channels
 from lightir_core.errors import DataError
 from search.cli.options import Channels, Json
@@ -65,6 +65,7 @@ def pack(
         print(f"note: {note}", file=sys.stderr)
     serves = f"task {kind.kind}" if packed.items[0].lq is not None else "every task"
     print(f"{out}: {count} images, {out.stat().st_size / 2**20:,.1f} MiB, for {serves}")
+    print(f"checksum: {packed_checksum(out)}")
 
 
 def _task(text: str, channels: int) -> Task:

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from lightir_core.data.folders import parse_folder
+from lightir_core.data.pack import is_pack, packed_checksum
 from lightir_core.errors import SearchError
 from search.engines.cluster import import_ray
 from search.evaluators.job import Source
@@ -190,9 +191,15 @@ def paths_of(source: Source) -> tuple[Path, ...]:
 
 
 def fingerprint(path: Path) -> str:
-    """What tells whether two nodes see the same: how many files of how many bytes."""
+    """What tells whether two nodes see the same: how many files of how many bytes.
+
+    Of a packed file, the checksum that it was packed with; `data check` finds later damage.
+    """
     if not path.exists():
         return "missing"
+    if is_pack(path):
+        packed = packed_checksum(path)
+        return f"a pack of {path.stat().st_size:,} bytes" + (f", {packed[:12]}" if packed else "")
     files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
     size = sum(file.stat().st_size for file in files)
     return f"{len(files)} file{'s' * (len(files) != 1)} of {size:,} bytes"

@@ -55,7 +55,9 @@ def test_a_run_on_a_pack_is_the_run_on_its_folder(command, three_photographs, tm
         "data", "pack", three_photographs, "--out", "photos.pack", "--task", "sr-x2", cwd=tmp_path
     )
     assert packed.status == 0, packed.err
-    assert re.fullmatch(r"photos.pack: 3 images, 0\.1 MiB, for task sr-x2\n", packed.out)
+    assert re.fullmatch(
+        r"photos.pack: 3 images, 0\.1 MiB, for task sr-x2\nchecksum: [0-9a-f]{64}\n", packed.out
+    )
     for name, data in (("folder", three_photographs), ("pack", "photos.pack")):
         ended = command("run", *QUICK, "--trials", "1", "--data", data, "--out", name, cwd=tmp_path)
         assert ended.status == 0, ended.err

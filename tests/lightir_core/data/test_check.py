@@ -100,3 +100,14 @@ def test_a_folder_that_must_be_packed_is_told(tmp_path, draw_image, monkeypatch)
     assert "pack them into one file" in check(tmp_path / "images", DERAIN).problems[0]
     write_pack(DERAIN, tmp_path / "images", tmp_path / "data.pack")
     assert check(tmp_path / "data.pack", DERAIN).problems == ()
+
+
+def test_a_pack_that_was_copied_badly_is_a_problem(tmp_path, draw_image):
+    draw_image(tmp_path / "images/a.png", (64, 48))
+    pack = tmp_path / "data.pack"
+    write_pack(SR2, tmp_path / "images", pack)
+    with pack.open("r+b") as file:
+        file.seek(100)
+        file.write(b"\x00\xff\x00\xff")
+    (problem,) = check(pack, SR2).problems
+    assert "not those that were packed (checksum)" in problem

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import struct
@@ -15,7 +16,7 @@ from lightir_core.data import images
 from lightir_core.data.datasets import open_data, training_set
 from lightir_core.data.folders import Folder
 from lightir_core.data.images import write_image
-from lightir_core.data.pack import is_pack, read_pack, write_pack
+from lightir_core.data.pack import checksum, is_pack, packed_checksum, read_pack, write_pack
 from lightir_core.data.sources import read_folder
 from lightir_core.data.tasks import TASKS
 from lightir_core.errors import DataError
@@ -236,3 +237,32 @@ def test_junk_in_a_pack_never_makes_a_traceback(tmp_path_factory, place, junk):
         message = str(path)
         assert source.items[0].gt.sum() >= 0
     assert str(path) in message
+
+
+def test_equal_folders_have_equal_checksums(tmp_path, folder, draw_image):
+    packs = [tmp_path / f"{number}.pack" for number in range(3)]
+    for pack in packs[:2]:
+        write_pack(SR2, folder, pack)
+    draw_image(folder / "d.png", (20, 20))
+    write_pack(SR2, folder, packs[2])
+    one, two, other = map(packed_checksum, packs)
+    assert one == two != other
+    assert [checksum(pack) for pack in packs] == [one, two, other]
+
+
+def test_a_checksum_is_that_of_all_pixels(tmp_path, folder):
+    write_pack(DERAIN, folder, tmp_path / "data.pack")
+    items = read_pack(DERAIN, tmp_path / "data.pack").items
+    pixels = b"".join(item.gt.numpy().tobytes() for item in items)
+    assert packed_checksum(tmp_path / "data.pack") == hashlib.sha256(pixels).hexdigest()
+
+
+def test_a_changed_pixel_changes_the_checksum(tmp_path, folder):
+    pack = tmp_path / "data.pack"
+    write_pack(SR2, folder, pack)
+    with pack.open("r+b") as file:
+        file.seek(START + 100)
+        old = file.read(1)
+        file.seek(START + 100)
+        file.write(bytes([old[0] ^ 1]))
+    assert checksum(pack) != packed_checksum(pack)

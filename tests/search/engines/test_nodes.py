@@ -6,7 +6,9 @@ import pytest
 
 pytest.importorskip("ray", reason="the extra ray is not installed")
 
-from lightir_core.errors import SearchError
+from lightir_core.data.pack import packed_checksum, write_pack
+from lightir_core.data.tasks import parse_task
+from lightir_core.errors import DataError, SearchError
 from search.engines.nodes import (
     NodeReport,
     check_versions,
@@ -33,6 +35,21 @@ def test_a_fingerprint_counts_files_and_bytes_at_any_depth(tmp_path):
     (tmp_path / "b.png").write_bytes(b"x" * 2000)
     assert fingerprint(tmp_path) == "2 files of 2,005 bytes"
     assert fingerprint(tmp_path / "b.png") == "1 file of 2,000 bytes"
+
+
+def test_the_fingerprint_of_a_pack_is_its_checksum(tmp_path, folder_of_photographs):
+    pack = tmp_path / "photos.pack"
+    write_pack(parse_task("sr-x2"), folder_of_photographs, pack)
+    size, made = pack.stat().st_size, packed_checksum(pack)
+    assert fingerprint(pack) == f"a pack of {size:,} bytes, {made[:12]}"
+
+
+def test_a_pack_that_was_copied_in_part_is_told(tmp_path, folder_of_photographs):
+    pack = tmp_path / "photos.pack"
+    write_pack(parse_task("sr-x2"), folder_of_photographs, pack)
+    pack.write_bytes(pack.read_bytes()[:-10])
+    with pytest.raises(DataError, match=r"photos.pack: the pack is damaged or cut short"):
+        look({pack: "a pack of 123 bytes"}, None, None)
 
 
 def test_all_paths_of_a_source_are_looked_at(tmp_path):
