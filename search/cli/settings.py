@@ -7,19 +7,16 @@ end in the same checked `SearchConfig`.
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import tomllib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lightir_core.data.tasks import with_channels
 from lightir_core.errors import SearchError, nearest
+from lightir_core.settings_file import read_settings_file
 from results.run import FORMAT
 from search.cli.options import absolute
 from search.config import SearchConfig, config_from_plain
@@ -27,13 +24,6 @@ from search.terms import read_share
 
 PREFIX = "LIGHTIR_"
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600}
-READERS: dict[str, Callable[[str], object]] = {
-    ".toml": tomllib.loads,
-    ".yaml": yaml.safe_load,
-    ".yml": yaml.safe_load,
-    ".json": json.loads,
-}
-
 _FIELDS = tuple(field.name for field in fields(SearchConfig))
 _WORDS = ("channels", "fix", "time")
 """What the command line says otherwise than `SearchConfig` does."""
@@ -74,22 +64,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         SearchError: no such file, not of a known form, or with an unknown setting.
     """
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise SearchError(
-            f"settings {str(path)!r}: the name must end in {', '.join(READERS)}, to tell what it is"
-        )
-    try:
-        found = reader(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SearchError(f"cannot read settings {str(path)!r}: {error.strerror}") from None
-    except (ValueError, yaml.YAMLError) as error:
-        raise SearchError(f"settings {str(path)!r} cannot be read: {error}") from None
-    if not isinstance(found, dict):
-        raise SearchError(
-            f"settings {str(path)!r} hold a {type(found).__name__}, expected lines such as "
-            f'budget = "400k"'
-        )
+    found = read_settings_file(path, what="settings", example='budget = "400k"', error=SearchError)
     if found.get("format") == FORMAT:
         return dict(found.get("config") or {})
     return _from(path.parent, _known(found, f"in {path.name}"))
