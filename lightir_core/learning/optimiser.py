@@ -25,6 +25,9 @@ SMALLEST = 8
 EDGES = ("stem.", "tail.")
 """First and last layers go to Adam, as in Muon's published recipe: they face the image."""
 
+HALVINGS = (0.5, 0.8, 0.9, 0.95)
+"""Shares of the steps after which the schedule of that name halves the rate."""
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -42,7 +45,7 @@ class Memory:
 
 
 class Optimiser:
-    """One `step` over both optimisers, with warm-up and a cosine schedule."""
+    """One `step` over both optimisers, with warm-up and schedule."""
 
     def __init__(self, network: nn.Module, recipe: Recipe) -> None:
         """Split the parameters of `network` as `recipe` says."""
@@ -138,10 +141,12 @@ class Optimiser:
 
 
 def schedule(number: int, recipe: Recipe) -> float:
-    """Share of the peak rate at step `number`: a linear rise, then half a cosine."""
+    """Share of the peak rate at step `number`: a linear rise, then as `recipe.schedule` says."""
     rise = max(1, round(recipe.warmup * recipe.steps))
     if number < rise:
         return (number + 1) / rise
+    if recipe.schedule == "halving":
+        return 0.5 ** sum(number >= share * recipe.steps for share in HALVINGS)
     progress = (number - rise) / max(1, recipe.steps - rise)
     return recipe.final_lr + (1 - recipe.final_lr) * 0.5 * (1 + math.cos(math.pi * progress))
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from lightir_core.errors import TrainingError
+
+WORDS: dict[str, tuple[str, ...]] = {
+    "optimiser": ("muon", "adam"),
+    "schedule": ("cosine", "halving"),
+    "loss": ("l1", "charbonnier", "mse"),
+}
+"""What a recipe says in words."""
+
+GENTLER = 0.3
+"""Rates of a second attempt as a share of those that a training diverged with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +32,11 @@ class Recipe:
         lr: Adam's peak learning rate.
         matrix_lr: Muon's peak learning rate, on the scale of Adam's update size.
         weight_decay: decoupled, on matrices only.
-        warmup: share of the steps with a rising rate; the rest is a cosine down to `final_lr`.
-        final_lr: last rate as a share of the peak.
+        schedule: after the warm-up, "cosine" is half a cosine down to `final_lr`; "halving" halves
+            the rate after 50, 80, 90 and 95 % of all steps, as SwinIR does (Liang et al., ICCVW
+            2021: at 250k, 400k, 450k and 475k of 500k).
+        warmup: share of the steps with a rising rate.
+        final_lr: last rate of the cosine as a share of the peak.
         clip_norm: largest norm of the whole gradient.
         ema: decay per step of the averaged weights that are evaluated; 0 is off.
         loss: mean absolute error, Charbonnier with eps 1e-3, or mean squared error.
@@ -38,6 +52,7 @@ class Recipe:
     lr: float = 1e-3
     matrix_lr: float = 1e-2
     weight_decay: float = 0.0
+    schedule: Literal["cosine", "halving"] = "cosine"
     warmup: float = 0.05
     final_lr: float = 0.02
     clip_norm: float = 1.0
@@ -48,18 +63,21 @@ class Recipe:
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
         for name in ("steps", "batch", "patch_px"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"recipe {self.name!r}: {name}={getattr(self, name)}; use >= 1")
+            self._demand(name, getattr(self, name) >= 1, ">= 1")
         for name in ("lr", "matrix_lr", "clip_norm"):
-            if not getattr(self, name) > 0:  # NaN is neither
-                raise TrainingError(f"recipe {self.name!r}: {name}={getattr(self, name)}; use > 0")
-        if self.patience < 0:
-            raise TrainingError(f"recipe {self.name!r}: patience={self.patience}; use >= 0")
+            self._demand(name, 0 < getattr(self, name) < math.inf, "a number > 0")  # NaN is neither
+        self._demand("weight_decay", 0 <= self.weight_decay < math.inf, "a number >= 0")
+        self._demand("patience", self.patience >= 0, ">= 0")
         for name in ("warmup", "final_lr", "ema"):
-            if not 0 <= getattr(self, name) < 1:
-                raise TrainingError(
-                    f"recipe {self.name!r}: {name}={getattr(self, name)}; use a share in [0, 1)"
-                )
+            self._demand(name, 0 <= getattr(self, name) < 1, "a share in [0, 1)")
+        for name, words in WORDS.items():
+            known = getattr(self, name) in words
+            self._demand(name, known, f"one of {', '.join(words)}")
+
+    def _demand(self, name: str, is_right: bool, wanted: str) -> None:
+        if not is_right:
+            value = getattr(self, name)
+            raise TrainingError(f"recipe {self.name!r}: {name}={value}; use {wanted}")
 
     def suited(self, *, sparse: bool) -> Recipe:
         """The recipe for damage that is sparse, or that is everywhere.
@@ -74,9 +92,21 @@ class Recipe:
         """The same recipe over another number of steps."""
         return replace(self, steps=steps)
 
+    def gentler(self) -> Recipe:
+        """The same recipe at lower rates, for a training that diverged with these."""
+        return replace(self, lr=GENTLER * self.lr, matrix_lr=GENTLER * self.matrix_lr)
+
 
 PROXY = Recipe(name="proxy", steps=200)
 """Scores a candidate within seconds on a CPU core; meant to rank, not to finish."""
 
 FINISH = Recipe(name="finish", steps=300, matrix_lr=5e-3)
 """Trains a proxy-trained network on: lower peak rates, since its weights are worth keeping."""
+
+STANDARD = Recipe(name="standard", steps=5000, patch_px=24, ema=0.99)
+"""Trains a network from scratch within minutes to an hour on a CPU core."""
+
+FULL = Recipe(name="full", steps=500_000, batch=32, patch_px=64, warmup=0.01, ema=0.999)
+"""Trains a network from scratch at the scale of the papers; for a GPU."""
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (PROXY, FINISH, STANDARD, FULL)}

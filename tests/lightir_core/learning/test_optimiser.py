@@ -166,6 +166,16 @@ def test_the_schedule_by_hand():
     assert 0.02 < schedule(99, recipe) < 0.0215
 
 
+def test_the_rate_is_halved_where_swinir_halves_it():
+    # github.com/JingyunLiang/SwinIR, train options: MultiStepLR at 250k, 400k, 450k, 475k of 500k
+    recipe = Recipe(name="x", steps=500_000, warmup=0.01, schedule="halving")
+    ends = (250_000, 400_000, 450_000, 475_000)
+    assert schedule(2499, recipe) == 0.5  # half-way up a rise of 5000 steps
+    assert [schedule(end - 1, recipe) for end in ends] == [1, 1 / 2, 1 / 4, 1 / 8]
+    assert [schedule(end, recipe) for end in ends] == [1 / 2, 1 / 4, 1 / 8, 1 / 16]
+    assert schedule(499_999, recipe) == 1 / 16
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 1000])
 def test_the_schedule_rises_then_falls_and_stays_in_bounds(steps):
     recipe = Recipe(name="x", steps=steps, warmup=0.1, final_lr=0.01)

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from lightir_core.errors import TrainingError
-from lightir_core.learning.recipe import FINISH, PROXY, Recipe
+from lightir_core.learning.recipe import FINISH, PROXY, RECIPES, Recipe
 
 
 @pytest.mark.parametrize("name", ["steps", "batch", "patch_px"])
@@ -14,9 +14,9 @@ def test_counts_are_at_least_one(name, value):
 
 
 @pytest.mark.parametrize("name", ["lr", "matrix_lr", "clip_norm"])
-@pytest.mark.parametrize("value", [0.0, -1e-3, float("nan")])
+@pytest.mark.parametrize("value", [0.0, -1e-3, float("nan"), float("inf")])
 def test_rates_are_positive(name, value):
-    with pytest.raises(TrainingError, match=f"recipe 'x': {name}={value}; use > 0"):
+    with pytest.raises(TrainingError, match=f"recipe 'x': {name}={value}; use a number > 0"):
         Recipe(**{"name": "x", "steps": 5, name: value})
 
 
@@ -45,3 +45,33 @@ def test_training_on_is_gentler_than_the_start():
 def test_sparse_damage_is_trained_on_squared_errors():
     assert PROXY.suited(sparse=True) == dataclasses.replace(PROXY, loss="mse")
     assert PROXY.suited(sparse=False) == PROXY
+
+
+@pytest.mark.parametrize("value", [-1e-4, float("nan"), float("inf")])
+def test_decay_is_not_negative(value):
+    with pytest.raises(TrainingError, match=f"weight_decay={value}; use a number >= 0"):
+        Recipe(name="x", steps=5, weight_decay=value)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("optimiser", "muon, adam"),
+        ("schedule", "cosine, halving"),
+        ("loss", "l1, charbonnier, mse"),
+    ],
+)
+def test_words_are_known(name, words):
+    with pytest.raises(TrainingError, match=f"recipe 'x': {name}=sgd; use one of {words}"):
+        Recipe(**{"name": "x", "steps": 5, name: "sgd"})
+
+
+def test_a_gentler_recipe_has_lower_rates_and_nothing_else():
+    gentler = Recipe(name="x", steps=5, lr=1e-2, matrix_lr=2e-2).gentler()
+    assert (gentler.lr, gentler.matrix_lr) == pytest.approx((3e-3, 6e-3))
+    assert gentler == Recipe(name="x", steps=5, lr=gentler.lr, matrix_lr=gentler.matrix_lr)
+
+
+def test_recipes_are_known_by_their_names():
+    assert list(RECIPES) == ["proxy", "finish", "standard", "full"]
+    assert all(recipe.name == name for name, recipe in RECIPES.items())
