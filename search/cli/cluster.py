@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -13,24 +19,99 @@ from rich.table import Table
 
 from budgets.units import format_count
 from lightir_core.data.tasks import parse_task
-from search.cli.options import DataFolders, absolute
+from search.cli.options import DataFolders, Json, absolute
 from search.cli.preset import fitting
 from search.config import SearchConfig
+from search.engines.nodes import NodeReport, inspect_nodes, paths_of
+from search.engines.readiness import gathered, problems, remarks, step_seconds
 from search.evaluators.job import Source
 from search.packing import Measured, Task, calibrate, recommend, share
 from search.terms import reference_size
 
 DEFAULT = SearchConfig()
 MOST = 16
+NETWORK = "swinir-light"
 
 cluster = typer.Typer(help="Check a Ray cluster, or pack one device.", no_args_is_help=True)
+
+
+@cluster.command()
+def check(
+    address: Annotated[str, typer.Option(help="auto, or HOST:PORT of the head.")] = "auto",
+    nodes: Annotated[
+        int, typer.Option(help="Wait until so many have joined, two minutes at most.", min=0)
+    ] = 0,
+    data: DataFolders = None,
+    val: Annotated[Path | None, typer.Option(help="Validation images of the run.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of runs that all nodes are to share.")
+    ] = None,
+    budget: Annotated[str, typer.Option(help="Of the network whose step is timed.")] = (
+        DEFAULT.budget
+    ),
+    as_json: Json = False,
+) -> None:
+    """Is a Ray cluster ready? Versions, images, GPUs and the time of a training step, by node.
+
+    Ends with 1 when something must be mended, with 2 when there is no cluster.
+
+    Example:  python -m search cluster check --data /scratch/div2k-x2.pack --out /shared/runs
+    """
+    source = Source(task=DEFAULT.task, data=absolute(data), val=str(val.resolve()) if val else None)
+    with gathered(address, nodes):
+        size = reference_size(parse_task(DEFAULT.task))
+        step = partial(step_seconds, fitting(NETWORK, DEFAULT.task, budget, size))
+        reports = inspect_nodes(source, out, step)
+    wrong = problems(reports, nodes)
+    if as_json:
+        print(json.dumps([asdict(report) for report in reports], indent=2))
+    else:
+        _page(reports, "as here" if paths_of(source) else "embedded")
+        for text in remarks(reports):
+            print(f"note: {text}")
+        for text in wrong:
+            print(f"problem: {text}")
+        if not wrong:
+            print(_ready(reports))
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _page(reports: Sequence[NodeReport], seen: str) -> None:
+    table = Table("node", "CPUs", "GPUs", "hardware", "step", "images", "versions", box=None)
+    counted = Counter(_versions(report) for report in reports if report.versions)
+    (usual, _), *others = counted.most_common() or [("-", 0)]
+    for report in reports:
+        table.add_row(
+            report.name,
+            f"{report.cpus:g}",
+            f"{report.gpus:g}",
+            report.hardware or "-",
+            f"{1000 * report.step_seconds:.0f} ms" if report.step_seconds else "-",
+            "-" if report.error else "; ".join(report.missing) or seen,
+            "-" if report.error else "same" if _versions(report) == usual else "others",
+        )
+    Console().print(table)
+    print(f"versions: {usual}")
+    for other, _ in others:
+        print(f"others:   {other}")
+
+
+def _versions(report: NodeReport) -> str:
+    return ", ".join(f"{name} {version}" for name, version in report.versions.items())
+
+
+def _ready(reports: Sequence[NodeReport]) -> str:
+    count = len(reports)
+    cpus, gpus = sum(report.cpus for report in reports), sum(report.gpus for report in reports)
+    return f"ready: {count} node{'s' * (count != 1)}, {cpus:g} CPUs, {gpus:g} GPUs"
 
 
 @cluster.command("calibrate")
 def calibrated(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = DEFAULT.device,
     budget: Annotated[str, typer.Option(help="Limits of the network.")] = DEFAULT.budget,
-    system: Annotated[str, typer.Option(help="A preset, shrunk to the budget.")] = "swinir-light",
+    system: Annotated[str, typer.Option(help="A preset, shrunk to the budget.")] = NETWORK,
     task: Annotated[str, typer.Option(help="What to restore.")] = DEFAULT.task,
     data: DataFolders = None,
     steps: Annotated[int, typer.Option(help="Training steps of a trial.", min=2)] = DEFAULT.steps,
