@@ -21,6 +21,8 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # the study is the record, not Tune's snapshots
+    "TUNE_MAX_PENDING_TRIALS_PG": "64",  # all pilots start at once
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # who has left a cluster is not to start another
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 """No usage statistics, no loggers, no notes on what is deprecated."""
@@ -58,7 +60,7 @@ def connected(
     if ray.is_initialized():
         yield
         return
-    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    _hush(ray)
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     try:
         if address is None:
@@ -96,6 +98,13 @@ def import_ray() -> Any:  # noqa: ANN401  a module that may not be there
     except ImportError:
         raise SearchError(MISSING) from None
     return ray
+
+
+def _hush(ray: Any) -> None:  # noqa: ANN401  a module that may not be there
+    """Keep what Ray says of dead processes off the terminal: we say it, in a line each."""
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    # it has no switch for this: a thread of its own writes paragraphs to stdout
+    ray._private.worker.print_to_stdstream = lambda data, ignore_prefix: None
 
 
 def _check_address(address: str) -> None:
