@@ -250,6 +250,15 @@ class Record:
         story = {"scores": dict(values), "curve": plain_curve(curve)}
         self._tell(number, story, trial, seconds, TrialState.COMPLETE, found)
 
+    def lose(self, number: int, nodes: Sequence[str]) -> None:
+        """Write on which nodes a worker was lost with a running trial.
+
+        Raises:
+            ResultsError: no such running trial.
+        """
+        trial = self._check_running(number)
+        self._tell(number, {"losses": [*trial.losses, *nodes]}, trial, None)
+
     def stop(self, number: int, reason: str) -> None:
         """Write that a running trial goes no further than the rung that it reached last, and why.
 

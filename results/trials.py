@@ -44,6 +44,7 @@ class Trial:
         finished: when it ended; None while it runs.
         memory: of a trial that ran out of it: `predicted_bytes` of the training, and
             `reached_bytes` of the process that ended.
+        losses: nodes on which a worker was lost with it, before it went on elsewhere.
         notes: anything else that was known when it began, such as its parents.
     """
 
@@ -60,6 +61,7 @@ class Trial:
     started: datetime | None = None
     finished: datetime | None = None
     memory: Mapping[str, int] = field(default_factory=dict[str, int])
+    losses: tuple[str, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -80,6 +82,7 @@ def trial_from(frozen: FrozenTrial, architecture: Architecture) -> Trial:
         started=_aware(frozen.datetime_start),
         finished=_aware(frozen.datetime_complete),
         memory=story.get("memory", {}),
+        losses=tuple(story.get("losses", ())),
         notes=story.get("notes", {}),
     )
 
