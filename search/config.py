@@ -10,7 +10,7 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import torch
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -72,9 +72,19 @@ class SearchConfig:
         fill: use the first limit of the budget up to this share; 0 is as much or little as suits.
         device: "auto", "cpu" or "cuda".
         workers: processes that train at the same time, each on one core, so that their number
-            changes nothing but the time; 0 is one per core, or one for a GPU.
+            changes nothing but the time; 0 is one per core, or one for a GPU; on a cluster, as
+            many as it has room for.
         launch: how a training step's kernels are launched: "eager" one by one, "graphed" in a CUDA
             graph, "compiled" by `torch.compile`; `python -m search cluster calibrate` compares.
+        engine: "local" trains on this machine, "ray" on a Ray cluster.
+        address: of the cluster: "auto", or HOST:PORT of its head; None starts one here.
+        cpus_per_trial: processors of a training on a cluster; torch uses as many threads.
+        gpus_per_trial: GPUs of a training on a cluster; a share lets several trainings use one.
+        storage: where a cluster keeps checkpoints, a folder or an address such as s3://bucket/runs;
+            None is the run folder, which all nodes must then see.
+        ray_dashboard: start Ray's dashboard, if the cluster is started here.
+        keep_s: seconds after which a running training is kept again, so that it can go on
+            elsewhere, or after a kill; 0 is never.
     """
 
     task: str = "sr-x2"
@@ -106,6 +116,13 @@ class SearchConfig:
     device: str = "auto"
     workers: Annotated[int, Field(ge=0)] = 0
     launch: Launch = "eager"
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
+    cpus_per_trial: Annotated[float, Field(gt=0)] = 1.0
+    gpus_per_trial: Annotated[float, Field(ge=0)] = 0.0
+    storage: str | None = None
+    ray_dashboard: bool = False
+    keep_s: Annotated[float, Field(ge=0)] = 30.0
 
     @property
     def torch_device(self) -> torch.device:
@@ -114,7 +131,8 @@ class SearchConfig:
         Raises:
             SearchError: a device that this machine or this torch does not have.
         """
-        if self.device == "auto":
+        # on a cluster the GPUs are the workers', whatever the driver has
+        if self.device == "auto" or (self.engine == "ray" and self.device == "cuda"):
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         try:
             device = torch.device(self.device)
@@ -125,6 +143,27 @@ class SearchConfig:
         if device.type == "cuda":
             _check_gpu(self.device, device.index or 0)
         return device
+
+    @property
+    def job_device(self) -> str:
+        """The device that trainings use, be it one of this machine or of another.
+
+        Raises:
+            SearchError: as `torch_device`; or a GPU of a cluster without a share of it.
+        """
+        if self.engine == "local":
+            return str(self.torch_device)
+        if self.gpus_per_trial and self.device == "cpu":
+            raise SearchError(
+                f"--gpus-per-trial {self.gpus_per_trial:g} with --device cpu: leave one of the two "
+                f"out"
+            )
+        if self.device not in ("auto", "cpu") and not self.gpus_per_trial:
+            raise SearchError(
+                f"--device {self.device} on a cluster needs a share of a GPU for each training; "
+                f"add --gpus-per-trial 1, or 0.5 to let two use one"
+            )
+        return "cuda" if self.gpus_per_trial else "cpu"
 
     @property
     def worker_count(self) -> int:

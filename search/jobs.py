@@ -24,6 +24,7 @@ def trial_job(plan: Plan, number: int, candidate: Candidate, until: int) -> Job:
     steps = plan.rungs.ladder(number).steps
     evenly = {round(recipe.steps * (i + 1) / CHECKS) for i in range(CHECKS)} - {0}
     weights = _weights(plan, number)
+    keep_s = plan.config.keep_s if plan.evaluator.kind == "train" else 0.0
     return Job(
         number=number,
         architecture=candidate.architecture,
@@ -31,14 +32,15 @@ def trial_job(plan: Plan, number: int, candidate: Candidate, until: int) -> Job:
         source=plan.source,
         # proxies are compared on one batch
         seed=derive(plan.config.seed, *(("proxy",) if untrained else ("train", number))),
-        device=str(plan.config.torch_device),
         launch=plan.config.launch,
+        device=plan.config.job_device,
         weights=weights,
         evaluator=plan.evaluator,
         bank=plan.bank if plan.evaluator.kind == "bank" else None,
         checks=tuple(sorted(evenly | {*steps})),
         until=until,
-        state=weights.with_suffix(".state") if len(steps) > 1 else None,
+        state=weights.with_suffix(".state") if len(steps) > 1 or keep_s else None,
+        keep_s=keep_s,
     )
 
 
@@ -57,16 +59,19 @@ def tuning_jobs(
 def finish_job(plan: Plan, trial: Trial, recipe: Recipe) -> Job:
     """Train a trial's network further, or at all if the search did not."""
     fresh = plan.evaluator.kind == "zero-cost"
+    weights = plan.folder.checkpoints / f"finished-{trial.number:05d}.safetensors"
     return Job(
         number=trial.number,
         architecture=trial.architecture,
         recipe=PROXY.lasting(plan.config.steps + recipe.steps) if fresh else recipe,
         source=plan.source,
         seed=derive(plan.config.seed, "finish", trial.number),
-        device=str(plan.config.torch_device),
         launch=plan.config.launch,
-        weights=plan.folder.checkpoints / f"finished-{trial.number:05d}.safetensors",
+        device=plan.config.job_device,
+        weights=weights,
         start=None if fresh else _weights(plan, trial.number),
+        state=_state(plan, weights, recipe),
+        keep_s=plan.config.keep_s,
     )
 
 
@@ -74,15 +79,25 @@ def _tuning_job(plan: Plan, parent: ModelResult, pruned: Pruned, recipe: Recipe)
     """Fine-tune a pruned network, its parent teaching."""
     start = plan.folder.checkpoints / f"pruned-{pruned.architecture.id}.safetensors"
     save_weights(start, pruned.network)
+    weights = plan.folder.checkpoints / f"tuned-{pruned.architecture.id}.safetensors"
     return Job(
         number=parent.trial,
         architecture=pruned.architecture,
         recipe=recipe,
         source=plan.source,
         seed=derive(plan.config.seed, "fine-tune", parent.trial),
-        device=str(plan.config.torch_device),
         launch=plan.config.launch,
-        weights=plan.folder.checkpoints / f"tuned-{pruned.architecture.id}.safetensors",
+        device=plan.config.job_device,
+        weights=weights,
         start=start,
         teacher=plan.folder.model(parent.id),
+        state=_state(plan, weights, recipe),
+        keep_s=plan.config.keep_s,
     )
+
+
+def _state(plan: Plan, weights: Path, recipe: Recipe) -> Path | None:
+    """Where such a training is kept on its way; one of another length is another training."""
+    if not plan.config.keep_s:
+        return None
+    return weights.with_name(f"{weights.stem}-{recipe.steps}.state")

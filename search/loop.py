@@ -177,6 +177,8 @@ class _Generation:
     def _take(self, job: Job, outcome: Outcome) -> None:
         """Write down what became of a job."""
         number, record = job.number, self._record
+        if outcome.losses:
+            record.lose(number, outcome.losses)
         story = outcome.curve, outcome.seconds
         if outcome.reason is not None:
             record.fail(
@@ -186,6 +188,8 @@ class _Generation:
                 seconds=outcome.seconds,
                 memory=outcome.memory,
             )
+            if job.state is not None:
+                job.state.unlink(missing_ok=True)
         elif job.until is not None and job.pauses and all(map(isfinite, outcome.scores.values())):
             record.report(number, job.until, outcome.scores, *story)
             self._reach(number, job.until, outcome.scores)

@@ -8,11 +8,9 @@ a folder, `resume` walks the same way again and does what is missing.
 
 from __future__ import annotations
 
-import os
 import shlex
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,12 +30,10 @@ from search.bank.prepare import prepare_bank
 from search.compress.plan import Target
 from search.compress.prune import Pruned, Pruning, prune
 from search.config import SearchConfig, describe, load_config
-from search.engines.local import LocalEngine
+from search.engines.start import started
 from search.engines.stoppable import Stoppable
-from search.evaluators.candidate import score_candidate
 from search.evaluators.images import open_images
 from search.evaluators.job import Job, Outcome
-from search.evaluators.memory import in_words, predicted_bytes
 from search.evaluators.score import Finished, keep_model
 from search.jobs import finish_job, trial_job, tuning_jobs
 from search.listener import Listener
@@ -91,8 +87,11 @@ def run(
         plan = replace(plan, config=replace(config, budget=plan.target.budget.plain))
     replace(plan.feasible, budget=plan.target.budget).check()
     facts = facts_of(plan, command, listener)
-    with _new_record(plan, {**describe(plan.config), **facts}) as record:
-        return _conduct(plan, record, listener, stop)
+    with (
+        started(plan, listener) as engine,
+        _new_record(plan, {**describe(plan.config), **facts}) as record,
+    ):
+        return _conduct(plan, record, Stoppable(engine, stop), listener, stop)
 
 
 def resume(folder: Path, listener: Listener, stop: Stop = never) -> Path:
@@ -111,9 +110,9 @@ def resume(folder: Path, listener: Listener, stop: Stop = never) -> Path:
     # the space of then, not what its name may mean today
     space = space_from_plain(known.get("space"))
     plan = make_plan(load_config(folder), folder, space)
-    with _known_record(plan) as record:
+    with _known_record(plan) as record, started(plan, listener) as engine:
         remove_drafts(folder)
-        return _conduct(plan, record, listener, stop)
+        return _conduct(plan, record, Stoppable(engine, stop), listener, stop)
 
 
 def _new_record(plan: Plan, config: dict[str, object]) -> Record:
@@ -137,39 +136,23 @@ def _known_record(plan: Plan) -> Record:
     return Record.open(plan.folder.path, write=True)
 
 
-def _conduct(plan: Plan, record: Record, listener: Listener, stop: Stop) -> Path:
+def _conduct(plan: Plan, record: Record, engine: Engine, listener: Listener, stop: Stop) -> Path:
     """The picture above, step by step; once `stop` says so only the report."""
     begun = time.monotonic()
     prepare_bank(plan, listener, stop)
-    with _engine(plan.config) as local:
-        engine = Stoppable(local, stop)
-        _search(plan, record, engine, listener, begun, stop)
+    _search(plan, record, engine, listener, begun, stop)
+    if not stop():
+        stand_rivals(plan, engine, _deadline(plan, begun, SEARCH_SHARE), listener)
+        finalists = _finalists(plan, record)
+        recipe = _affordable(plan, finalists, begun, listener)
+        trained = list(_train_on(plan, finalists, recipe, engine, listener))
         if not stop():
-            stand_rivals(plan, engine, _deadline(plan, begun, SEARCH_SHARE), listener)
-            finalists = _finalists(plan, record)
-            recipe = _affordable(plan, finalists, begun, listener)
-            trained = list(_train_on(plan, finalists, recipe, engine, listener))
-            if not stop():
-                _compress(plan, trained, recipe, engine, listener)
+            _compress(plan, trained, recipe, engine, listener)
     listener.phase("report", 1)
     report = build_report(plan.folder.path)
     if stop():
         raise KeyboardInterrupt
     return report
-
-
-@contextmanager
-def _engine(config: SearchConfig) -> Iterator[Engine]:
-    # a GPU waits for several threads; on the CPU each worker keeps to one core
-    threads = len(os.sched_getaffinity(0)) if config.torch_device.type == "cuda" else 1
-    with LocalEngine(score_candidate, _died, config.worker_count, threads) as engine:
-        yield engine
-
-
-def _died(job: Job) -> Outcome:
-    told = {"predicted_bytes": predicted_bytes(job)}
-    reason = f"its worker process died twice (out of memory?); {in_words(told)}"
-    return Outcome(number=job.number, reason=reason, memory=told)
 
 
 def _search(

@@ -100,7 +100,7 @@ def _job(plan: Plan, number: int, name: str, architecture: Architecture) -> Job:
         recipe=PROXY.lasting(plan.config.steps),
         source=plan.source,
         seed=derive(plan.config.seed, "preset", name),
-        device=str(plan.config.torch_device),
+        device=plan.config.job_device,
         weights=plan.folder.checkpoints / f"preset-{name}.safetensors",
     )
 

@@ -7,6 +7,7 @@ curve are all there is to keep; they go into one safetensors file.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +27,13 @@ class Pause:
     Attributes:
         until: step to stop after; from the last one on nothing is kept.
         file: what was kept at an earlier stop is read from here, and kept here at this one.
+        every_s: on the way everything is kept about so often, for the case that the process dies;
+            0 is never.
     """
 
     until: int
     file: Path
+    every_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,23 @@ class Living:
     averaged: nn.Module | None
     optimiser: Optimiser
     progress: Progress
+
+
+class Keeper:
+    """Keeps a running training now and then."""
+
+    def __init__(self, pause: Pause | None, living: Living) -> None:
+        """Begin to count the time."""
+        self._pause, self._living = pause, living
+        self._kept_at = time.monotonic()
+
+    def after(self, step: int) -> None:
+        """Keep how things are after `step` steps, if it is time."""
+        if self._pause is None or not self._pause.every_s:
+            return
+        if time.monotonic() - self._kept_at >= self._pause.every_s:
+            keep(self._pause.file, self._living, step)
+            self._kept_at = time.monotonic()
 
 
 def keep(file: Path, living: Living, step: int) -> None:

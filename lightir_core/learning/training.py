@@ -16,7 +16,7 @@ from lightir_core.learning.curve import Point, Progress
 from lightir_core.learning.distil import Teacher, feature_distance, taught, watched
 from lightir_core.learning.launch import Launch, launched
 from lightir_core.learning.optimiser import Optimiser
-from lightir_core.learning.pause import Living, Pause, go_on, keep
+from lightir_core.learning.pause import Keeper, Living, Pause, go_on, keep
 from lightir_core.learning.recipe import Recipe
 
 
@@ -65,7 +65,7 @@ def train(
         penalty: added to the loss.
         half: whether to use bfloat16 autocast; None where the device has it in hardware.
         pause: stop before the last step, or go on after such a stop, bit for bit as if there had
-            been none.
+            been none; also what to keep on the way.
         launch: how the network's kernels are launched; beside a teacher, whose hooks a graph would
             not call, always one by one.
 
@@ -79,7 +79,7 @@ def train(
     living = Living(network, averaged, Optimiser(network, recipe), progress)
     first = 0 if pause is None else go_on(pause.file, living)
     last = recipe.steps if pause is None else min(pause.until, recipe.steps)
-    milestones = _milestones(recipe.steps, checks)
+    milestones, keeper = _milestones(recipe.steps, checks), Keeper(pause, living)
     if recipe.patience and not first:
         progress.measure(0, network.eval())
     network.train()
@@ -97,6 +97,7 @@ def train(
             network.train()
         if progress.ended:
             break
+        keeper.after(step + 1)
     if pause is not None and last < recipe.steps and not progress.ended:
         keep(pause.file, living, last)
     _settle(living)

@@ -14,9 +14,12 @@ from search.cli.options import Channels, DataFolders, Json, Quiet, Sizes
 from search.cli.outcome import resumable, tell
 from search.cli.progress import watching
 from search.cli.run_options import (
+    Address,
     BankSteps,
     Budget,
+    CpusPerTrial,
     Device,
+    Engine,
     Eta,
     Evaluator,
     Fidelity,
@@ -25,17 +28,21 @@ from search.cli.run_options import (
     FinishSteps,
     Fix,
     Goals,
+    GpusPerTrial,
+    Keep,
     Only,
     Out,
     Patience,
     Presets,
     Prune,
     PruneFrom,
+    RayDashboard,
     Rung,
     Seed,
     SettingsFile,
     Space,
     Steps,
+    Storage,
     Strategy,
     Task,
     Time,
@@ -51,7 +58,7 @@ from search.objectives import objectives
 
 DEFAULT = SearchConfig()
 GOALS = ",".join(DEFAULT.objectives)
-WORDS = {"goals": "objectives"}
+WORDS = {"goals": "objectives", "keep": "keep_s"}
 """Flags whose parameter has another name than the setting."""
 
 NOT_SETTINGS = {"settings", "out", "tensorboard", "mlflow", "quiet", "as_json"}
@@ -91,6 +98,13 @@ def run(
     seed: Seed = DEFAULT.seed,
     device: Device = DEFAULT.device,
     workers: Workers = DEFAULT.workers,
+    engine: Engine = DEFAULT.engine,
+    address: Address = None,
+    cpus_per_trial: CpusPerTrial = DEFAULT.cpus_per_trial,
+    gpus_per_trial: GpusPerTrial = DEFAULT.gpus_per_trial,
+    storage: Storage = None,
+    ray_dashboard: RayDashboard = False,
+    keep: Keep = DEFAULT.keep_s,
     tensorboard: TensorBoardFlag = False,
     mlflow: MlflowFlag = False,
     quiet: Quiet = False,

@@ -11,6 +11,7 @@ import os
 import platform
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -292,6 +293,7 @@ class _Sign:
     """A file in the run folder by which nodes recognise it, as long as the context lasts."""
 
     def __init__(self, folder: Path | None) -> None:
+        self._made = folder is not None and not folder.exists()
         self._file = folder and folder.resolve() / f".seen-by-{socket.gethostname()}-{os.getpid()}"
 
     def __enter__(self) -> Path | None:
@@ -303,3 +305,6 @@ class _Sign:
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._file.unlink(missing_ok=True)
+            if self._made:
+                with suppress(OSError):  # somebody has put something into it
+                    self._file.parent.rmdir()

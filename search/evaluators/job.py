@@ -45,8 +45,9 @@ class Job:
         bank: file of the weight bank that it inherits from, or None.
         checks: steps after which the learning curve is measured; none is a few, evenly.
         until: step to pause after, with everything kept in `state`; None trains to the end.
-        state: file that a paused training goes on from.
         launch: how the kernels of a step are launched; see `lightir_core.learning.launch`.
+        state: file that a paused training, or one whose process died, goes on from.
+        keep_s: seconds after which a running training is kept there again; 0 is never.
     """
 
     number: int
@@ -64,6 +65,7 @@ class Job:
     until: int | None = None
     state: Path | None = None
     launch: Launch = "eager"
+    keep_s: float = 0.0
 
     @property
     def pauses(self) -> bool:
@@ -78,6 +80,7 @@ class Outcome:
     Attributes:
         training_s: seconds of training and validation alone.
         memory: if it ran out, the bytes that were predicted and those that were reached.
+        losses: nodes on which a worker process was lost with it, before it went on elsewhere.
     """
 
     number: int
@@ -87,3 +90,4 @@ class Outcome:
     training_s: float = 0.0
     reason: str | None = None
     memory: dict[str, int] = field(default_factory=dict[str, int])
+    losses: tuple[str, ...] = ()

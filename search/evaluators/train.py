@@ -59,8 +59,8 @@ def _train(job: Job) -> Outcome:
         validate=validate,
         teacher=teacher,
         checks=job.checks or CHECKS,
-        pause=Pause(job.until or job.recipe.steps, job.state) if job.state else None,
         launch=job.launch,
+        pause=_pause(job),
     )
     training_s = time.perf_counter() - started
     if not job.pauses:
@@ -74,3 +74,10 @@ def _train(job: Job) -> Outcome:
         seconds=time.perf_counter() - begun,
         training_s=training_s,
     )
+
+
+def _pause(job: Job) -> Pause | None:
+    """Where the job's training stops, and what it leaves on the way."""
+    if job.state is None:
+        return None
+    return Pause(job.until or job.recipe.steps, job.state, job.keep_s)

@@ -1,0 +1,141 @@
+"""The engine that a run's settings ask for, started and checked before anything is trained."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from lightir_core.errors import SearchError
+from search.config import SearchConfig
+from search.engines.cluster import connected
+from search.engines.local import LocalEngine
+from search.engines.nodes import (
+    NodeReport,
+    check_versions,
+    inspect_nodes,
+    places,
+    usable_nodes,
+)
+from search.engines.pilots import Crew
+from search.engines.ray_engine import RayEngine
+from search.evaluators.candidate import score_candidate
+from search.evaluators.job import Job, Outcome
+from search.evaluators.memory import in_words, predicted_bytes
+from search.listener import Listener
+from search.loop import Engine
+from search.plan import Plan
+
+
+@contextmanager
+def started(plan: Plan, listener: Listener) -> Iterator[Engine]:
+    """The engine, until the end of the context.
+
+    Raises:
+        SearchError: a cluster that cannot be reached or does not suit the settings.
+    """
+    if plan.config.engine == "ray":
+        with _on_cluster(plan, listener) as engine:
+            yield engine
+        return
+    # a GPU waits for several threads; on the CPU each worker keeps to one core
+    threads = len(os.sched_getaffinity(0)) if plan.config.torch_device.type == "cuda" else 1
+    with LocalEngine(score_candidate, _died, plan.config.worker_count, threads) as engine:
+        yield engine
+
+
+@contextmanager
+def _on_cluster(plan: Plan, listener: Listener) -> Iterator[Engine]:
+    config, folder = plan.config, plan.folder.path
+    notes_of_tune = folder / ".ray"
+    wanted = math.ceil(config.workers * config.cpus_per_trial)
+    cpus = max(wanted, len(os.sched_getaffinity(0)))
+    with connected(config.address, cpus=cpus, dashboard=config.ray_dashboard):
+        reports = inspect_nodes(plan.source, folder)
+        check_versions(reports)
+        nodes, left_out = usable_nodes(reports)
+        for note in left_out:
+            listener.note(note)
+        crew = crew_for(config, reports, nodes)
+        listener.item(_cluster_in_words(nodes, crew))
+        if not crew.gpus and any(node.gpus for node in nodes):
+            listener.note("nothing is trained on the cluster's GPUs without --gpus-per-trial")
+        try:
+            with RayEngine(
+                score_candidate,
+                _died_on,
+                crew,
+                storage=str(notes_of_tune.resolve()),
+                retried=_retried,
+                names={report.id: report.name for report in reports},
+                note=listener.note,
+            ) as engine:
+                yield engine
+        finally:
+            shutil.rmtree(notes_of_tune, ignore_errors=True)
+
+
+def crew_for(
+    config: SearchConfig, reports: Sequence[NodeReport], nodes: Sequence[NodeReport]
+) -> Crew:
+    """How many trainings run at a time, and where.
+
+    Args:
+        config: the settings.
+        reports: of all nodes.
+        nodes: those among them that may train.
+
+    Raises:
+        SearchError: the nodes have no room for as many, or for any.
+    """
+    cpus, gpus = config.cpus_per_trial, config.gpus_per_trial
+    room = places(nodes, cpus, gpus)
+    each = f"{cpus:g} processors" + (f" and {gpus:g} GPUs" if gpus else "")
+    there = ", ".join(f"{n.name} {n.cpus:g} processors and {n.gpus:g} GPUs" for n in nodes)
+    if not room:
+        raise SearchError(
+            f"no node has {each} for a training; there are: {there}; ask for less with "
+            f"--cpus-per-trial and --gpus-per-trial"
+        )
+    if config.workers > room:
+        raise SearchError(
+            f"--workers {config.workers} with {each} each: the cluster has room for {room} at a "
+            f"time; there are: {there}; ask for fewer workers or a smaller share"
+        )
+    return Crew(
+        workers=config.workers or room,
+        cpus=cpus,
+        gpus=gpus,
+        threads=max(1, int(cpus)),
+        avoid=tuple(report.id for report in reports if report not in nodes),
+    )
+
+
+def _cluster_in_words(nodes: Sequence[NodeReport], crew: Crew) -> str:
+    cpus, gpus = (sum(getattr(node, kind) for node in nodes) for kind in ("cpus", "gpus"))
+    return (
+        f"cluster: {len(nodes)} node{'s' * (len(nodes) != 1)}, {cpus:g} processors, {gpus:g} "
+        f"GPUs; {crew.workers} training{'s' * (crew.workers != 1)} at a time"
+    )
+
+
+def _died(job: Job) -> Outcome:
+    told = {"predicted_bytes": predicted_bytes(job)}
+    reason = f"its worker process died twice (out of memory?); {in_words(told)}"
+    return Outcome(number=job.number, reason=reason, memory=told)
+
+
+def _died_on(job: Job, nodes: tuple[str, ...]) -> Outcome:
+    told = {"predicted_bytes": predicted_bytes(job)}
+    where = ", ".join(dict.fromkeys(nodes))
+    reason = (
+        f"its worker process died {len(nodes)} times, on {where} (out of memory?); {in_words(told)}"
+    )
+    return Outcome(number=job.number, reason=reason, memory=told, losses=nodes)
+
+
+def _retried(outcome: Outcome, nodes: tuple[str, ...]) -> Outcome:
+    return replace(outcome, losses=nodes)
