@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import skimage.data
 import typer
+import yaml
 from PIL import Image
 
 from search.cli.app import app
@@ -48,6 +50,31 @@ SHOWN = [
     for text in blocks(path, "sh")
     for line in commands(text)
 ]
+STARTERS = sorted((ROOT / "docs" / "cluster").iterdir())
+
+
+def strings(value):
+    """Every text in what a YAML file holds."""
+    if isinstance(value, str):
+        return [value]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [text for part in inner for text in strings(part)]
+
+
+def started(path):
+    """The calls of the program in a script, or in the commands of a manifest."""
+    text = path.read_text(encoding="utf-8")
+    texts = strings(yaml.safe_load(text)) if path.suffix == ".yaml" else [text]
+    joined = "\n".join(texts).replace("\\\n", " ")
+    lines = (line for line in joined.splitlines() if not line.lstrip().startswith("#"))
+    return [
+        (path.name, f"python -m search {call}")
+        for line in lines
+        for call in re.findall(r"python -m search ([^;&|'>]+)", line)
+    ]
+
+
+SHOWN += [call for path in STARTERS for call in started(path)]
 HELPS = [
     (name, line) for name, line in (("help", line) for _, line in FIVE) for line in commands(line)
 ]
@@ -102,6 +129,53 @@ def test_every_document_is_linked_from_the_readme():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for path in DOCUMENTS[1:]:
         assert f"docs/{path.name}" in readme
+
+
+def test_every_file_for_a_cluster_is_explained_and_calls_the_program():
+    page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    for path in STARTERS:
+        assert f"docs/cluster/{path.name}" in page
+        assert started(path)
+
+
+@pytest.mark.parametrize("path", [p for p in STARTERS if p.suffix == ".sh"], ids=lambda p: p.name)
+def test_every_script_for_a_cluster_can_be_parsed(path):
+    shell = shutil.which("bash")
+    if shell is None:
+        pytest.skip("there is no bash")
+    done = subprocess.run([shell, "-n", str(path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_ray_accepts_the_file_for_its_launcher():
+    util = pytest.importorskip("ray.autoscaler._private.util", reason="ray is not installed")
+    settings = yaml.safe_load((ROOT / "docs" / "cluster" / "ray-up.yaml").read_text())
+    prepared = util.prepare_config(settings)
+    util.validate_config(prepared)
+    assert prepared["max_workers"] == len(settings["provider"]["worker_ips"])
+
+
+def test_the_job_for_kubernetes_fits_together():
+    path = ROOT / "docs" / "cluster" / "rayjob.yaml"
+    spec = yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]
+    cluster = spec["rayClusterSpec"]
+    assert cluster["authOptions"] == {"mode": "token"}
+    assert f"ray=={cluster['rayVersion']}" in (ROOT / "constraints.txt").read_text()
+    (workers,) = cluster["workerGroupSpecs"]
+    assert f"--nodes {workers['replicas'] + 1} " in spec["entrypoint"]
+    for group in (cluster["headGroupSpec"], workers):
+        pod = group["template"]["spec"]
+        volumes = {volume["name"] for volume in pod["volumes"]}
+        for container in (*pod["initContainers"], *pod["containers"]):
+            assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
+            assert "/" not in container["image"], "an image of a registry that we do not know"
+
+
+def test_no_secret_stands_in_a_file_for_a_cluster():
+    for path in STARTERS:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"RAY_AUTH_TOKEN=[\"']?[0-9A-Za-z]", text)
+        assert "set -x" not in text
 
 
 @pytest.mark.slow
