@@ -2,7 +2,7 @@
 
 Muon (Jordan et al., 2024) replaces a matrix's momentum by its nearest orthogonal matrix, so that
 all its directions move at the same rate; short trainings of restoration networks leave their
-interpolation plateau much sooner with it. torch's `Muon` takes two-dimensional parameters only: a
+interpolation plateau much sooner with it. `Muon` takes two-dimensional parameters only: a
 convolution kernel (out, in, h, w) is handed over as the view (out, in*h*w), a grouped projection
 (groups, out, in) as one view per group. The views share memory with the parameters.
 """
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from lightir_core.errors import CheckpointError
+from lightir_core.learning.muon import Muon
 from lightir_core.learning.recipe import Recipe
 
 SMALLEST = 8
@@ -64,11 +65,10 @@ class Optimiser:
             self._optimisers.append(adam)
         if self._matrices:
             self._optimisers.append(
-                torch.optim.Muon(
+                Muon(
                     [view for _, views in self._matrices for view in views],
                     lr=recipe.matrix_lr,
                     weight_decay=recipe.weight_decay,
-                    adjust_lr_fn="match_rms_adamw",
                 )
             )
         self._peaks = [optimiser.param_groups[0]["lr"] for optimiser in self._optimisers]

@@ -6,6 +6,7 @@ from torch import nn
 
 from lightir_core.architecture import Projection
 from lightir_core.blocks.projection import build_projection
+from lightir_core.learning.muon import Muon
 from lightir_core.learning.optimiser import Memory, Optimiser, schedule
 from lightir_core.learning.recipe import Recipe
 
@@ -58,7 +59,7 @@ def matrices(parts):
 
 def test_muon_gets_the_matrices_inside_and_adam_the_rest(parts):
     optimiser = Optimiser(parts, RECIPE)
-    muon = parameters_of(optimiser, torch.optim.Muon)
+    muon = parameters_of(optimiser, Muon)
     assert [tuple(p.shape) for p in muon] == [(10, 8), (10, 8), (20, 12), (16, 72)]
     adam = {id(p) for p in parameters_of(optimiser, torch.optim.Adam)}
     inside = {"dense.weight", "kernel.weight", "grouped"}
@@ -124,7 +125,7 @@ def test_a_real_grouped_projection_goes_to_muon_group_by_group():
     [weight] = [p for p in projection.parameters() if p.ndim > 1]
     assert weight.shape == (2, 16, 16)
     optimiser = Optimiser(projection, RECIPE)
-    assert [tuple(p.shape) for p in parameters_of(optimiser, torch.optim.Muon)] == [(16, 16)] * 2
+    assert [tuple(p.shape) for p in parameters_of(optimiser, Muon)] == [(16, 16)] * 2
 
 
 def test_gradients_are_clipped_together_and_cleared(parts):
@@ -194,7 +195,7 @@ def test_the_schedule_scales_both_optimisers(parts):
     rates = {type(o): o.param_groups[0]["lr"] for o in optimiser._optimisers}
     first = schedule(0, RECIPE)
     assert rates[torch.optim.Adam] == pytest.approx(RECIPE.lr * first)
-    assert rates[torch.optim.Muon] == pytest.approx(RECIPE.matrix_lr * first)
+    assert rates[Muon] == pytest.approx(RECIPE.matrix_lr * first)
 
 
 def test_what_is_remembered_continues_a_training_exactly(parts):
