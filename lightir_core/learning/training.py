@@ -63,7 +63,7 @@ def train(
         report: called with each point of the curve.
         teacher: distil from this network.
         penalty: added to the loss.
-        half: whether to use bfloat16 autocast; None where the device has it in hardware.
+        half: whether to use bfloat16 autocast; None where that is faster.
         pause: stop before the last step, or go on after such a stop, bit for bit as if there had
             been none; also what to keep on the way.
         launch: how the network's kernels are launched; beside a teacher, whose hooks a graph would
@@ -131,16 +131,18 @@ def _milestones(steps: int, checks: int | Collection[int]) -> set[int]:
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 products are faster than float32 ones there."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    """Whether light networks train faster under bfloat16 autocast there than in single precision.
+
+    On a CPU they do not, even with instructions for it: the casts of many small tensors cost more
+    than the products save, convolutions alone excepted (`python -m search bench recipe`).
+    """
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
 
 
 def precision(
     device: torch.device, half: bool | None = None
 ) -> contextlib.AbstractContextManager[object]:
-    """bfloat16 autocast if `half`, or where the device has it in hardware; else nothing."""
+    """bfloat16 autocast if `half`, or where that is faster; else nothing."""
     if has_fast_bfloat16(device) if half is None else half:
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()

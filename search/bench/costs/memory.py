@@ -13,7 +13,6 @@ from budgets.memory import inference_memory, training_memory
 from budgets.observed import observed_inference_memory, observed_training_memory
 from budgets.units import Size
 from lightir_core.architecture import Architecture
-from lightir_core.learning.training import has_fast_bfloat16
 from search.bench.costs.part import Bench, Row
 
 NETWORKS = 60
@@ -26,7 +25,9 @@ INFERENCE = Size(192, 256)
 def steps(bench: Bench) -> Iterator[tuple[str, Callable[[], Row]]]:
     """One step for each network and setting, and one for its inference."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    halves = (False, True) if has_fast_bfloat16(torch.device(device)) else (False,)
+    # without a matrix unit bfloat16 kernels need other room, and nobody would use them
+    matrix_unit = device == "cuda" or torch.cpu.get_capabilities().get("amx_bf16")
+    halves = (False, True) if matrix_unit else (False,)
     networks = bench.architectures(bench.many(NETWORKS), "memory", scale=2)
     for number, network in enumerate(networks):
         for (batch, patch_px), half in product(SETTINGS, halves):
