@@ -47,14 +47,17 @@ class SearchConfig:
         bank_steps: training steps of the weight bank, for the evaluator that needs one.
         trials: candidates to train.
         generation: candidates proposed together; they do not see each other's scores.
-        steps: training steps of a candidate.
+        recipe: how candidates are trained: a key of `lightir_core.learning.recipe.RECIPES`, or the
+            path of a file (see `lightir_core.learning.recipe_file`).
+        steps: training steps of a candidate; 0 is as many as the recipe says.
         fidelity: "none" trains every candidate to its end; "asha" and "hyperband" stop those that
             do badly at a rung on the way; see `search.rungs`.
         eta: of the candidates at a rung, about one in `eta` goes on; the next rung is that many
             times further.
         rung: steps of the lowest rung; 0 is `steps` / `eta`.
         finalists: best members of the front that are trained on.
-        finish_steps: further training steps of a finalist, and of a pruned network.
+        finish_recipe: how finalists and pruned networks are trained on, as `recipe`.
+        finish_steps: further training steps of these; 0 is as many as that recipe says.
         patience: trials without gain for the front after which the search ends; 0 is off.
         prune_from: the search may propose networks up to this many times each limit of the budget;
             the chosen ones are pruned until they keep it. 1 proposes none over budget, and so does
@@ -97,13 +100,15 @@ class SearchConfig:
     bank_steps: Annotated[int, Field(ge=1)] = 1200
     trials: Annotated[int, Field(ge=1)] = 16
     generation: Annotated[int, Field(ge=2)] = 8
-    steps: Annotated[int, Field(ge=1)] = 200
+    recipe: str = "proxy"
+    steps: Annotated[int, Field(ge=0)] = 0
     patience: Annotated[int, Field(ge=0)] = 0
     fidelity: str = "none"
     eta: Annotated[int, Field(ge=2)] = 3
     rung: Annotated[int, Field(ge=0)] = 0
     finalists: Annotated[int, Field(ge=1)] = 2
-    finish_steps: Annotated[int, Field(ge=1)] = 300
+    finish_recipe: str = "finish"
+    finish_steps: Annotated[int, Field(ge=0)] = 0
     prune_from: Annotated[float, Field(ge=1, le=4)] = 1.25
     prune: Annotated[float, Field(gt=0, lt=1)] = 0.25
     presets: bool = False

@@ -2,7 +2,7 @@
 
 A training's time is fitted as a + b x MACs over the trials that have ended. What a generation has
 begun is known by its MACs; what is not proposed yet is taken to be as dear as what was. Later
-steps are counted in trainings: finalists and pruned networks get `finish_steps` each.
+steps are counted in trainings: finalists and pruned networks get `longer` ones.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def seconds_left(
     config: SearchConfig,
     progress: Progress,
     now_s: float,
+    longer: float,
 ) -> float | None:
     """Seconds until the report is there; None before the first trial has ended.
 
@@ -62,13 +63,14 @@ def seconds_left(
         config: what was asked for.
         progress: where the run stands.
         now_s: the time, in seconds since the epoch, for trials that are running.
+        longer: training on a finalist, or a pruned network, beside training it for the search.
     """
     # what was stopped at a rung counts too: as many of those to come will be
     ended = [t for t in trials if t.state in ("finished", "stopped") and t.seconds]
     if not ended:
         return None
     cost = _Line.through([t.cost["macs"] for t in ended], [t.seconds or 0.0 for t in ended])
-    steps = _steps(trials, objectives, config, cost, progress.workers)
+    steps = _steps(trials, objectives, config, cost, progress.workers, longer)
     order = [SEARCH, RIVALS, TRAIN_ON, PRUNE]
     place = order.index(progress.phase) if progress.phase in order else len(order)
     left = sum(steps[name] for name in order[place + 1 :])
@@ -123,11 +125,11 @@ def _steps(
     config: SearchConfig,
     cost: _Line,
     workers: int,
+    longer: float,
 ) -> dict[str, float]:
     """Seconds of each phase after the search."""
     costs = [cost(trial.cost["macs"]) for trial in trials]
     mean = sum(costs) / len(costs)
-    longer = config.finish_steps / config.steps
     finalists = _finalists(trials, objectives, config)
     times = [longer * (trial.seconds or mean) for trial in finalists]
     return {

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lightir_core.checkpoints import save_weights
-from lightir_core.learning.recipe import PROXY, Recipe
+from lightir_core.learning.recipe import Recipe
 from results.models import ModelResult
 from results.study import Trial
 from search.compress.prune import Pruned
@@ -20,7 +20,7 @@ from search.seeds import derive
 def trial_job(plan: Plan, number: int, candidate: Candidate, until: int) -> Job:
     """Score a candidate for the search, at a rung or at the end of its training."""
     untrained = plan.evaluator.kind == "zero-cost"
-    recipe = PROXY.lasting(plan.config.steps)
+    recipe = plan.recipes.search
     steps = plan.rungs.ladder(number).steps
     evenly = {round(recipe.steps * (i + 1) / CHECKS) for i in range(CHECKS)} - {0}
     weights = _weights(plan, number)
@@ -58,12 +58,12 @@ def tuning_jobs(
 
 def finish_job(plan: Plan, trial: Trial, recipe: Recipe) -> Job:
     """Train a trial's network further, or at all if the search did not."""
-    fresh = plan.evaluator.kind == "zero-cost"
+    fresh, first = plan.evaluator.kind == "zero-cost", plan.recipes.search
     weights = plan.folder.checkpoints / f"finished-{trial.number:05d}.safetensors"
     return Job(
         number=trial.number,
         architecture=trial.architecture,
-        recipe=PROXY.lasting(plan.config.steps + recipe.steps) if fresh else recipe,
+        recipe=first.lasting(first.steps + recipe.steps) if fresh else recipe,
         source=plan.source,
         seed=derive(plan.config.seed, "finish", trial.number),
         launch=plan.config.launch,

@@ -18,7 +18,7 @@ from budgets.budget import Budget
 from lightir_core.checkpoints import load_model
 from lightir_core.data.tasks import Task
 from lightir_core.errors import BudgetError, RunFailedError, SearchError
-from lightir_core.learning.recipe import FINISH, Recipe
+from lightir_core.learning.recipe import Recipe
 from results.files import remove_drafts
 from results.models import ModelResult, load_results
 from results.objectives import minimised, values_of
@@ -39,8 +39,9 @@ from search.jobs import finish_job, trial_job, tuning_jobs
 from search.listener import Listener
 from search.loop import Engine, Limits, search
 from search.own import OWN
-from search.pace import step_seconds
+from search.pace import finishing_seconds
 from search.plan import Plan, facts_of, find_space, make_plan
+from search.recipes import kept_recipes
 from search.rivals import check_rivals, stand_rivals
 from search.seeds import derive
 from search.stopping import Stop, never
@@ -84,7 +85,7 @@ def run(
     plan = make_plan(config, folder, find_space(config.space, config.only))
     if "%" in config.budget:
         # a share of a preset becomes a number now: the record says what was held
-        plan = replace(plan, config=replace(config, budget=plan.target.budget.plain))
+        plan = replace(plan, config=replace(plan.config, budget=plan.target.budget.plain))
     replace(plan.feasible, budget=plan.target.budget).check()
     facts = facts_of(plan, command, listener)
     with (
@@ -107,9 +108,10 @@ def resume(folder: Path, listener: Listener, stop: Stop = never) -> Path:
             f"the candidates of {folder} were scored by a program of your own; start that again "
             f"to go on with it"
         )
-    # the space of then, not what its name may mean today
-    space = space_from_plain(known.get("space"))
-    plan = make_plan(load_config(folder), folder, space)
+    # the space and the recipes of then, not what their names may mean today
+    space, config = space_from_plain(known.get("space")), load_config(folder)
+    recipes = kept_recipes(known.get("recipes"), config)
+    plan = make_plan(config, folder, space, recipes)
     with _known_record(plan) as record, started(plan, listener) as engine:
         remove_drafts(folder)
         return _conduct(plan, record, Stoppable(engine, stop), listener, stop)
@@ -201,16 +203,16 @@ def _finalists(plan: Plan, record: Record) -> list[Trial]:
 
 def _affordable(plan: Plan, finalists: Sequence[Trial], begun: float, listener: Listener) -> Recipe:
     """The recipe for further training, shortened if the time limit asks for it."""
-    config = plan.config
+    config, recipe = plan.config, plan.recipes.finish
     if not config.time_s:
-        return FINISH.lasting(config.finish_steps)
+        return recipe
     left_s = config.time_s - (time.monotonic() - begun)
-    step_s = max(step_seconds(plan, trial) for trial in finalists)
-    affordable = int(FINISH_SHARE * left_s / step_s) if step_s else config.finish_steps
-    steps = min(config.finish_steps, max(affordable, LEAST_FINISH_STEPS))
-    if steps < config.finish_steps:
-        listener.note(f"time is short: {steps} further steps in place of {config.finish_steps}")
-    return FINISH.lasting(steps)
+    step_s = max(finishing_seconds(plan, trial) for trial in finalists)
+    affordable = int(FINISH_SHARE * left_s / step_s) if step_s else recipe.steps
+    steps = min(recipe.steps, max(affordable, LEAST_FINISH_STEPS))
+    if steps < recipe.steps:
+        listener.note(f"time is short: {steps} further steps in place of {recipe.steps}")
+    return recipe.lasting(steps)
 
 
 def _train_on(

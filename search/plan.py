@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from search.evaluators.score import score_baseline
 from search.feasible import Feasible
 from search.listener import Listener
 from search.objectives import objectives, priced_axes
+from search.recipes import Recipes, find_recipes, recipes_to_plain
 from search.rungs import Rungs, rungs_for
 from search.strategies import STRATEGIES
 from search.terms import read_budget, read_sizes, terms_on
@@ -38,6 +39,8 @@ from spaces import (
 class Plan:
     """A configuration with everything looked up: what the steps below work with.
 
+    `config` says the steps of both recipes, where the user left them to these.
+
     `feasible` is what the search may propose, up to `prune_from` times the budget; `target` is the
     budget itself, which every result keeps.
     """
@@ -49,6 +52,7 @@ class Plan:
     target: Target
     source: Source
     rungs: Rungs
+    recipes: Recipes
 
     @property
     def evaluator(self) -> Choice:
@@ -77,17 +81,29 @@ def find_space(name: str, only: Sequence[str] = ()) -> Space:
     return space.restrict(parse_only(only, space))
 
 
-def make_plan(config: SearchConfig, folder: Path, space: Space) -> Plan:
-    """Look everything up that `config` names.
+def make_plan(
+    config: SearchConfig, folder: Path, space: Space, recipes: Recipes | None = None
+) -> Plan:
+    """Look everything up that `config` names, the recipes only if they are not given.
 
     Raises:
         LightIRError: an unknown name or an impossible setting.
     """
+    recipes = recipes or find_recipes(config)
+    steps, finish_steps = (recipe.steps for recipe in recipes.both)
+    config = replace(config, steps=steps, finish_steps=finish_steps)
     task = parse_task(config.task)
     frame = Frame(task.scale, task.in_channels, task.out_channels)
     known("strategy", config.strategy, STRATEGIES)
     parse_evaluator(config.evaluator)
-    terms = terms_on(config.torch_device, read_sizes(config.at, task))
+    # a limit on memory holds for every training of the run
+    largest = max(recipes.both, key=lambda recipe: recipe.pixels)
+    terms = terms_on(
+        config.torch_device,
+        read_sizes(config.at, task),
+        batch=largest.batch,
+        patch_px=largest.patch_px,
+    )
     budget = read_budget(config.budget, config.task, terms)
     # who asks for networks that fill the budget gets them by the search
     wide = budget if config.fill or config.prune_from == 1 else budget.scaled(config.prune_from)
@@ -99,8 +115,21 @@ def make_plan(config: SearchConfig, folder: Path, space: Space) -> Plan:
             f"{config.evaluator!r} does not do; use --evaluator train or --fidelity none"
         )
     rungs = rungs_for(config.fidelity, config.steps, config.eta, config.rung)
-    source = Source(task=config.task, data=config.data, val=config.val)
-    return Plan(config, RunFolder(folder), task, feasible, Target(budget, terms), source, rungs)
+    folders, target = RunFolder(folder), Target(budget, terms)
+    source = _source(config, recipes)
+    return Plan(config, folders, task, feasible, target, source, rungs, recipes)
+
+
+def _source(config: SearchConfig, recipes: Recipes) -> Source:
+    """The images, those that are too small for one of the recipes left out."""
+    greedy = max(recipes.both, key=lambda recipe: recipe.patch_px)
+    return Source(
+        task=config.task,
+        data=config.data,
+        val=config.val,
+        patch_px=greedy.patch_px,
+        recipe=greedy.name,
+    )
 
 
 def facts_of(plan: Plan, command: Sequence[str], listener: Listener) -> dict[str, object]:
@@ -119,6 +148,7 @@ def facts_of(plan: Plan, command: Sequence[str], listener: Listener) -> dict[str
         "baseline": score_baseline(plan.source),
         "data": describe_images(plan.source),
         "space": space_to_plain(plan.feasible.space),
+        "recipes": recipes_to_plain(plan.recipes),
         "space_size": str(plan.feasible.space.size),
         "size": str(plan.feasible.size),
     }

@@ -9,7 +9,6 @@ from dataclasses import replace
 from budgets.price import price
 from lightir_core.architecture import Architecture
 from lightir_core.errors import ArchitectureError, SearchError
-from lightir_core.learning.recipe import PROXY
 from lightir_core.presets import PRESETS, preset, shrink
 from results.rivals import Rival, read_rivals, write_rivals
 from search.config import SearchConfig
@@ -97,7 +96,7 @@ def _job(plan: Plan, number: int, name: str, architecture: Architecture) -> Job:
     return Job(
         number=number,
         architecture=architecture,
-        recipe=PROXY.lasting(plan.config.steps),
+        recipe=plan.recipes.search,
         source=plan.source,
         seed=derive(plan.config.seed, "preset", name),
         device=plan.config.job_device,
@@ -110,7 +109,7 @@ def _told(plan: Plan, rival: Rival, outcome: Outcome) -> Rival:
         rival,
         scores=outcome.scores,
         curve=outcome.curve,
-        steps=plan.config.steps,
+        steps=plan.recipes.search.steps,
         seconds=outcome.seconds,
         reason=outcome.reason or "",
     )

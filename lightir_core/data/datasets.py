@@ -134,6 +134,7 @@ def open_data(
     *,
     seed: int = 0,
     patch_px: int | None = None,
+    patch: str = "a patch",
 ) -> Data:
     """What `--data` and `--val` mean, read once.
 
@@ -147,6 +148,7 @@ def open_data(
         val: a folder or a pack to validate on.
         seed: decides which images are held out.
         patch_px: side of the low-quality patches; smaller images are left out with a note.
+        patch: what to call one in it.
 
     Raises:
         DataError: a folder cannot be used, or nothing is left to validate on.
@@ -157,7 +159,7 @@ def open_data(
             raise DataError(f"--data and --val are the same folder {val}; leave --val out")
     training, validation = _read_both(task, data, val, seed)
     if patch_px is not None:
-        training = keep_large(training, patch_px, "a patch")
+        training = keep_large(training, patch_px, patch)
     notes = (*training.notes, *(f"validation: {note}" for note in validation.notes))
     for folder in data:
         parts = find_split(folder.path)

@@ -157,8 +157,10 @@ def keep_large(source: Source, least_px: int, what: str) -> Source:
     """
     notes: list[str] = []
     kept: list[Item] = []
+    largest = (0, "")
     for item in source.items:
         height, width = (item.gt if item.lq is None else item.lq).shape[-2:]
+        largest = max(largest, (min(height, width), f"{item.name} with {width}x{height} px"))
         if min(height, width) >= least_px:
             kept.append(item)
         else:
@@ -166,7 +168,10 @@ def keep_large(source: Source, least_px: int, what: str) -> Source:
                 f"{item.name}: skipped, {width}x{height} px; {what} takes {least_px}x{least_px}"
             )
     if not kept:
-        raise DataError(f"every image is too small ({notes[0]}); give larger images")
+        raise DataError(
+            f"every image is too small: {what} takes {least_px}x{least_px} low-quality pixels, the "
+            f"largest image is {largest[1]}; give larger images"
+        )
     return Source(tuple(kept), (*source.notes, *notes))
 
 

@@ -79,6 +79,11 @@ class Recipe:
             value = getattr(self, name)
             raise TrainingError(f"recipe {self.name!r}: {name}={value}; use {wanted}")
 
+    @property
+    def pixels(self) -> int:
+        """Low-quality pixels of a step."""
+        return self.batch * self.patch_px**2
+
     def suited(self, *, sparse: bool) -> Recipe:
         """The recipe for damage that is sparse, or that is everywhere.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from lightir_core.learning.recipe import PROXY
 from search.bank.bank import load_bank
 from search.bank.sandwich import TURNS, Sandwich
 from search.bank.warmup import Warmup, warm_up
@@ -38,7 +37,7 @@ def prepare_bank(plan: Plan, listener: Listener, stop: Stop) -> None:
     steps = facts["planned"] if done else _affordable(plan, sandwich, listener)
     listener.phase("warm up the weight bank", 1)
     setting = Warmup(
-        recipe=PROXY.lasting(steps).suited(sparse=plan.task.is_sparse),
+        recipe=plan.recipes.search.lasting(steps).suited(sparse=plan.task.is_sparse),
         seed=derive(config.seed, "bank"),
         device=config.torch_device,
         path=plan.bank,
@@ -55,7 +54,8 @@ def _affordable(plan: Plan, sandwich: Sandwich, listener: Listener) -> int:
     asked, time_s = plan.config.bank_steps, plan.config.time_s
     if not time_s:
         return asked
-    paces = [measured_step(plan, sandwich.network(step)) for step in range(len(TURNS))]
+    networks = [sandwich.network(step) for step in range(len(TURNS))]
+    paces = [measured_step(plan, network, plan.recipes.search) for network in networks]
     affordable = int(SHARE * time_s * len(paces) / sum(paces))
     steps = min(asked, max(affordable, LEAST_STEPS))
     if steps < asked:

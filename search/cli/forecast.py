@@ -6,10 +6,12 @@ import time
 from pathlib import Path
 
 from lightir_core.errors import ResultsError
+from results.run import read_config
 from results.study import Record
 from search.cli.progress import Forecast
-from search.config import SearchConfig
+from search.config import SearchConfig, load_config
 from search.eta import Progress, seconds_left
+from search.recipes import kept_recipes
 
 
 def forecast_of(folder: Path, config: SearchConfig) -> Forecast:
@@ -23,9 +25,12 @@ def forecast_of(folder: Path, config: SearchConfig) -> Forecast:
             trials = opened[0].trials()
         except ResultsError:
             return None  # not begun, or out of reach: progress can do without
+        settled = load_config(folder)
+        longer = kept_recipes(read_config(folder).get("recipes"), settled).longer
         progress = Progress(
             phase=phase, done=done, elapsed_s=elapsed_s, workers=config.worker_count
         )
-        return seconds_left(trials, opened[0].objectives, config, progress, time.time())
+        kinds = opened[0].objectives
+        return seconds_left(trials, kinds, settled, progress, time.time(), longer)
 
     return left

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lightir_core.learning.recipe import RECIPES
 from search.strategies import STRATEGIES
 
 SettingsFile = Annotated[
@@ -20,11 +21,13 @@ Val = Annotated[Path | None, typer.Option(help="Validation images; else held out
 Out = Annotated[Path | None, typer.Option(help="Run folder; default: runs/…")]
 Trials = Annotated[int, typer.Option(help="Candidates to train.")]
 Patience = Annotated[int, typer.Option(help="End after so many trials without gain.")]
-Steps = Annotated[int, typer.Option(help="Training steps of a candidate.")]
+Recipe = Annotated[str, typer.Option(help=f"{', '.join(RECIPES)}, or a file.")]
+Steps = Annotated[int, typer.Option(help="Training steps; 0: the recipe's.")]
 Fidelity = Annotated[str, typer.Option(help="none, asha or hyperband.")]
 Eta = Annotated[int, typer.Option(help="At a rung, one in so many goes on.")]
 Rung = Annotated[int, typer.Option(help="Steps of the lowest; 0: steps/eta.")]
-FinishSteps = Annotated[int, typer.Option(help="Further steps of finalists and the pruned.")]
+FinishRecipe = Annotated[str, typer.Option(help="Of finalists and the pruned.")]
+FinishSteps = Annotated[int, typer.Option(help="Their further steps; 0: the recipe's.")]
 Finalists = Annotated[int, typer.Option(help="Members of the front to train on.")]
 PruneFrom = Annotated[float, typer.Option(help="Propose to so many budgets, prune.")]
 Prune = Annotated[float, typer.Option(help="Share pruned if none is over budget.")]

@@ -16,6 +16,7 @@ from typing import Any
 
 from lightir_core.data.tasks import with_channels
 from lightir_core.errors import SearchError, nearest
+from lightir_core.learning.recipe import RECIPES
 from lightir_core.settings_file import read_settings_file
 from results.run import FORMAT
 from search.cli.options import absolute
@@ -29,6 +30,8 @@ _WORDS = ("channels", "fix", "time")
 """What the command line says otherwise than `SearchConfig` does."""
 
 _FOLDERS = ("val",)
+_NAMED: dict[str, Collection[str]] = {"space": (), "recipe": RECIPES, "finish_recipe": RECIPES}
+"""Settings that name a thing or the file that it is in, and the names that no file takes over."""
 
 
 def settle(
@@ -116,8 +119,10 @@ def _from(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
             values[name] = str(folder / values[name])
     if "data" in values:
         values["data"] = [str(folder / text) for text in _listed(values["data"])]
-    if isinstance(values.get("space"), str) and (folder / values["space"]).is_file():
-        values["space"] = str(folder / values["space"])
+    for name, known in _NAMED.items():
+        text = values.get(name)
+        if isinstance(text, str) and text not in known and (folder / text).is_file():
+            values[name] = str(folder / text)
     return values
 
 
@@ -135,8 +140,9 @@ def _as_fields(values: dict[str, Any]) -> dict[str, Any]:
         rest["data"] = absolute(_listed(rest["data"]))
     if rest.get("val"):
         rest["val"] = str(Path(rest["val"]).resolve())
-    if Path(str(rest.get("space", ""))).is_file():
-        rest["space"] = str(Path(rest["space"]).resolve())
+    for name, known in _NAMED.items():
+        if rest.get(name) not in known and Path(str(rest.get(name, ""))).is_file():
+            rest[name] = str(Path(rest[name]).resolve())
     if not isinstance(rest.get("at"), str | None):
         rest["at"] = ",".join(rest["at"])
     channels = _channels(values.get("channels", 3))

@@ -19,6 +19,7 @@ from search.cli.options import RunArgument
 from search.cli.progress import front_table
 from search.config import config_from_plain
 from search.eta import PRUNE, RIVALS, SEARCH, TRAIN_ON, Progress, seconds_left
+from search.recipes import kept_recipes
 
 QUIET_S = 3600
 """After so long without a change a run is taken to be over."""
@@ -104,6 +105,7 @@ def _left(findings: Findings) -> str:
         return ""
     try:
         config = config_from_plain(dict(findings.settings))
+        longer = kept_recipes(findings.config.get("recipes"), config).longer
     except LightIRError:
         return ""  # the run of another version
     done = {TRAIN_ON: len(findings.models), RIVALS: sum(bool(r.scores) for r in findings.rivals)}
@@ -114,5 +116,5 @@ def _left(findings: Findings) -> str:
         elapsed_s=now - min(starts).timestamp(),
         workers=config.worker_count,
     )
-    left = seconds_left(findings.trials, findings.objectives, config, progress, now)
+    left = seconds_left(findings.trials, findings.objectives, config, progress, now, longer)
     return "" if left is None else f", about {format_duration(left)} more in all"

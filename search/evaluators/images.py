@@ -10,7 +10,6 @@ from lightir_core.data.datasets import Data, Pair, make_pairs, open_data
 from lightir_core.data.folders import parse_folder
 from lightir_core.data.sources import Source as Images
 from lightir_core.data.tasks import parse_task
-from lightir_core.learning.recipe import PROXY
 from search.evaluators.job import Source
 
 CROP_PX = 96
@@ -29,7 +28,13 @@ def open_images(source: Source) -> Data:
     """
     data = tuple(parse_folder(text) for text in source.data)
     val = Path(source.val) if source.val else None
-    return open_data(parse_task(source.task), data, val, patch_px=PROXY.patch_px)
+    return open_data(
+        parse_task(source.task),
+        data,
+        val,
+        patch_px=source.patch_px,
+        patch=f"a patch of recipe {source.recipe!r} (patch_px={source.patch_px})",
+    )
 
 
 @lru_cache(maxsize=2)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lightir_core.architecture import Architecture
 from lightir_core.learning.launch import Launch
-from lightir_core.learning.recipe import Recipe
+from lightir_core.learning.recipe import PROXY, Recipe
 from lightir_core.learning.training import Point
 from search.evaluators.choice import TRAIN, Choice
 
@@ -20,11 +20,15 @@ class Source:
         task: as `lightir_core.data.tasks.parse_task` reads it.
         data: folders or packs to train on, as `lightir_core.data.folders.parse_folder` reads them.
         val: a folder or a pack to validate on.
+        patch_px: side of the largest low-quality patches that are trained on.
+        recipe: name of the recipe that takes these.
     """
 
     task: str
     data: tuple[str, ...] = ()
     val: str | None = None
+    patch_px: int = PROXY.patch_px
+    recipe: str = PROXY.name
 
 
 @dataclass(frozen=True, kw_only=True)

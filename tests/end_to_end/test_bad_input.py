@@ -42,7 +42,15 @@ RUN = {
     "--device gpu": "device 'gpu' is not known; use auto, cpu or cuda",
     "--trials 0": "trials=0: Input should be greater than or equal to 1",
     "--trials many": "Invalid value for '--trials'",
-    "--steps 0": "steps=0",
+    "--steps -1": "steps=-1",
+    "--recipe prxy": "recipe 'prxy' is not known; did you mean 'proxy'",
+    "--recipe {}/no.toml": "cannot read recipe '.*no.toml': No such file",
+    "--recipe {}/bad.toml": "recipe '.*bad.toml': unknown key 'stesp'; did you mean 'steps'",
+    "--recipe {}/zero.toml": "recipe 'zero': steps=0; use >= 1",
+    "--finish-recipe {}/negative.toml": "recipe 'negative': lr=-0.001; use a number > 0",
+    "--finish-recipe {}/wide.toml": (
+        r"a patch of recipe 'wide' \(patch_px=400\) takes 400x400 .* is .*\.png with \d+x\d+ px"
+    ),
     "--finish-steps -1": "finish_steps=-1",
     "--finalists 0": "finalists=0",
     "--prune 1": r"prune=1\.0: Input should be less than 1",
@@ -57,7 +65,10 @@ RUN = {
     "--data {}/words": "words: no usable image in this folder: a.png: skipped, not a PNG, JPEG",
     "--data {}/words/a.png": "a.png: this file is no packed data set; give a folder of images",
     "--data {}/one": r"only one image \(a.png\) for training and validation; .*--val",
-    "--data {}/tiny": r"every image is too small .*10x10 px; a patch takes 16x16",
+    "--data {}/tiny": (
+        r"every image is too small: a patch of recipe 'proxy' \(patch_px=16\) takes 16x16 .* is .* "
+        r"with 10x10 px"
+    ),
     "--data {}/two --data {}/missing": "missing: there is no such folder",
     "--data {}/two --data {}/two": "two is given twice; write .*two:2 to draw from it twice",
     "--data {}/two:0": "two:0: the weight 0 is no positive number; write 2",
@@ -266,6 +277,10 @@ def place(tmp_path_factory, photograph, finished):
     """A folder with everything that is wrong."""
     folder = tmp_path_factory.mktemp("place")
     (folder / "bad.yaml").write_text("name: x\nnetwrok: {}\n")
+    (folder / "bad.toml").write_text("stesp = 4\n")
+    (folder / "zero.toml").write_text("steps = 0\n")
+    (folder / "negative.toml").write_text("lr = -1e-3\n")
+    (folder / "wide.toml").write_text("patch_px = 400\n")
     write_images(folder, photograph)
     write_architectures(folder)
     write_models(folder)

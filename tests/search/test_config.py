@@ -13,8 +13,8 @@ from search.config import SearchConfig, config_from_plain, describe, load_config
 WRONG = [
     ({"trials": 0}, r"trials=0: .*greater than or equal to 1"),
     ({"generation": 1}, r"generation=1: .*greater than or equal to 2"),
-    ({"steps": -5}, r"steps=-5: .*greater than or equal to 1"),
-    ({"finish_steps": 0}, "finish_steps=0"),
+    ({"steps": -5}, r"steps=-5: .*greater than or equal to 0"),
+    ({"finish_steps": -1}, "finish_steps=-1"),
     ({"finalists": 0}, "finalists=0"),
     ({"prune": 0}, r"prune=0: .*greater than 0"),
     ({"prune": 1.0}, r"prune=1\.0: .*less than 1"),

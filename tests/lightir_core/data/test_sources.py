@@ -130,7 +130,9 @@ def test_small_images_are_left_out_by_name(tmp_path, draw_image):
     source = keep_large(read_folder(SR2, tmp_path), 16, "a patch")
     assert names(source) == ["large.png"]
     assert source.notes == ("small.png: skipped, 20x15 px; a patch takes 16x16",)
-    with pytest.raises(DataError, match=r"every image is too small \(large\.png"):
+    with pytest.raises(
+        DataError, match=r"a patch takes 17x17 low-quality .* is large\.png with 20x16 px"
+    ):
         keep_large(source, 17, "a patch")
 
 

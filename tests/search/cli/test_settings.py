@@ -64,6 +64,17 @@ def test_files_of_either_form_set_the_same(tmp_path, name, text):
     assert config.data == (f"{tmp_path / 'photos'}:2.0", str(tmp_path / "scans"))
 
 
+def test_recipes_are_files_from_the_folder_of_the_settings_or_names(tmp_path, monkeypatch):
+    written(tmp_path, "mine.toml", "steps = 3\n")
+    written(tmp_path, "finish", "")  # a name goes before a file that happens to be called so
+    file = written(tmp_path, "x.toml", 'recipe = "mine.toml"\nfinish-recipe = "finish"\n')
+    config = settle({}, (), file)
+    assert (config.recipe, config.finish_recipe) == (str(tmp_path / "mine.toml"), "finish")
+    monkeypatch.chdir(tmp_path)
+    there = settle({**FLAGS, "recipe": "mine.toml"}, {"recipe"})
+    assert there.recipe == str(tmp_path / "mine.toml")
+
+
 def test_the_config_of_a_run_repeats_it(tmp_path):
     config = SearchConfig(budget="300k", trials=7, task="denoise:25", time_s=90.0, presets=True)
     plain = {"format": "lightir-run", "version": 1, **describe(config)}
