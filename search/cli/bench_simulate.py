@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,7 +77,9 @@ def simulate(
             )
             with tempfile.TemporaryDirectory() as folder:
                 found = simulated(feasible, kinds, name, shape, Path(folder) / "run")
-            table.add_row(name, *_row(found))
+            row = list(_row(found))
+            print(name, *row, file=sys.stderr)
+            table.add_row(name, *row)
     Console().print(table)
 
 

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from budgets.units import format_count
 from lightir_core.data.tasks import parse_task
+from lightir_core.errors import DataError
 from search.cli.options import DataFolders, Json, absolute
 from search.cli.preset import fitting
 from search.config import SearchConfig
@@ -58,6 +59,9 @@ def check(
     Example:  python -m search cluster check --data /scratch/div2k-x2.pack --out /shared/runs
     """
     source = Source(task=DEFAULT.task, data=absolute(data), val=str(val.resolve()) if val else None)
+    for path in paths_of(source):
+        if not path.exists():
+            raise DataError(f"{path} is missing on this machine, with which others are compared")
     with gathered(address, nodes):
         size = reference_size(parse_task(DEFAULT.task))
         step = partial(step_seconds, fitting(NETWORK, DEFAULT.task, budget, size))
