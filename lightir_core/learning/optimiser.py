@@ -63,14 +63,9 @@ class Optimiser:
         if others:
             adam = torch.optim.Adam(others, lr=recipe.lr, betas=(0.9, 0.99))
             self._optimisers.append(adam)
-        if self._matrices:
-            self._optimisers.append(
-                Muon(
-                    [view for _, views in self._matrices for view in views],
-                    lr=recipe.matrix_lr,
-                    weight_decay=recipe.weight_decay,
-                )
-            )
+        for side, views in _by_side(self._matrices).items():
+            muon = Muon(views, lr=recipe.matrix_lr / side, weight_decay=recipe.weight_decay)
+            self._optimisers.append(muon)
         self._peaks = [optimiser.param_groups[0]["lr"] for optimiser in self._optimisers]
 
     def remember(self, memories: Mapping[nn.Parameter, Memory]) -> None:
@@ -86,10 +81,12 @@ class Optimiser:
                         "exp_avg_sq": known.square,
                     }
             else:
+                mine = set(optimiser.param_groups[0]["params"])
                 for parameter, views in self._matrices:
                     buffers = _matrices(memories[parameter].mean)
                     for view, buffer in zip(views, buffers, strict=True):
-                        optimiser.state[view] = {"momentum_buffer": buffer}
+                        if view in mine:
+                            optimiser.state[view] = {"momentum_buffer": buffer}
 
     def step(self, number: int) -> None:
         """Clip the gradients, apply update `number` (from 0) and clear the gradients."""
@@ -157,6 +154,19 @@ def _is_matrix(name: str, parameter: Tensor) -> bool:
         return False
     inputs, outputs = (-1, -2) if parameter.ndim == 3 else (1, 0)
     return min(parameter.shape[inputs], parameter.shape[outputs]) >= SMALLEST
+
+
+def _by_side(matrices: Sequence[tuple[nn.Parameter, Sequence[Tensor]]]) -> dict[int, list[Tensor]]:
+    """The matrices by the side of the kernels that they are of, 1 for what is no kernel.
+
+    A kernel's rate is divided by its side: Muon takes the k² taps that see nearly the same for as
+    many independent inputs, and moves all of them by √(k²) too far.
+    """
+    found: dict[int, list[Tensor]] = {}
+    for parameter, views in matrices:
+        side = parameter.shape[-1] if parameter.ndim == 4 else 1
+        found.setdefault(side, []).extend(views)
+    return found
 
 
 def _matrices(tensor: Tensor) -> Sequence[Tensor]:

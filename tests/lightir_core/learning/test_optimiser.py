@@ -14,8 +14,8 @@ RECIPE = Recipe(name="test", steps=100, clip_norm=1e9)
 
 
 def parameters_of(optimiser, kind):
-    [chosen] = [o for o in optimiser._optimisers if isinstance(o, kind)]
-    return [p for group in chosen.param_groups for p in group["params"]]
+    chosen = [o for o in optimiser._optimisers if isinstance(o, kind)]
+    return [p for o in chosen for group in o.param_groups for p in group["params"]]
 
 
 class Parts(nn.Module):
@@ -106,13 +106,15 @@ def test_a_step_is_muons_own_on_plain_matrices(parts, layout):
     expected = list(matrices(parts))
     for value, grad in expected:
         value.grad = grad
-    muon = torch.optim.Muon(
-        [value for value, _ in expected],
-        lr=RECIPE.matrix_lr * schedule(3, RECIPE),
-        weight_decay=RECIPE.weight_decay,
-        adjust_lr_fn="match_rms_adamw",
-    )
-    muon.step()
+    for value, _ in expected:
+        side = 3 if value.shape[1] == 9 * 8 else 1  # a kernel's rate is divided by its side
+        muon = torch.optim.Muon(
+            [value],
+            lr=RECIPE.matrix_lr / side * schedule(3, RECIPE),
+            weight_decay=RECIPE.weight_decay,
+            adjust_lr_fn="match_rms_adamw",
+        )
+        muon.step()
     Optimiser(parts, RECIPE).step(3)
     for parameter in parts.parameters():
         parameter.grad = torch.zeros_like(parameter)  # `matrices` reads them
@@ -192,7 +194,7 @@ def test_the_schedule_scales_both_optimisers(parts):
     optimiser = Optimiser(parts, RECIPE)
     give_gradients(parts)
     optimiser.step(0)
-    rates = {type(o): o.param_groups[0]["lr"] for o in optimiser._optimisers}
+    rates = {type(o): o.param_groups[0]["lr"] for o in reversed(optimiser._optimisers)}
     first = schedule(0, RECIPE)
     assert rates[torch.optim.Adam] == pytest.approx(RECIPE.lr * first)
     assert rates[Muon] == pytest.approx(RECIPE.matrix_lr * first)
