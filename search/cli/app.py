@@ -12,6 +12,8 @@ from search.cli.bench import bench
 from search.cli.bench_bank import bank
 from search.cli.bench_blocks import blocks
 from search.cli.bench_compression import compression
+from search.cli.bench_rank import rank
+from search.cli.bench_recipe import recipe, step
 from search.cli.bench_search import fidelities, kills, strategies, table
 from search.cli.bench_simulate import simulate
 from search.cli.cluster import cluster
@@ -68,6 +70,9 @@ app.add_typer(cluster, name="cluster")
 bench.command("bank")(bank)
 bench.command("blocks")(blocks)
 bench.command("compression")(compression)
+bench.command("rank")(rank)
+bench.command("recipe")(recipe)
+bench.command("step")(step)
 bench.command("table")(table)
 bench.command("kills")(kills)
 bench.command("simulate")(simulate)

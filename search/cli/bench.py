@@ -16,14 +16,11 @@ from budgets.price import price
 from budgets.units import Size, format_count
 from lightir_core.data.tasks import parse_task
 from search.bench import overhead as overheads
-from search.bench import rank as ranking
 from search.bench import throughput as throughputs
 from search.bench.costs import document
 from search.bench.costs.part import Bench
-from search.cli.options import DataFolders, absolute
 from search.cli.preset import fitting
 from search.config import SearchConfig
-from search.evaluators.job import Source
 from search.feasible import Feasible
 from search.objectives import objectives
 from search.plan import find_space
@@ -32,50 +29,6 @@ from spaces import Frame
 
 bench = typer.Typer(help="Measure the program itself.", no_args_is_help=True)
 DEFAULT = SearchConfig()
-
-
-@bench.command()
-def rank(
-    count: Annotated[int, typer.Option(help="Networks to train.")] = 12,
-    steps: Annotated[str, typer.Option(help="Short lengths, joined by commas.")] = "100,200,300",
-    long: Annotated[int, typer.Option(help="The long length.")] = 8 * DEFAULT.steps,
-    budget: Annotated[str, typer.Option(help="Limits of the networks.")] = DEFAULT.budget,
-    space: Annotated[str, typer.Option(help="Where networks come from.")] = DEFAULT.space,
-    task: Annotated[str, typer.Option(help="What to restore.")] = DEFAULT.task,
-    data: DataFolders = None,
-    val: Annotated[Path | None, typer.Option(help="Folder of validation images.")] = None,
-    out: Annotated[Path, typer.Option(help="Where finished trainings are kept.")] = Path(
-        "runs/bench-rank"
-    ),
-    seed: Annotated[int, typer.Option(help="Decides the networks and trainings.")] = 0,
-    workers: Annotated[int, typer.Option(help="Trainings at the same time.")] = 1,
-) -> None:
-    """Does a short training rank networks as a long one does?
-
-    Example:  python -m search bench rank --count 12 --steps 100,200,300 --long 1600
-    """
-    kind = parse_task(task)
-    feasible = Feasible(
-        find_space(space),
-        Frame(kind.scale, kind.in_channels, kind.out_channels),
-        Budget.parse(budget),
-        reference_size(kind),
-    )
-    lengths = sorted({*(int(part) for part in steps.split(",")), long})
-    candidates = ranking.draw(feasible, count, seed)
-    source = Source(
-        task=task,
-        data=absolute(data),
-        val=str(val.resolve()) if val else None,
-    )
-    scores: list[tuple[ranking.Candidate, int, float]] = []
-    measured = ranking.measure(candidates, lengths, source, out, seed=seed, workers=workers)
-    for candidate, length, score in measured:
-        scores.append((candidate, length, score))
-        print(f"{candidate.architecture.id} {length} steps: {score:.3f} dB", file=sys.stderr)
-    console = Console()
-    console.print(_scores_table(candidates, lengths, scores))
-    console.print(_tau_table(scores))
 
 
 @bench.command()
@@ -161,31 +114,3 @@ def throughput(
         rates = (f"{rate:,.0f}/s" for rate in (found.folder, found.pack, found.training))
         table.add_row(found.task, params, *rates, f"{found.headroom:,.0f} x")
     Console().print(table)
-
-
-def _scores_table(
-    candidates: list[ranking.Candidate],
-    lengths: list[int],
-    scores: list[tuple[ranking.Candidate, int, float]],
-) -> Table:
-    found = {(c.architecture.id, length): score for c, length, score in scores}
-    table = Table("network", "parameters", "MACs", *(f"{n} steps" for n in lengths), box=None)
-    for candidate in candidates:
-        name = candidate.architecture.id
-        row = (found.get((name, length)) for length in lengths)
-        table.add_row(
-            name,
-            format_count(candidate.cost.params),
-            format_count(candidate.cost.macs),
-            *("-" if score is None else f"{score:.3f}" for score in row),
-        )
-    return table
-
-
-def _tau_table(scores: list[tuple[ranking.Candidate, int, float]]) -> Table:
-    table = Table("steps", "Kendall tau", "of parameters", "of MACs", box=None)
-    for found in ranking.rankings(scores):
-        table.add_row(
-            str(found.steps), f"{found.tau:.2f}", f"{found.tau_params:.2f}", f"{found.tau_macs:.2f}"
-        )
-    return table

@@ -1,0 +1,1 @@
+"""Recipes raced against each other at equal computing time."""

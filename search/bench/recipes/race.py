@@ -1,0 +1,145 @@
+"""Train one network with one recipe for so many CPU-seconds of one core.
+
+The number of steps is what fits: the time of a step is measured first, in CPU time, so that a
+loaded machine gives the same races. Validation and the data path's start are not counted.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lightir_core.architecture import Architecture
+from lightir_core.data.tasks import parse_task
+from lightir_core.errors import TrainingError
+from lightir_core.learning.evaluate import evaluate
+from lightir_core.learning.recipe import Recipe
+from lightir_core.learning.training import Batches, train
+from lightir_core.network import Network, build
+from search.evaluators.images import open_images, validation_crops
+from search.evaluators.job import Source
+
+CPU = torch.device("cpu")
+TIMED = 5
+"""Steps whose median is the time of one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entrant:
+    """Who runs.
+
+    Attributes:
+        architecture: what is trained.
+        recipe: how; its number of steps does not count.
+        plain_stem: whether the first layer starts as torch starts it, not as ours does.
+        half: bfloat16, or single precision, or None for what the machine is good at.
+    """
+
+    architecture: Architecture
+    recipe: Recipe
+    plain_stem: bool = False
+    half: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finish:
+    """How far somebody came.
+
+    Attributes:
+        score: the task's metric on the validation crops, in dB; NaN if the training failed.
+        steps: that fitted into the time.
+        cpu_s: that they took.
+        curve: (step, score).
+    """
+
+    score: float
+    steps: int
+    cpu_s: float
+    curve: tuple[tuple[int, float], ...]
+
+
+class _Clock:
+    """Batches of another source, and when each was asked for, in CPU seconds."""
+
+    def __init__(self, source: Batches) -> None:
+        self._source = source
+        self.times: list[float] = []
+
+    def batch(self, seed: int, step: int, batch: int, patch_px: int) -> tuple[Tensor, Tensor]:
+        self.times.append(time.process_time())
+        return self._source.batch(seed, step, batch, patch_px)
+
+
+def race(entrant: Entrant, source: Source, seconds: float, seed: int, checks: int = 4) -> Finish:
+    """Train for `seconds` of CPU time on one core, with weights and patches from `seed`."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        steps = max(checks, int(seconds / step_seconds(entrant, source)))
+        return _run(entrant, source, steps, seed, checks)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def step_seconds(entrant: Entrant, source: Source) -> float:
+    """CPU time of one training step, patches included."""
+    clock = _Clock(open_images(source).training)
+    _fit(entrant, clock, TIMED + 2, 0, lambda _: 0.0, 1)
+    # the first steps set things up
+    steps = zip(clock.times[1:], clock.times[2:], strict=False)
+    return statistics.median(after - before for before, after in steps)
+
+
+def _run(entrant: Entrant, source: Source, steps: int, seed: int, checks: int) -> Finish:
+    task, crops = parse_task(source.task), validation_crops(source)
+    aside = 0.0
+
+    def validate(network: nn.Module) -> float:
+        nonlocal aside
+        begun = time.process_time()
+        found = evaluate(network, crops, task, CPU, (task.metric,), fast=True)
+        aside += time.process_time() - begun
+        return found.mean[task.metric]
+
+    data = open_images(source).training
+    begun = time.process_time()
+    try:
+        curve = _fit(entrant, data, steps, seed, validate, checks)
+    except TrainingError:
+        curve = ((steps, float("nan")),)
+    spent = time.process_time() - begun - aside
+    return Finish(score=curve[-1][1], steps=steps, cpu_s=spent, curve=curve)
+
+
+def _fit(
+    entrant: Entrant,
+    data: Batches,
+    steps: int,
+    seed: int,
+    validate: Callable[[nn.Module], float],
+    checks: int,
+) -> tuple[tuple[int, float], ...]:
+    recipe = entrant.recipe.lasting(steps)
+    return train(
+        _made(entrant, seed),
+        data,
+        recipe,
+        seed=seed,
+        device=CPU,
+        validate=validate,
+        checks=checks,
+        half=entrant.half,
+    )
+
+
+def _made(entrant: Entrant, seed: int) -> Network:
+    torch.manual_seed(seed)
+    network = build(entrant.architecture)
+    if entrant.plain_stem:
+        network.stem.conv.reset_parameters()
+    return network
