@@ -1,14 +1,18 @@
 """How much each channel of each unit matters.
 
-Over all entries w of the tensors that a channel lies on, with g the gradient of the L1 loss:
+With Σ over all entries w of the tensors that a channel lies on, g the gradient of the L1 loss on
+one batch, and E the mean over batches:
 
-    taylor     Σ |w · Σ g|     how much the loss changes without it (Molchanov et al., CVPR 2019)
-    hessian    Σ w² · Σ g²     the same in second order, with Fisher's diagonal (OBD)
+    taylor     E (Σ w · g)²    the change of the loss as the channel fades, squared (Molchanov et
+                               al., CVPR 2019, Eqs. 8 and 9)
+    hessian    E Σ w² · g²     its second-order part, with Fisher's diagonal (OBD)
     magnitude  Σ w²            needs no data
     random     anything        for comparison, on average as large as the channel
 
-The sums are those of torch-pruning's GroupTaylor, GroupHessian and GroupMagnitude importance
-without their normaliser, biases included: importances of different units then compare.
+The sums of hessian and magnitude are those of torch-pruning's GroupHessian and GroupMagnitude
+importance without their normaliser, biases included: importances of different units then compare.
+Its GroupTaylor importance, Σ |w · E g|, is not ours: near a minimum the gradients of the batches
+cancel, and what is left of E g is noise.
 """
 
 from __future__ import annotations
@@ -26,10 +30,10 @@ from search.compress.places import slices
 from search.compress.slices import gather
 from search.compress.units import Unit, units
 
-BATCHES = 8
+BATCHES = 32
 """Batches that importance is measured on, of `BATCH` patches of `PATCH_PX` pixels each."""
 
-BATCH = 8
+BATCH = 4
 PATCH_PX = 16
 
 Ranking = Mapping[Unit, Tensor]
@@ -49,13 +53,16 @@ class Importance:
     """A way to weigh channels.
 
     Attributes:
-        entries: network, patches and seed to a number for each entry of each parameter.
+        entries: network, patches and seed to a number for each entry of each parameter, on one
+            batch after another.
+        squared: whether a channel's sum is squared on each batch.
         needs_data: whether it looks at images.
         drawn: whether a channel's sum is multiplied by a random number.
     """
 
-    entries: Callable[[Network, Batches | None, int], dict[str, Tensor]]
+    entries: Callable[[Network, Batches | None, int], Iterator[dict[str, Tensor]]]
     needs_data: bool
+    squared: bool = False
     drawn: bool = False
 
 
@@ -73,16 +80,20 @@ def rank(network: Network, kind: str, data: Batches | None, seed: int) -> Rankin
         SearchError: no such importance, or one that needs data when none is given.
     """
     importance = find(kind, data)
-    values = importance.entries(network, data, seed)
+    there = units(network.architecture)
+    places = {unit: slices(network.architecture, unit) for unit in there}
+    ranking = {
+        unit: torch.zeros(extent.lanes * extent.size, dtype=torch.float64)
+        for unit, extent in there.items()
+    }
+    for values in importance.entries(network, data, seed):
+        for unit, total in ranking.items():
+            sums = gather(values, places[unit], len(total))
+            total += sums.square() if importance.squared else sums
     generator = torch.Generator().manual_seed(seed)
-    ranking: dict[Unit, Tensor] = {}
-    for unit, extent in units(network.architecture).items():
-        channels = extent.lanes * extent.size
-        sums = gather(values, slices(network.architecture, unit), channels)
-        if importance.drawn:
-            sums *= torch.rand(channels, generator=generator, dtype=sums.dtype)
-        ranking[unit] = sums.view(extent.lanes, extent.size)
-    return ranking
+    for total in ranking.values() if importance.drawn else ():
+        total *= torch.rand(len(total), generator=generator, dtype=total.dtype)
+    return {unit: total.view(there[unit].lanes, -1) for unit, total in ranking.items()}
 
 
 def find(kind: str, data: Batches | None) -> Importance:
@@ -121,32 +132,28 @@ def _loss(network: Network, lq: Tensor, gt: Tensor) -> Tensor:
     return (network(lq) - gt).abs().mean()
 
 
-def _taylor(network: Network, data: Batches | None, seed: int) -> dict[str, Tensor]:
-    sums: dict[str, Tensor] = {}
+def _taylor(network: Network, data: Batches | None, seed: int) -> Iterator[dict[str, Tensor]]:
     for grads in _gradients(network, data, seed):
-        sums = {name: sums[name] + g if sums else g for name, g in grads.items()}
-    return {name: (parameter.detach() * sums[name]).abs() for name, parameter in _named(network)}
+        yield {name: w.detach() * grads[name] for name, w in network.named_parameters()}
 
 
-def _hessian(network: Network, data: Batches | None, seed: int) -> dict[str, Tensor]:
-    sums: dict[str, Tensor] = {}
-    for grads in _gradients(network, data, seed):
-        sums = {name: sums[name] + g.square() if sums else g.square() for name, g in grads.items()}
-    return {name: parameter.detach().square() * sums[name] for name, parameter in _named(network)}
+def _hessian(network: Network, data: Batches | None, seed: int) -> Iterator[dict[str, Tensor]]:
+    for products in _taylor(network, data, seed):
+        yield {name: product.square() for name, product in products.items()}
 
 
-def _magnitude(network: Network, _: Batches | None, __: int) -> dict[str, Tensor]:
-    return {name: parameter.detach().square() for name, parameter in _named(network)}
+def _magnitude(network: Network, _: Batches | None, __: int) -> Iterator[dict[str, Tensor]]:
+    yield {name: w.detach().square() for name, w in network.named_parameters()}
 
 
-def _ones(network: Network, _: Batches | None, __: int) -> dict[str, Tensor]:
-    return {name: torch.ones_like(parameter) for name, parameter in _named(network)}
+def _ones(network: Network, _: Batches | None, __: int) -> Iterator[dict[str, Tensor]]:
+    yield {name: torch.ones_like(w) for name, w in network.named_parameters()}
 
 
 def _gradients(network: Network, data: Batches | None, seed: int) -> Iterator[dict[str, Tensor]]:
     """The loss's gradient on each batch; a parameter that it does not reach has zero."""
     assert data is not None
-    parameters = dict(_named(network))
+    parameters = dict(network.named_parameters())
     for lq, gt in _patches(network, data, seed):
         found = torch.autograd.grad(
             _loss(network, lq, gt), list(parameters.values()), allow_unused=True
@@ -157,12 +164,8 @@ def _gradients(network: Network, data: Batches | None, seed: int) -> Iterator[di
         }
 
 
-def _named(network: Network) -> Iterator[tuple[str, Tensor]]:
-    return network.named_parameters()
-
-
 IMPORTANCES: dict[str, Importance] = {
-    "taylor": Importance(_taylor, needs_data=True),
+    "taylor": Importance(_taylor, needs_data=True, squared=True),
     "magnitude": Importance(_magnitude, needs_data=False),
     "hessian": Importance(_hessian, needs_data=True),
     "random": Importance(_ones, needs_data=False, drawn=True),

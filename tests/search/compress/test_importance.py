@@ -1,4 +1,4 @@
-"""Importances are torch-pruning's sums, and find what does nothing."""
+"""Importances are derivatives or torch-pruning's sums, and find what does nothing."""
 
 import pytest
 import torch
@@ -12,7 +12,6 @@ from tests.search.compress.masking import zero_inputs
 
 SUM = {"group_reduction": "sum", "normalizer": None, "bias": True}
 THEIRS = {
-    "taylor": tp.importance.GroupTaylorImportance(**SUM),
     "magnitude": tp.importance.GroupMagnitudeImportance(p=2, **SUM),
     "hessian": tp.importance.GroupHessianImportance(**SUM),
 }
@@ -29,8 +28,8 @@ def their_group(network, root, cut, channels):
     return graph.get_pruning_group(root, cut, idxs=list(range(channels)))
 
 
-def fill_gradients(network, data, kind):
-    """What the measures of torch-pruning read: summed gradients, or summed squares of them.
+def fill_gradients(network, data):
+    """What torch-pruning's Hessian importance reads: summed squares of gradients.
 
     Its own accumulation of squares keeps the last batch only (version 1.6.1).
     """
@@ -39,10 +38,9 @@ def fill_gradients(network, data, kind):
     for step in range(BATCHES):
         lq, gt = data.batch(0, step, BATCH, PATCH_PX)
         (network(lq) - gt).abs().mean().backward()
-        if kind == "hessian":
-            for parameter in network.parameters():
-                squares[parameter] = squares.get(parameter, 0) + parameter.grad.square()
-            network.zero_grad()
+        for parameter in network.parameters():
+            squares[parameter] = squares.get(parameter, 0) + parameter.grad.square()
+        network.zero_grad()
     for parameter, square in squares.items():
         parameter.grad = square
 
@@ -52,7 +50,7 @@ def fill_gradients(network, data, kind):
 def test_hidden_channels_weigh_what_torch_pruning_says(trained, data, architectures, name, kind):
     network = trained(architectures[name])
     ours = rank(network, kind, data, seed=0)
-    fill_gradients(network, data, kind)
+    fill_gradients(network, data)
     for unit in ours:
         if unit.kind not in ("hidden", "convolution"):
             continue
@@ -65,13 +63,29 @@ def test_hidden_channels_weigh_what_torch_pruning_says(trained, data, architectu
         torch.testing.assert_close(ours[unit][0].float(), theirs, rtol=1e-4, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["taylor", "magnitude"])
-def test_the_width_weighs_what_torch_pruning_says(trained, data, architectures, kind):
+def test_the_width_weighs_what_torch_pruning_says(trained, data, architectures):
     network = trained(architectures["mlp"])
-    ours = rank(network, kind, data, seed=0)[Unit("width")][0]
-    fill_gradients(network, data, kind)
+    ours = rank(network, "magnitude", data, seed=0)[Unit("width")][0]
     group = their_group(network, network.stem.conv, tp.prune_conv_out_channels, 12)
-    torch.testing.assert_close(ours.float(), THEIRS[kind](group), rtol=1e-4, atol=1e-9)
+    torch.testing.assert_close(ours.float(), THEIRS["magnitude"](group), rtol=1e-4, atol=1e-9)
+
+
+def test_taylor_is_the_squared_derivative_by_the_size_of_a_channel(trained, data, architectures):
+    network = trained(architectures["mlp"])
+    ours = rank(network, "taylor", data, seed=0)[Unit("hidden", 0, 0)][0]
+    place = "stages.0.blocks.0.feed_forward."
+    sizes = torch.ones(len(ours), requires_grad=True)
+    parameters = {name: w.detach().clone() for name, w in network.named_parameters()}
+    parameters[f"{place}inward.weight"] *= sizes[:, None]
+    parameters[f"{place}inward.bias"] *= sizes
+    parameters[f"{place}outward.weight"] *= sizes
+    expected = torch.zeros(len(ours))
+    for step in range(BATCHES):
+        lq, gt = data.batch(0, step, BATCH, PATCH_PX)
+        loss = (torch.func.functional_call(network, parameters, lq) - gt).abs().mean()
+        [slope] = torch.autograd.grad(loss, sizes, retain_graph=True)
+        expected += slope.square()
+    torch.testing.assert_close(ours.float(), expected, rtol=1e-3, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", IMPORTANCES)
