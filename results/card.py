@@ -137,18 +137,46 @@ def _scores(result: ModelResult) -> Iterator[str]:
 
 def _training(result: ModelResult) -> Iterator[str]:
     yield from ("", "## Data and training", "")
-    for what in ("training", "validation"):
-        names = result.data.get(what, [])
-        shown = f": {', '.join(names)}" if 0 < len(names) <= NAMES else ""
-        yield f"- {what} images: {len(names)}{shown}"
-    licences = result.data.get("licences", [])
-    told = "; ".join(licences) if licences else "the user's own images, their licence applies"
-    yield f"- licence of the data: {told}"
-    yield f"- last training: {result.steps} steps, {result.seconds:.0f} s"
+    if result.compression:
+        yield from _pruning(result.parent, result.compression)
+    if result.steps:
+        yield f"- training images: {_names(result.data.get('training', []))}"
+    yield f"- validation images: {_names(result.data.get('validation', []))}"
+    yield f"- licence of the data: {_licence(result.data)}"
+    if result.steps:
+        yield f"- last training: {result.steps} steps, {result.seconds:.0f} s"
+    else:
+        yield "- last training: none"
     if result.recipe:
         yield f"- recipe: {_pairs(result.recipe)}"
-    if result.compression:
-        yield f"- pruned from {result.parent}: {_pairs(result.compression)}"
+
+
+def _pruning(parent: str | None, record: Mapping[str, Any]) -> Iterator[str]:
+    """What a network was pruned from and how, and what that had been trained on."""
+    how = {**record.get("pruning", {}), **record}
+    told = [f"{word} {how[word]}" for word in ("importance", "iterations", "seed") if word in how]
+    told += [f"{name} of the loss for sparsity before" for name in [how.get("sparsity")] if name]
+    told += [f"without {', '.join(how['dropped'])}"] if how.get("dropped") else []
+    words = ", ".join(told)
+    yield f"- pruned from {parent}" + (f" ({words})" if told else "")
+    data = record.get("parent_data", {})
+    if not record.get("parent_trained", True):
+        yield "- the unpruned parent had no trained weights"
+    elif data.get("training"):
+        yield f"- the unpruned parent was trained on: {_names(data['training'])}; {_licence(data)}"
+    else:
+        yield "- training and data of the unpruned parent are not recorded"
+    if teaching := record.get("distillation"):
+        yield f"- the parent taught: {_pairs(teaching)}"
+
+
+def _names(names: Sequence[str]) -> str:
+    """How many images, and which if they are few."""
+    return str(len(names)) + (f": {', '.join(names)}" if 0 < len(names) <= NAMES else "")
+
+
+def _licence(data: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(data.get("licences", [])) or "the user's own images, their licence applies"
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from budgets.budget import Budget
 from lightir_core.checkpoints import load_model
 from lightir_core.data.tasks import Task
 from lightir_core.errors import BudgetError, RunFailedError, SearchError
+from lightir_core.learning.distil import Teacher
 from lightir_core.learning.recipe import Recipe
 from results.files import remove_drafts
 from results.models import ModelResult, load_results
@@ -285,8 +286,25 @@ def _prune_to(plan: Plan, parent: ModelResult, target: Target) -> Pruned:
         load_model(plan.folder.model(parent.id)),
         target,
         open_images(plan.source).training,
-        Pruning(seed=derive(plan.config.seed, "prune", parent.trial)),
+        _pruning(plan, parent),
     )
+
+
+def _pruning(plan: Plan, parent: ModelResult) -> Pruning:
+    return Pruning(seed=derive(plan.config.seed, "prune", parent.trial))
+
+
+def _record(plan: Plan, parent: ModelResult) -> dict[str, object]:
+    """What a pruned model says about how it came to be, as `compress` has it."""
+    return {
+        "parent": parent.id,
+        "parent_cost": parent.cost,
+        "parent_scores": parent.scores,
+        "parent_data": parent.data,
+        "budget": plan.target.budget.text,
+        "pruning": asdict(_pruning(plan, parent)),
+        "distillation": {"weight": Teacher.weight, "features": Teacher.features},
+    }
 
 
 def _keep(
@@ -305,6 +323,7 @@ def _keep(
         cost=plan.feasible.price(job.architecture),
         outcome=outcome,
         recipe=job.recipe,
+        compression=_record(plan, parent) if parent else {},
     )
     return keep_model(
         plan.folder.path,

@@ -42,7 +42,7 @@ DataOrNone = Annotated[
     list[str] | None,
     typer.Option(
         metavar="DIR[:WEIGHT]|none",
-        help="Folder of images, repeatable, or none; default: the run's, or embedded ones.",
+        help="Images, repeatable; default: the run's, or embedded ones. none: prune, no training.",
     ),
 ]
 Distil = Annotated[
@@ -69,7 +69,10 @@ def compress(
     ] = None,
     data: DataOrNone = None,
     val: Annotated[
-        Path | None, typer.Option(help="Folder of validation images; default: held out of --data.")
+        Path | None, typer.Option(help="Folder to score on; default: held out of --data.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="A preset's published weights, a .pth file.")
     ] = None,
     importance: Annotated[str, typer.Option(help=f"{', '.join(IMPORTANCES)}.")] = "taylor",
     iterations: Annotated[int, typer.Option(help="Rounds of pruning.")] = 1,
@@ -88,7 +91,7 @@ def compress(
 
     Example:  python -m search compress runs/mine --budget params=300k --out models/small
     """
-    parent = open_parent(what, task, seed)
+    parent = open_parent(what, task, seed, weights)
     source = _source(parent, task, data, val)
     limits = Budget.parse(budget)
     where = SearchConfig(device=device).torch_device

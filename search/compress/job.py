@@ -50,7 +50,8 @@ class Compression:
         target: what the result may cost.
         source: task and images.
         recipe: of the last training.
-        without_data: look at no image: no fine-tuning, and only importances that need none.
+        without_data: look at no image but to score: no fine-tuning, and only importances that
+            need none.
         pruning: how channels are chosen.
         distillation: how much the parent teaches.
         sparsity: share of the loss that a sparsity penalty has in a training before pruning; 0
@@ -99,7 +100,7 @@ def compress(parent: Parent, how: Compression, out: Path, say: Say) -> ModelResu
         architecture=pruned.architecture,
         cost=pruned.cost,
         outcome=Outcome(number=parent.trial, curve=curve, seconds=time.perf_counter() - begun),
-        recipe=how.recipe.lasting(max((step for step, _ in curve), default=0) or 1),
+        recipe=how.recipe.lasting(curve[-1][0]) if curve else None,
         compression=_record(parent, how, pruned, task),
     )
     budget = how.target.budget
@@ -179,11 +180,12 @@ def _record(parent: Parent, how: Compression, pruned: Pruned, task: Task) -> dic
         "parent_trained": parent.trained,
         "parent_cost": how.target.cost(network.architecture).to_plain(),
         "parent_scores": scores,
+        "parent_data": dict(parent.data),
         "budget": how.target.budget.text,
         "pruning": asdict(how.pruning),
         "sparsity": how.sparsity,
-        "distillation": asdict(how.distillation),
-        "recipe": asdict(how.recipe),
+        "distillation": {} if how.without_data else asdict(how.distillation),
+        "recipe": {} if how.without_data else asdict(how.recipe),
         "dropped": [str(drop) for drop in pruned.dropped],
         "seed": how.seed,
     }

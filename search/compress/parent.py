@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from lightir_core.checkpoints import load_model, load_weights
 from lightir_core.errors import SearchError
 from lightir_core.network import Network, build
 from lightir_core.presets import PRESETS, preset
+from lightir_core.published import load_file
 from results.findings import Findings, read_findings
 from results.models import RESULT, ModelResult, load_result
 from results.run import RunFolder
@@ -28,6 +30,7 @@ class Parent:
         source: task and images it was trained on; None where nobody said.
         trained: whether its weights are.
         trial: number of the trial it comes from, 0 otherwise.
+        data: names and licences of the images it was trained on; empty where nobody said.
     """
 
     network: Network
@@ -35,19 +38,24 @@ class Parent:
     source: Source | None = None
     trained: bool = True
     trial: int = 0
+    data: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])
 
 
-def open_parent(text: str, task: str | None, seed: int) -> Parent:
+def open_parent(text: str, task: str | None, seed: int, weights: Path | None = None) -> Parent:
     """The network that `text` names.
 
     Args:
         text: a folder of a run, optionally with #TRIAL or #ID; a folder of a model; or a preset.
         task: what a preset restores.
-        seed: of a preset's weights.
+        seed: of a preset's weights, if there are no others.
+        weights: published ones of the preset.
 
     Raises:
         LightIRError: nothing of the kind is there, or it is damaged.
     """
+    if weights is not None:
+        network = load_file(text, weights)
+        return Parent(network, text, Source(task=task) if task else None)
     if text in PRESETS:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -80,7 +88,9 @@ def open_model(folder: Path) -> Parent:
         source = _source(run)
     elif result is not None and result.task:
         source = Source(task=result.task)
-    return Parent(network, folder.name, source, trial=result.trial if result else 0)
+    if result is None:
+        return Parent(network, folder.name, source)
+    return Parent(network, folder.name, source, trial=result.trial, data=_data(result))
 
 
 def _of_run(run: Path, member: str) -> Parent:
@@ -88,7 +98,7 @@ def _of_run(run: Path, member: str) -> Parent:
     result = _find(findings, member)
     if result is not None:
         network = load_model(RunFolder(run).model(result.id))
-        return Parent(network, result.id, _source(run), trial=result.trial)
+        return Parent(network, result.id, _source(run), trial=result.trial, data=_data(result))
     if not member:
         raise SearchError(f"{run} holds no finished network yet; name a trial such as {run}#0")
     for trial in findings.finished:
@@ -98,7 +108,8 @@ def _of_run(run: Path, member: str) -> Parent:
                 network = build(trial.architecture)
             load_weights(weights, network)
             name = trial.architecture.id
-            return Parent(network.eval(), name, _source(run), trial=trial.number)
+            data = findings.config.get("data", {})
+            return Parent(network.eval(), name, _source(run), trial=trial.number, data=data)
     numbers = ", ".join(str(trial.number) for trial in findings.front)
     raise SearchError(
         f"{run} has no finished trial or model {member!r}; its front is made of trials {numbers}"
@@ -114,6 +125,11 @@ def _find(findings: Findings, member: str) -> ModelResult | None:
     of_trial = [model for model in findings.models if str(model.trial) == member]
     found = named or sorted(of_trial, key=lambda model: model.kind == "pruned")
     return found[0] if found else None
+
+
+def _data(result: ModelResult) -> Mapping[str, list[str]]:
+    """What a result was trained on; if it was not after it was pruned, what its parent was."""
+    return result.data if result.data.get("training") else result.compression.get("parent_data", {})
 
 
 def _source(run: Path) -> Source:

@@ -51,14 +51,19 @@ def whole_images(source: Source) -> tuple[Pair, ...]:
     return open_images(source).pairs()
 
 
-def describe_images(source: Source) -> dict[str, list[str]]:
-    """Names, notes and, of the embedded photographs, the licences."""
+def describe_images(source: Source, *, trained: bool = True) -> dict[str, list[str]]:
+    """Names, notes and, of the embedded photographs, the licences.
+
+    Args:
+        source: task and images.
+        trained: whether the training images were looked at.
+    """
     data = open_images(source)
-    embedded = () if source.data else photographs.TRAINING
+    embedded = () if source.data or not trained else photographs.TRAINING
     if not source.data and not source.val:
         embedded += photographs.VALIDATION
     return {
-        "training": [item.name for item in data.training.source.items],
+        "training": [item.name for item in data.training.source.items] if trained else [],
         "validation": [item.name for item in data.validation.items],
         "notes": list(data.notes),
         "licences": [f"{p.name}: {p.author}, {p.licence} (in {p.package})" for p in embedded],

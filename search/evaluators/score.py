@@ -38,14 +38,18 @@ PICTURES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A network whose training is over: what it is, costs, and how it came about."""
+    """A network whose training is over: what it is, costs, and how it came about.
+
+    Attributes:
+        recipe: of its last training; None if it had none.
+    """
 
     kind: Literal["trained", "pruned", "parent"]
     trial: int
     architecture: Architecture
     cost: Cost
     outcome: Outcome
-    recipe: Recipe
+    recipe: Recipe | None
     parent: str | None = None
     compression: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -100,11 +104,11 @@ def keep_network(
         ),
         curve=finished.outcome.curve,
         seconds=finished.outcome.seconds,
-        steps=finished.recipe.steps,
+        steps=0 if finished.recipe is None else finished.recipe.steps,
         crops=_pictures(folder, outputs, pairs, task),
         task=source.task,
-        data=describe_images(source),
-        recipe=asdict(finished.recipe),
+        data=describe_images(source, trained=finished.recipe is not None),
+        recipe={} if finished.recipe is None else asdict(finished.recipe),
         compression=finished.compression,
         latency=latency,
         device=where,

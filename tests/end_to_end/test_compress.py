@@ -4,7 +4,9 @@ import contextlib
 import json
 import re
 import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +17,8 @@ from lightir_core.checkpoints import load_model, load_tensors, save_model
 from lightir_core.network import build
 from lightir_core.presets import shrink
 from results.models import load_result, load_results
+
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 AT = ("--at", "64x64")
 QUICK = (*AT, "--steps", "2", "--device", "cpu", "--quiet")
@@ -139,6 +143,56 @@ def test_no_images_are_needed(in_process, place, importance):
     )  # fmt: skip
     result, _ = compressed(ended, out)
     assert result.curve == ()
+    assert result.steps == 0
+    assert result.recipe == {}
+    assert result.data["training"] == []
+    card = (out / "README.md").read_text()
+    assert "last training: none" in card
+    assert "training images" not in card
+    assert "training and data of the unpruned parent are not recorded" in card
+
+
+def test_what_a_parent_was_trained_on_is_remembered(in_process, place):
+    [parent, _] = load_results(place / "run")
+    first, second = place / "data-1", place / "data-2"
+    for what, params, out in ((f"{place / 'run'}#{parent.id}", 5000, first), (first, 4000, second)):
+        ended = in_process(
+            "compress", what, "--budget", f"{params}", *QUICK, "--data", "none",
+            "--importance", "magnitude", "--out", out,
+        )  # fmt: skip
+        result, _ = compressed(ended, out)
+        assert result.compression["parent_data"] == parent.data
+        assert "the unpruned parent was trained on: 2: crop" in (out / "README.md").read_text()
+
+
+def test_a_preset_with_published_weights_is_compressed(in_process, place):
+    with np.load(GOLDEN / "swinir_light_tiny.npz") as file:
+        tensors = {
+            name.removeprefix("param/"): torch.from_numpy(file[name])
+            for name in file
+            if name.startswith("param/")
+        }
+    torch.save({"params": tensors}, place / "published.pth")
+    out = place / "published"
+    ended = in_process(
+        "compress", "swinir-light", "--weights", place / "published.pth", "--budget", "25k",
+        *QUICK, "--data", "none", "--importance", "magnitude", "--out", out,
+    )  # fmt: skip
+    result, network = compressed(ended, out)
+    assert result.parent == "swinir-light"
+    assert "note:" not in ended.err
+    # a network with random weights in the place of those of the file would share no norm
+    kept = tensors["layers.0.residual_group.blocks.0.norm1.weight"]
+    assert all(value in kept for value in network.stages[0].blocks[0].norm1.weight)
+
+
+def test_weights_that_are_not_the_presets_leave_nothing(in_process, place):
+    torch.save({"conv.weight": torch.zeros(3, 3)}, place / "other.pth")
+    line = ("compress", "swinir-light", "--weights", place / "other.pth", "--budget", "25k")
+    ended = in_process(*line, *QUICK, "--out", place / "never")
+    assert ended.status == 2
+    assert "the weights lack" in ended.complaint
+    assert not (place / "never").exists()
 
 
 WRONG = {
