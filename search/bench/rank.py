@@ -7,6 +7,7 @@ kept in a file, so an interrupted measurement goes on where it stopped.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -104,6 +105,8 @@ def draw_band(
     feasible: Feasible, middle: int, count: int, seed: int, taken: set[str]
 ) -> list[Candidate]:
     """Random candidates with about `middle` parameters, up to `BAND` more or less."""
+    if not count:
+        return []
     most, least = round(middle * (1 + BAND)), round(middle * (1 - BAND))
     others = [f"{axis}={limit:g}" for axis, limit in feasible.budget.limits if axis != "params"]
     budget = Budget.parse(",".join([f"params={most}", *others]))
@@ -192,7 +195,8 @@ def _interval(pairs: np.ndarray[Any, Any]) -> tuple[float, float, float]:
     rng = np.random.default_rng(0)
     picks = rng.integers(len(pairs), size=(RESAMPLES, len(pairs)))
     taus = [_tau(pairs[pick]) for pick in picks]
-    low, high = np.nanpercentile(taus, (2.5, 97.5))
+    told = [tau for tau in taus if not math.isnan(tau)] or [math.nan]
+    low, high = np.percentile(told, (2.5, 97.5))
     return _tau(pairs), float(low), float(high)
 
 

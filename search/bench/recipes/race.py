@@ -6,6 +6,7 @@ loaded machine gives the same races. Validation and the data path's start are no
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -52,7 +53,7 @@ class Finish:
 
     Attributes:
         score: the task's metric on the validation crops, in dB; NaN if the training failed.
-        steps: that fitted into the time.
+        steps: that fitted into the time; 0 if it failed.
         cpu_s: that they took.
         curve: (step, score).
     """
@@ -82,6 +83,8 @@ def race(entrant: Entrant, source: Source, seconds: float, seed: int, checks: in
     try:
         steps = max(checks, int(seconds / step_seconds(entrant, source)))
         return _run(entrant, source, steps, seed, checks)
+    except TrainingError:
+        return Finish(score=math.nan, steps=0, cpu_s=0.0, curve=())
     finally:
         torch.set_num_threads(threads)
 
@@ -108,10 +111,7 @@ def _run(entrant: Entrant, source: Source, steps: int, seed: int, checks: int) -
 
     data = open_images(source).training
     begun = time.process_time()
-    try:
-        curve = _fit(entrant, data, steps, seed, validate, checks)
-    except TrainingError:
-        curve = ((steps, float("nan")),)
+    curve = _fit(entrant, data, steps, seed, validate, checks)
     spent = time.process_time() - begun - aside
     return Finish(score=curve[-1][1], steps=steps, cpu_s=spent, curve=curve)
 
