@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
@@ -30,6 +31,14 @@ def _several(value: Any) -> Any:  # noqa: ANN401  whatever stands in a file; che
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else value
+
+
+TRIALS_SHARE = 0.5
+"""Share of the time limit for search and published systems; the rest is for training on, pruning
+and the report."""
+
+RIVALS_SHARE = 0.2
+"""Share of the time limit, out of that one, for published systems that are trained too."""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -169,6 +178,17 @@ class SearchConfig:
                 f"add --gpus-per-trial 1, or 0.5 to let two use one"
             )
         return "cuda" if self.gpus_per_trial else "cpu"
+
+    @property
+    def trials_s(self) -> float:
+        """Seconds after which no trial and no published system is started; infinite if no limit."""
+        return TRIALS_SHARE * self.time_s if self.time_s else math.inf
+
+    @property
+    def search_s(self) -> float:
+        """Seconds after which no trial is started; infinite if no limit."""
+        share = TRIALS_SHARE - RIVALS_SHARE if self.presets else TRIALS_SHARE
+        return share * self.time_s if self.time_s else math.inf
 
     @property
     def worker_count(self) -> int:

@@ -110,13 +110,16 @@ def _search_left(
 ) -> float:
     expected = [cost(trial.cost["macs"]) for trial in trials]
     work = sum(expected) / len(expected) * max(0, config.trials - len(trials))
-    # a generation is written down at once; as many of it as there are workers are under way
-    waiting = sorted((t for t in trials if t.state == "running"), key=lambda t: -t.cost["macs"])
+    # a generation is written down at once; as many of it as there are workers are under way, the
+    # smallest first if time is limited, else the largest
+    sign = 1 if config.time_s else -1
+    waiting = sorted(
+        (t for t in trials if t.state == "running"), key=lambda t: sign * t.cost["macs"]
+    )
     work += sum(cost(trial.cost["macs"]) for trial in waiting)
     work -= sum(0.5 * cost(trial.cost["macs"]) for trial in waiting[: progress.workers])
     left = work / progress.workers
-    share = 0.5 * config.time_s - progress.elapsed_s if config.time_s else left
-    return max(0.0, min(left, share))
+    return max(0.0, min(left, config.search_s - progress.elapsed_s))
 
 
 def _steps(

@@ -47,19 +47,10 @@ from search.rivals import check_rivals, stand_rivals
 from search.seeds import derive
 from search.stopping import Stop, never
 from search.strategies import STRATEGIES, Setting
-from spaces import (
-    space_from_plain,
-)
-
-SEARCH_SHARE = 0.5
-"""Share of the time limit for the search; the rest is for training on, pruning and the report."""
-
-RIVALS_SHARE = 0.2
-"""Share of the time limit, taken from the search's, for published systems that are trained too."""
+from spaces import space_from_plain
 
 FINISH_SHARE = 0.35
 """Share of the time left after the search that each of the two further trainings may take."""
-
 
 LEAST_FINISH_STEPS = 50
 
@@ -145,7 +136,7 @@ def _conduct(plan: Plan, record: Record, engine: Engine, listener: Listener, sto
     prepare_bank(plan, listener, stop)
     _search(plan, record, engine, listener, begun, stop)
     if not stop():
-        stand_rivals(plan, engine, _deadline(plan, begun, SEARCH_SHARE), listener)
+        stand_rivals(plan, engine, begun + plan.config.trials_s, listener)
         finalists = _finalists(plan, record)
         recipe = _affordable(plan, finalists, begun, listener)
         trained = list(_train_on(plan, finalists, recipe, engine, listener))
@@ -163,8 +154,7 @@ def _search(
 ) -> None:
     config = plan.config
     setting = Setting(plan.feasible, record.objectives, config.generation, config.seed)
-    share = SEARCH_SHARE - RIVALS_SHARE if config.presets else SEARCH_SHARE
-    deadline = _deadline(plan, begun, share)
+    deadline = begun + config.search_s
     listener.phase("search", config.trials)
     search(
         STRATEGIES[config.strategy](setting),
@@ -175,11 +165,6 @@ def _search(
         listener,
         plan.rungs,
     )
-
-
-def _deadline(plan: Plan, begun: float, share: float) -> float:
-    """When this share of the time limit has passed; never, if there is none."""
-    return begun + share * plan.config.time_s if plan.config.time_s else float("inf")
 
 
 def _finalists(plan: Plan, record: Record) -> list[Trial]:
