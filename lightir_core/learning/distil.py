@@ -2,16 +2,18 @@
 
     loss = (1 − w) · |y − truth| + w · |y − teacher| + f · Σ over stages ‖A − A_teacher‖
 
-w is `weight`, f is `features`. A is a stage's output as an attention map: the mean square over its
-channels, of unit length over the pixels (Zagoruyko and Komodakis, ICLR 2017). It does not depend on
-the number of channels, so a network may be narrower than its teacher.
+w is `weight`, f is `features`; both fall in a straight line and are 0 after the share `until` of
+the steps: taught to the end, a student is held back by a teacher that it would outgrow. A is a
+stage's output as an attention map: the mean square over its channels, of unit length over the
+pixels (Zagoruyko and Komodakis, ICLR 2017). It does not depend on the number of channels, so a
+network may be narrower than its teacher.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -26,11 +28,20 @@ class Teacher:
         network: in eval mode, where the student is.
         weight: w, of its output.
         features: f, of its stages' attention maps; 0 leaves them out.
+        until: share of the steps after which it teaches no more; infinity is for ever.
     """
 
     network: nn.Module
     weight: float = 0.5
     features: float = 0.0
+    until: float = 0.5
+
+    def at(self, progress: float) -> Teacher | None:
+        """The teacher after this share of the steps; None when it has nothing left to teach."""
+        share = 1 - progress / self.until
+        if share <= 0:
+            return None
+        return replace(self, weight=share * self.weight, features=share * self.features)
 
 
 @contextmanager

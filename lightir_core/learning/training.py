@@ -88,7 +88,8 @@ def train(
         lq, gt = (t.to(device) for t in data.batch(seed, step, recipe.batch, recipe.patch_px))
         if step == first and launch != "eager" and teacher is None:
             forward = launched(network, launch, _laid_out(lq), precision(device, half))
-        loss = _loss(network, forward, lq, gt, recipe, teacher, precision(device, half))
+        teaches = None if teacher is None else teacher.at(step / recipe.steps)
+        loss = _loss(network, forward, lq, gt, recipe, teaches, precision(device, half))
         if penalty is not None:
             loss = loss + penalty(network)
         _learn(living, loss, step, recipe.ema)

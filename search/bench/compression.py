@@ -1,10 +1,13 @@
-"""Is it worth pruning? A trained parent is brought down in several ways, each trained equally long.
+"""Is it worth pruning? A parent is brought down in several ways, each trained equally long.
 
-    parent      the unpruned network, trained all the steps
+    parent      the unpruned network, trained T0 + T1 steps
     taylor      trained T0 steps, pruned by Taylor importance, T1 steps with its parent teaching
     scratch     the architecture that `taylor` found, trained T0 + T1 steps from fresh weights
     magnitude   as `taylor`, by magnitude and without a teacher
     random      as `taylor`, with channels drawn at random
+
+All have one recipe. In the T0 steps before pruning its rate falls to half its peak only: what a
+fall to the end gains is lost when the rate rises again after pruning.
 
 Every finished training is kept in a file, so an interrupted measurement goes on where it stopped.
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -39,7 +42,7 @@ from lightir_core.data.datasets import Pair, make_pairs
 from lightir_core.data.tasks import Task, parse_task
 from lightir_core.learning.distil import Teacher
 from lightir_core.learning.evaluate import evaluate
-from lightir_core.learning.recipe import FINISH, PROXY, Recipe
+from lightir_core.learning.recipe import PROXY, Recipe
 from lightir_core.learning.training import train
 from lightir_core.network import Network, build
 from search.compress.plan import Target
@@ -50,6 +53,9 @@ from search.seeds import derive
 
 CPU = torch.device("cpu")
 WAYS = ("taylor", "scratch", "magnitude", "random")
+STOPPED = 0.5
+"""Rate at which the T0 steps end, as a share of the peak."""
+
 CROP_PX = 96
 """Side of the low-quality validation crops, one of the middle of each image."""
 
@@ -120,7 +126,7 @@ def measure(setting: Setting, seeds: Sequence[int]) -> Iterator[Row]:
     """Every network of every seed, as it is trained or found in its file."""
     for seed in seeds:
         parent = _parent(setting, seed)
-        yield _row(setting, "parent", 0.0, seed, lambda p=parent, s=seed: _longer(setting, p, s))
+        yield _row(setting, "parent", 0.0, seed, lambda s=seed: _unpruned(setting, s))
         for cut in setting.cuts:
             for way in WAYS:
                 yield _row(
@@ -151,15 +157,17 @@ def _parent(setting: Setting, seed: int) -> Network:
     folder = setting.folder / f"{seed}-start"
     if not (folder / "weights.safetensors").is_file():
         network = _fresh(parent_architecture(setting.width, setting.task), seed)
-        _train(setting, network, PROXY.lasting(setting.steps), seed, "start")
+        recipe = replace(PROXY.lasting(setting.steps), final_lr=STOPPED)
+        _train(setting, network, recipe, seed, "start")
         save_model(folder, network)
     return load_model(folder)
 
 
-def _longer(setting: Setting, parent: Network, seed: int) -> Network:
-    """The parent after T1 more steps, trained as what was pruned from it."""
-    _train(setting, parent, FINISH.lasting(setting.finish), seed, "finish")
-    return parent
+def _unpruned(setting: Setting, seed: int) -> Network:
+    """The parent's architecture, trained as `scratch` is."""
+    network = _fresh(parent_architecture(setting.width, setting.task), seed)
+    _train(setting, network, PROXY.lasting(setting.steps + setting.finish), seed, "start")
+    return network
 
 
 def _way(setting: Setting, parent: Network, seed: int, cut: float, way: str) -> Network:
@@ -183,7 +191,7 @@ def _way(setting: Setting, parent: Network, seed: int, cut: float, way: str) -> 
     if way != "magnitude":
         start = load_model(setting.folder / f"{seed}-start").requires_grad_(False)
         teacher = Teacher(network=start)
-    _train(setting, pruned, FINISH.lasting(setting.finish), seed, "finish", teacher)
+    _train(setting, pruned, PROXY.lasting(setting.finish), seed, "finish", teacher)
     return pruned
 
 
@@ -243,10 +251,10 @@ def report(setting: Setting, rows: Sequence[Row], command: str) -> str:
         f"`{command}`",
         "",
         f"Task {setting.source.task}, parent of {size:,} parameters (width {setting.width}, two "
-        f"stages of two window attentions), {setting.steps} + {setting.finish} steps for every "
-        f"way, seeds {', '.join(map(str, seeds))}, scored on {len(setting.pairs)} crops of at "
-        f"most {CROP_PX}x{CROP_PX} low-quality pixels. Differences are taken seed by seed; the "
-        "intervals are 95 % by Student's t.",
+        f"stages of two window attentions), {setting.steps} + {setting.finish} steps of "
+        f"{PROXY.batch} patches for every way, seeds {', '.join(map(str, seeds))}, scored on "
+        f"{len(setting.pairs)} crops of at most {CROP_PX}x{CROP_PX} low-quality pixels. "
+        "Differences are taken seed by seed; the intervals are 95 % by Student's t.",
         "",
         "| parameters | way | PSNR, dB | to the unpruned parent | taylor is better by |",
         "|---:|---|---:|---:|---:|",
@@ -260,8 +268,9 @@ def report(setting: Setting, rows: Sequence[Row], command: str) -> str:
             gain = [found["taylor", row.seed].score - row.score for row in mine]
             told = "" if way == "taylor" else _mean(gain, signed=True)
             params = round(statistics.fmean(row.params for row in mine))
+            shrunk = f"{params:,} (−{cut:.0%}, parent {size / params:.2f} ×)"
             lines.append(
-                f"| {params:,} (−{cut:.0%}) | {way} | {_mean([r.score for r in mine])} | "
+                f"| {shrunk} | {way} | {_mean([r.score for r in mine])} | "
                 f"{_mean(loss, signed=True)} | {told} |"
             )
     return "\n".join(lines) + "\n"

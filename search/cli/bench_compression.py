@@ -18,9 +18,9 @@ from search.evaluators.job import Source
 
 def compression(
     seeds: Annotated[int, typer.Option(help="Repetitions.", min=1)] = 3,
-    steps: Annotated[int, typer.Option(help="Of the parent, before pruning.", min=1)] = 600,
-    finish: Annotated[int, typer.Option(help="After pruning.", min=1)] = 300,
-    cuts: Annotated[str, typer.Option(help="Shares that go, joined by commas.")] = "0.3,0.5",
+    steps: Annotated[int, typer.Option(help="Of the parent, before pruning.", min=1)] = 450,
+    finish: Annotated[int, typer.Option(help="After pruning.", min=1)] = 450,
+    cuts: Annotated[str, typer.Option(help="Shares that go, joined by commas.")] = "0.23,0.3,0.5",
     width: Annotated[int, typer.Option(help="Of the parent; a multiple of 4.", min=4)] = 32,
     task: Annotated[str, typer.Option(help="What to restore.")] = "sr-x2",
     data: DataFolders = None,

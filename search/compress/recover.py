@@ -14,10 +14,8 @@ from lightir_core.learning.training import Batches, Penalty, Point, train
 from lightir_core.network import Network
 
 RECIPES: dict[str, Recipe] = {
-    "quick": Recipe(name="quick", steps=300, matrix_lr=5e-3, patience=6),
-    "standard": Recipe(
-        name="standard", steps=3000, batch=8, patch_px=24, matrix_lr=5e-3, ema=0.99, patience=6
-    ),
+    "quick": Recipe(name="quick", steps=300, patience=6),
+    "standard": Recipe(name="standard", steps=3000, patch_px=24, ema=0.99, patience=6),
 }
 """Recovery by name: minutes for a small network on one core, or about an hour."""
 
@@ -32,12 +30,13 @@ class Distillation:
     """How much the parent teaches; see `lightir_core.learning.distil`.
 
     Attributes:
-        weight: share of the loss that is the distance to the parent's output; 0 is none.
-        features: weight of the distance between the stages' attention maps; 0 is none.
+        weight: share of the loss that is the distance to the parent's output at the start, from
+            where it falls to 0; 0 is none.
+        features: weight of the distance between the stages' attention maps, likewise; 0 is none.
     """
 
-    weight: float = 0.5
-    features: float = 0.0
+    weight: float = Teacher.weight
+    features: float = Teacher.features
 
 
 @dataclass(frozen=True, kw_only=True)

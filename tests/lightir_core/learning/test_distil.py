@@ -1,5 +1,6 @@
 """Distillation by the output and by attention maps of the stages."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -44,6 +45,14 @@ def test_a_teacher_leaves_no_trace_in_gradients(built, attention):
     output, stages = taught(teacher, torch.rand(1, 3, 8, 8))
     assert not output.requires_grad
     assert not any(stage.requires_grad for stage in stages)
+
+
+def test_a_teacher_fades(built, attention):
+    teacher = Teacher(network=built(attention).eval(), weight=0.8, features=0.4, until=0.5)
+    weights = [(now.weight, now.features) for now in map(teacher.at, (0.0, 0.25))]
+    assert weights == [(0.8, 0.4), (0.4, 0.2)]
+    assert teacher.at(0.5) is teacher.at(0.9) is None
+    assert replace(teacher, until=math.inf).at(0.9) == replace(teacher, until=math.inf)
 
 
 def test_features_of_a_wider_teacher_teach(trained, built, attention):

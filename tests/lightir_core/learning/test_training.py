@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import pytest
 import torch
@@ -162,18 +163,15 @@ def test_averaged_weights_are_what_is_validated(trained, convolutions):
 
 
 def test_a_teacher_alone_replaces_the_truth(trained, built, convolutions, data):
-    """With weight 1 the truth does not matter; with weight 0 the teacher does not."""
+    """With weight 1 to the end the truth does not matter; with weight 0 the teacher does not."""
     teacher = built(convolutions, seed=5).eval().requires_grad_(False)
     with torch.no_grad():  # untrained, it would be the interpolation, as every fresh network
         teacher.tail.last.weight.normal_(0, 0.05)
     shifted = Shifted(data)
 
     def result(source, weight):
-        return weights(
-            trained(
-                convolutions, QUICK, data=source, teacher=Teacher(network=teacher, weight=weight)
-            )[0]
-        )
+        teaching = Teacher(network=teacher, weight=weight, until=math.inf)
+        return weights(trained(convolutions, QUICK, data=source, teacher=teaching)[0])
 
     assert torch.equal(result(data, 1.0), result(shifted, 1.0))
     assert not torch.equal(result(data, 0.5), result(shifted, 0.5))

@@ -40,8 +40,8 @@ def test_every_way_trains_equally_long(setting, monkeypatch):
         compression, "train", lambda network, data, recipe, **_: steps.append(recipe.steps)
     )
     list(measure(setting, [0]))
-    # the parent's 2, which all but scratch share, then 1 each; scratch has all 3
-    assert steps == [2, 1, 1, 3, 1, 1]
+    # the parent's 2, which what is pruned shares, then 1 each; the parent itself and scratch have 3
+    assert steps == [2, 3, 1, 3, 1, 1]
 
 
 def test_a_stopped_measurement_goes_on(setting, monkeypatch):
@@ -59,6 +59,9 @@ def test_the_report_takes_differences_seed_by_seed(setting):
     ]
     text = report(setting, rows, "the command")
     assert "| 1,000 | parent | 30.500 ± 6.353 | | |" in text
-    assert "| 700 (−30%) | taylor | 30.400 ± 6.353 | -0.100 ± 0.000 |  |" in text
-    assert "| 700 (−30%) | scratch | 30.300 ± 6.353 | -0.200 ± 0.000 | +0.100 ± 0.000 |" in text
+    assert "| 700 (−30%, parent 1.43 ×) | taylor | 30.400 ± 6.353 | -0.100 ± 0.000 |  |" in text
+    assert (
+        "| 700 (−30%, parent 1.43 ×) | scratch | 30.300 ± 6.353 | -0.200 ± 0.000 | +0.100 ± 0.000 |"
+        in text
+    )
     assert "`the command`" in text
