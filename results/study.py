@@ -250,14 +250,14 @@ class Record:
         story = {"scores": dict(values), "curve": plain_curve(curve)}
         self._tell(number, story, trial, seconds, TrialState.COMPLETE, found)
 
-    def lose(self, number: int, nodes: Sequence[str]) -> None:
-        """Write on which nodes a worker was lost with a running trial.
+    def lose(self, number: int, losses: Sequence[str]) -> None:
+        """Write where a worker was lost with a running trial, and how it went on.
 
         Raises:
             ResultsError: no such running trial.
         """
         trial = self._check_running(number)
-        self._tell(number, {"losses": [*trial.losses, *nodes]}, trial, None)
+        self._tell(number, {"losses": [*trial.losses, *losses]}, trial, None)
 
     def stop(self, number: int, reason: str) -> None:
         """Write that a running trial goes no further than the rung that it reached last, and why.

@@ -44,7 +44,7 @@ class Trial:
         finished: when it ended; None while it runs.
         memory: of a trial that ran out of it: `predicted_bytes` of the training, and
             `reached_bytes` of the process that ended.
-        losses: nodes on which a worker was lost with it, before it went on elsewhere.
+        losses: where a worker was lost with it, and from which step it went on elsewhere.
         notes: anything else that was known when it began, such as its parents.
     """
 

@@ -98,6 +98,16 @@ def go_on(file: Path, living: Living) -> int:
     return int(story["step"])
 
 
+def kept_step(file: Path | None) -> int:
+    """The step that a training would go on from; 0 if nothing is kept, or cannot be read."""
+    if file is None:
+        return 0
+    try:
+        return int(json.loads(load_tensors(file)[1]["story"])["step"])
+    except (CheckpointError, KeyError, ValueError):
+        return 0
+
+
 def _group(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
     start = f"{group}/"
     return {n.removeprefix(start): tensor for n, tensor in tensors.items() if n.startswith(start)}

@@ -177,19 +177,13 @@ def failures(findings: Findings) -> list[Failure]:
     return [Failure(reason=reason, trials=tuple(numbers)) for reason, numbers in ordered]
 
 
-def losses(findings: Findings) -> str:
-    """What became of trials whose worker was lost, in a sentence; empty if none was."""
-    lost = {trial.number: trial.losses for trial in findings.trials if trial.losses}
-    if not lost:
-        return ""
-    times = sum(map(len, lost.values()))
-    nodes = sorted({node for nodes in lost.values() for node in nodes})
-    shown = ", ".join(map(str, list(lost)[:40])) + (", …" if len(lost) > 40 else "")
-    return (
-        f"{times} {'time' if times == 1 else 'times'} a worker was lost, on {', '.join(nodes)}; "
-        f"what it trained went on from its last checkpoint on another: "
-        f"{'trial' if len(lost) == 1 else 'trials'} {shown}"
-    )
+def losses(findings: Findings) -> list[str]:
+    """Trials whose worker was lost, with where it was and what became of them."""
+    return [
+        f"trial {trial.number}: {'; '.join(trial.losses)}"
+        for trial in findings.trials
+        if trial.losses
+    ]
 
 
 def knee_words(findings: Findings) -> str:

@@ -11,6 +11,7 @@ from lightir_core.errors import LightIRError
 from search.cli.bench import bench
 from search.cli.bench_bank import bank
 from search.cli.bench_blocks import blocks
+from search.cli.bench_cluster import cluster as bench_cluster
 from search.cli.bench_compression import compression
 from search.cli.bench_rank import rank
 from search.cli.bench_recipe import recipe, step
@@ -69,6 +70,7 @@ app.add_typer(data, name="data")
 app.add_typer(cluster, name="cluster")
 bench.command("bank")(bank)
 bench.command("blocks")(blocks)
+bench.command("cluster")(bench_cluster)
 bench.command("compression")(compression)
 bench.command("rank")(rank)
 bench.command("recipe")(recipe)

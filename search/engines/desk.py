@@ -76,6 +76,11 @@ class Desk:
         self.lose(seat)
         self._seats[seat], self._nodes[pilot] = pilot, node
 
+    @property
+    def pilots(self) -> int:
+        """How many pilots there are."""
+        return len(self._seats)
+
     def knows(self, pilot: str) -> bool:
         """Whether the pilot has a seat; one that was believed dead has none any more."""
         return pilot in self._nodes
@@ -152,6 +157,10 @@ class OpenDesk:
         async with self._changed:
             self._desk.arrive(seat, pilot, node)
             self._changed.notify_all()
+
+    async def pilots(self) -> int:
+        """As `Desk.pilots`."""
+        return self._desk.pilots
 
     async def next(self, pilot: str, wait_s: float) -> Ticket | bool:
         """As `Desk.next`, waiting for a job; false if none came, true if the pilot may go home."""

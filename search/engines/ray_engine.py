@@ -107,6 +107,11 @@ class RayEngine(Generic[JobT, ResultT]):
         self._thread.join(GOODBYE_S)
         self._scratch.cleanup()
 
+    @property
+    def pilots(self) -> int:
+        """How many pilots are there by now."""
+        return import_ray().get(self._desk.pilots.remote())
+
     def run(self, jobs: Iterable[JobT | None]) -> Iterator[tuple[JobT, ResultT]]:
         """Results as they come. A job is taken from `jobs` only when a pilot has room for it.
 

@@ -138,4 +138,6 @@ def _died_on(job: Job, nodes: tuple[str, ...]) -> Outcome:
 
 
 def _retried(outcome: Outcome, nodes: tuple[str, ...]) -> Outcome:
-    return replace(outcome, losses=nodes)
+    """Say where workers were lost, and what the last loss cost."""
+    after = f"{nodes[-1]}, then on from step {outcome.began_at}"
+    return replace(outcome, losses=(*nodes[:-1], after))

@@ -84,7 +84,8 @@ class Outcome:
     Attributes:
         training_s: seconds of training and validation alone.
         memory: if it ran out, the bytes that were predicted and those that were reached.
-        losses: nodes on which a worker process was lost with it, before it went on elsewhere.
+        began_at: step that its training went on from.
+        losses: where a worker process was lost with it, and from which step it went on elsewhere.
     """
 
     number: int
@@ -94,4 +95,5 @@ class Outcome:
     training_s: float = 0.0
     reason: str | None = None
     memory: dict[str, int] = field(default_factory=dict[str, int])
+    began_at: int = 0
     losses: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from lightir_core.data.tasks import parse_task
 from lightir_core.learning.ahead import Ahead
 from lightir_core.learning.distil import Teacher
 from lightir_core.learning.evaluate import evaluate
-from lightir_core.learning.pause import Pause
+from lightir_core.learning.pause import Pause, kept_step
 from lightir_core.learning.training import train
 from lightir_core.network import build
 from search.evaluators.guard import guarded
@@ -49,7 +49,7 @@ def _train(job: Job) -> Outcome:
     if job.teacher is not None:
         parent = load_model(job.teacher).to(device)
         teacher = Teacher(network=parent.eval().requires_grad_(False))
-    started = time.perf_counter()
+    began_at, started = kept_step(job.state), time.perf_counter()
     curve = train(
         network,
         Ahead(data, device) if device.type == "cuda" else data,
@@ -73,6 +73,7 @@ def _train(job: Job) -> Outcome:
         curve=curve,
         seconds=time.perf_counter() - begun,
         training_s=training_s,
+        began_at=began_at,
     )
 
 
