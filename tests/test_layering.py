@@ -30,13 +30,14 @@ MAY_USE = {
     "mlflow": ("search/tracking/",),
     "optuna_dashboard": ("search/cli/",),
     "ray": ("search/engines/", "search/bench/"),
+    "pyarrow": ("search/engines/",),
     "nni": ("search/strategies/",),
     "onnx": ("search/compress/",),
     "onnxruntime": ("search/compress/",),
 }
 
 # extras: imported where they are used, so that the rest works without them
-EXTRAS = ("ray", "nni", "onnx", "onnxruntime", "mlflow", "optuna_dashboard")
+EXTRAS = ("ray", "pyarrow", "nni", "onnx", "onnxruntime", "mlflow", "optuna_dashboard")
 
 # modules of a package that is always there, which need an extra nevertheless
 EXTRA_MODULES = ("torch.utils.tensorboard",)

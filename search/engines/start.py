@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
 from lightir_core.errors import SearchError
 from search.config import SearchConfig
@@ -22,6 +24,7 @@ from search.engines.nodes import (
 )
 from search.engines.pilots import Crew
 from search.engines.ray_engine import RayEngine
+from search.engines.relay import NOTES, Relay, Relayed, score_relayed, with_paths
 from search.evaluators.candidate import score_candidate
 from search.evaluators.job import Job, Outcome
 from search.evaluators.memory import in_words, predicted_bytes
@@ -49,12 +52,14 @@ def started(plan: Plan, listener: Listener) -> Iterator[Engine]:
 
 @contextmanager
 def _on_cluster(plan: Plan, listener: Listener) -> Iterator[Engine]:
-    config, folder = plan.config, plan.folder.path
-    notes_of_tune = folder / ".ray"
+    config, folder = plan.config, plan.folder.path.resolve()
+    relay = Relay(config.storage, folder) if config.storage else None
+    if relay is not None:
+        relay.check()
     wanted = math.ceil(config.workers * config.cpus_per_trial)
     cpus = max(wanted, len(os.sched_getaffinity(0)))
     with connected(config.address, cpus=cpus, dashboard=config.ray_dashboard):
-        reports = inspect_nodes(plan.source, folder)
+        reports = inspect_nodes(plan.source, None if relay else folder)
         check_versions(reports)
         nodes, left_out = usable_nodes(reports)
         for note in left_out:
@@ -63,19 +68,34 @@ def _on_cluster(plan: Plan, listener: Listener) -> Iterator[Engine]:
         listener.item(_cluster_in_words(nodes, crew))
         if not crew.gpus and any(node.gpus for node in nodes):
             listener.note("nothing is trained on the cluster's GPUs without --gpus-per-trial")
+        notes_of_tune = relay.notes if relay else str(folder / NOTES)
         try:
             with RayEngine(
-                score_candidate,
+                partial(score_relayed, score_candidate, relay) if relay else score_candidate,
                 _died_on,
                 crew,
-                storage=str(notes_of_tune.resolve()),
+                storage=notes_of_tune,
                 retried=_retried,
                 names={report.id: report.name for report in reports},
                 note=listener.note,
             ) as engine:
-                yield engine
+                yield Relayed(engine, relay) if relay else _Absolute(engine)
         finally:
-            shutil.rmtree(notes_of_tune, ignore_errors=True)
+            if relay is None:
+                shutil.rmtree(notes_of_tune, ignore_errors=True)
+            else:
+                relay.forget_notes()
+
+
+@dataclass(frozen=True)
+class _Absolute:
+    """An engine whose workers are called from elsewhere than the driver."""
+
+    engine: Engine
+
+    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Outcome]]:
+        """Outcomes as they come."""
+        return self.engine.run(job and with_paths(job, Path.resolve) for job in jobs)
 
 
 def crew_for(
