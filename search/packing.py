@@ -207,19 +207,7 @@ class _Crew:
 
     def measure(self, variant: Variant, together: int) -> Measured:
         """What `together` of them reach at the same time."""
-        while len(self._members) < together:
-            self._members.append(_start(self._task))
-        lines = [line for _, line in self._members[:together]]
-        for line in lines:
-            with contextlib.suppress(OSError):  # it died, and nothing will be heard of it
-                line.send(variant)
-        ready = [_heard(line) for line in lines]
-        for line, word in zip(lines, ready, strict=True):
-            if word is None:
-                line.send("go")
-        paces = [
-            _heard(line) if word is None else word for line, word in zip(lines, ready, strict=True)
-        ]
+        paces = self._paces(variant, together)
         reasons = [pace for pace in paces if isinstance(pace, str)]
         if reasons:
             self.__exit__()  # who died or hangs is of no more use
@@ -233,6 +221,19 @@ class _Crew:
             sum(pace.setup_s for pace in found) / together,
             max(pace.peak_bytes for pace in found),
         )
+
+    def _paces(self, variant: Variant, together: int) -> list[Pace | str | None]:
+        while len(self._members) < together:
+            self._members.append(_start(self._task))
+        lines = [line for _, line in self._members[:together]]
+        for line in lines:
+            with contextlib.suppress(OSError):  # it died, and nothing will be heard of it
+                line.send(variant)
+        words = [_heard(line) for line in lines]
+        ready = [line for line, word in zip(lines, words, strict=True) if word is None]
+        for line in ready:  # all at once, when the last one is warm
+            line.send("go")
+        return [*(word for word in words if word is not None), *map(_heard, ready)]
 
 
 def _start(task: Task) -> tuple[BaseProcess, Connection]:
