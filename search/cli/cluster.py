@@ -20,6 +20,7 @@ from rich.table import Table
 from budgets.units import format_count
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import DataError
+from lightir_core.learning.recipe import PROXY
 from search.cli.options import DataFolders, Json, absolute
 from search.cli.preset import fitting
 from search.config import SearchConfig
@@ -118,7 +119,7 @@ def calibrated(
     system: Annotated[str, typer.Option(help="A preset, shrunk to the budget.")] = NETWORK,
     task: Annotated[str, typer.Option(help="What to restore.")] = DEFAULT.task,
     data: DataFolders = None,
-    steps: Annotated[int, typer.Option(help="Training steps of a trial.", min=2)] = DEFAULT.steps,
+    steps: Annotated[int, typer.Option(help="Training steps of a trial.", min=2)] = PROXY.steps,
     most: Annotated[
         int, typer.Option(help="Trials at once to try; 0: one per core, 16 at most.", min=0)
     ] = 0,
