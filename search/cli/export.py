@@ -53,10 +53,14 @@ def export(
         raise SearchError("nothing to export: say --onnx, and --int8 for a quantised form as well")
     check_installed()
     folder, parent = _find(what)
+    source = _source(parent, task, data, val)
+    if int8:  # before anything is written
+        check_task(parent.network, parent.name, parse_task(source.task))
+        open_images(source)
     made = [export_onnx(parent.network, folder / FLOAT_FILE)]
     print(_in_words(made[0]), file=sys.stderr)
     if int8:
-        made.append(_quantised(parent, folder, _source(parent, task, data, val)))
+        made.append(_quantised(parent, folder, source))
         print(_in_words(made[1]), file=sys.stderr)
     add_exports(folder, made)
     if (folder / RESULT).is_file():
@@ -98,7 +102,6 @@ def _source(parent: Parent, task: str | None, data: list[str] | None, val: Path 
 def _quantised(parent: Parent, folder: Path, source: Source) -> dict[str, Any]:
     """Quantise what lies in the folder and score both forms."""
     task = parse_task(source.task)
-    check_task(parent.network, parent.name, task)
     path = folder / INT8_FILE
     quantise(folder / FLOAT_FILE, path, parent.network, open_images(source).training, 0)
     scores = {

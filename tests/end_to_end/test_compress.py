@@ -277,6 +277,8 @@ def test_a_result_is_exported_with_a_card(in_process, place, three_photographs):
 NO_EXPORT = {
     "{}/model": "nothing to export: say --onnx, and --int8 for a quantised form as well",
     "{}/empty --onnx": "empty holds no architecture.json",
+    "{}/model --onnx --int8 --data {}/missing": "missing: there is no such folder",
+    "{}/model --onnx --int8 --task sr-x3": "enlarges by 2; the task needs 3 to 3 and 3; name its",
     "{}/torn --onnx": "weights.safetensors is not a whole safetensors file",
     "{}/run#99 --onnx": "has no finished trial or model '99'",
 }
