@@ -39,6 +39,15 @@ class TrainingError(LightIRError, RuntimeError):
     """A training that diverged or could not run."""
 
 
+class DivergedError(TrainingError):
+    """A training whose loss got out of hand; lower learning rates may help."""
+
+    def __init__(self, message: str, step: int = 0) -> None:
+        """`step` is the one, counted from 1, after which it was clear."""
+        super().__init__(message)
+        self.step = step
+
+
 class SpaceError(LightIRError, ValueError):
     """A search space, or a choice in one, that makes no sense."""
 

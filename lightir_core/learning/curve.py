@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
-from lightir_core.errors import TrainingError
+from lightir_core.errors import DivergedError
 
 Point = tuple[int, float]
 """(step, score) of a learning curve."""
@@ -36,11 +36,11 @@ class Progress:
         self._stale = 0
 
     def measure(self, step: int, network: nn.Module) -> None:
-        """Add a point; raises TrainingError if it is not a number."""
+        """Add a point; raises DivergedError if it is not a number."""
         score = self._validate(network)
         self.curve.append((step, score))
         if math.isnan(score):
-            raise TrainingError(f"the score became nan at step {step}")
+            raise DivergedError(f"the score became nan at step {step}", step)
         if self._report is not None:
             self._report(self.curve[-1])
         self._stale += 1

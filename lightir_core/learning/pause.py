@@ -11,12 +11,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
 from lightir_core.checkpoints import load_state, load_tensors, save_tensors
 from lightir_core.errors import CheckpointError
 from lightir_core.learning.curve import Progress
+from lightir_core.learning.divergence import Restart, Watch
 from lightir_core.learning.optimiser import Optimiser
 
 
@@ -29,11 +31,13 @@ class Pause:
         file: what was kept at an earlier stop is read from here, and kept here at this one.
         every_s: on the way everything is kept about so often, for the case that the process dies;
             0 is never.
+        restart: that this training is a second attempt is kept too.
     """
 
     until: int
     file: Path
     every_s: float = 0.0
+    restart: Restart | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Living:
     averaged: nn.Module | None
     optimiser: Optimiser
     progress: Progress
+    watch: Watch
 
 
 class Keeper:
@@ -59,11 +64,11 @@ class Keeper:
         if self._pause is None or not self._pause.every_s:
             return
         if time.monotonic() - self._kept_at >= self._pause.every_s:
-            keep(self._pause.file, self._living, step)
+            keep(self._pause, self._living, step)
             self._kept_at = time.monotonic()
 
 
-def keep(file: Path, living: Living, step: int) -> None:
+def keep(pause: Pause, living: Living, step: int) -> None:
     """Write how things are after `step` steps."""
     groups = {
         "network": living.network.state_dict(),
@@ -72,8 +77,13 @@ def keep(file: Path, living: Living, step: int) -> None:
         "best": living.progress.best or {},
     }
     tensors = {f"{group}/{name}": t for group, some in groups.items() for name, t in some.items()}
-    story = {"step": step, "curve": living.progress.curve}
-    save_tensors(file, tensors, {"story": json.dumps(story)})
+    story = {
+        "step": step,
+        "curve": living.progress.curve,
+        "losses": living.watch.to_plain(),
+        "restart": pause.restart.to_plain() if pause.restart else None,
+    }
+    save_tensors(pause.file, tensors, {"story": json.dumps(story)})
 
 
 def go_on(file: Path, living: Living) -> int:
@@ -95,17 +105,29 @@ def go_on(file: Path, living: Living) -> int:
     living.optimiser.restore(_group(tensors, "optimiser"), str(file))
     curve = [(int(step), float(score)) for step, score in story["curve"]]
     living.progress.restore(curve, _group(tensors, "best") or None)
+    if "losses" in story:
+        living.watch.restore(story["losses"])
     return int(story["step"])
 
 
 def kept_step(file: Path | None) -> int:
     """The step that a training would go on from; 0 if nothing is kept, or cannot be read."""
+    return _story(file).get("step", 0)
+
+
+def restart_of(file: Path | None) -> Restart | None:
+    """Whether what was kept is of a second attempt; None too if nothing usable was."""
+    return Restart.from_plain(_story(file).get("restart"))
+
+
+def _story(file: Path | None) -> dict[str, Any]:
+    """What is kept beside the tensors; nothing if it is not there or damaged."""
     if file is None:
-        return 0
+        return {}
     try:
-        return int(json.loads(load_tensors(file)[1]["story"])["step"])
+        return json.loads(load_tensors(file)[1]["story"])
     except (CheckpointError, KeyError, ValueError):
-        return 0
+        return {}
 
 
 def _group(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:

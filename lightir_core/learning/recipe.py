@@ -84,6 +84,12 @@ class Recipe:
         """Low-quality pixels of a step."""
         return self.batch * self.patch_px**2
 
+    @property
+    def rates(self) -> dict[str, float]:
+        """The peak learning rates that are in use."""
+        rates = {"lr": self.lr, "matrix_lr": self.matrix_lr}
+        return rates if self.optimiser == "muon" else {"lr": self.lr}
+
     def suited(self, *, sparse: bool) -> Recipe:
         """The recipe for damage that is sparse, or that is everywhere.
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import math
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from lightir_core.errors import TrainingError
 from lightir_core.learning.curve import Point, Progress
 from lightir_core.learning.distil import Teacher, feature_distance, taught, watched
+from lightir_core.learning.divergence import FIRST, Watch
 from lightir_core.learning.launch import Launch, launched
 from lightir_core.learning.optimiser import Optimiser
 from lightir_core.learning.pause import Keeper, Living, Pause, go_on, keep
@@ -65,31 +65,34 @@ def train(
         penalty: added to the loss.
         half: whether to use bfloat16 autocast; None where that is faster.
         pause: stop before the last step, or go on after such a stop, bit for bit as if there had
-            been none; also what to keep on the way.
+            been none, if `network` is again as it was at first; also what to keep on the way.
         launch: how the network's kernels are launched; beside a teacher, whose hooks a graph would
             not call, always one by one.
 
     Raises:
-        TrainingError: the loss stopped being a finite number, a score is none, or the device
-            cannot `launch` so.
+        DivergedError: the loss, or a score, stopped being a finite number, or the loss stayed
+            above where it began; see `divergence`.
+        TrainingError: the device cannot `launch` so.
     """
     network.to(device)
     averaged = copy.deepcopy(network) if recipe.ema else None
     progress = Progress(validate, report, recipe.patience)
-    living = Living(network, averaged, Optimiser(network, recipe), progress)
-    first = 0 if pause is None else go_on(pause.file, living)
-    last = recipe.steps if pause is None else min(pause.until, recipe.steps)
+    lesson = _Lesson(data, recipe, seed, device, teacher, half)
+    origin = copy.deepcopy(network)
+    watch = Watch(recipe, lambda: lesson.first_errors(origin))
+    living = Living(network, averaged, Optimiser(network, recipe), progress, watch)
+    first, last = _stretch(recipe, pause, living)
     milestones, keeper = _milestones(recipe.steps, checks), Keeper(pause, living)
     if recipe.patience and not first:
         progress.measure(0, network.eval())
     network.train()
     forward: Callable[[Tensor], Tensor] = network
     for step in range(first, last):
-        lq, gt = (t.to(device) for t in data.batch(seed, step, recipe.batch, recipe.patch_px))
+        lq, gt = lesson.batch(step)
         if step == first and launch != "eager" and teacher is None:
             forward = launched(network, launch, _laid_out(lq), precision(device, half))
-        teaches = None if teacher is None else teacher.at(step / recipe.steps)
-        loss = _loss(network, forward, lq, gt, recipe, teaches, precision(device, half))
+        loss, error = lesson.loss(step, network, forward, lq, gt)
+        living.watch.see(step + 1, error)
         if penalty is not None:
             loss = loss + penalty(network)
         _learn(living, loss, step, recipe.ema)
@@ -100,15 +103,77 @@ def train(
             break
         keeper.after(step + 1)
     if pause is not None and last < recipe.steps and not progress.ended:
-        keep(pause.file, living, last)
+        keep(pause, living, last)
     _settle(living)
     return tuple(progress.curve)
 
 
+@dataclass(frozen=True)
+class _Lesson:
+    """What a network is taught by, step by step."""
+
+    data: Batches
+    recipe: Recipe
+    seed: int
+    device: torch.device
+    teacher: Teacher | None
+    half: bool | None
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        recipe = self.recipe
+        lq, gt = self.data.batch(self.seed, step, recipe.batch, recipe.patch_px)
+        return lq.to(self.device), gt.to(self.device)
+
+    def loss(
+        self,
+        step: int,
+        network: nn.Module,
+        forward: Callable[[Tensor], Tensor],
+        lq: Tensor,
+        gt: Tensor,
+    ) -> tuple[Tensor, float]:
+        """What to learn from, and the part of it that is the distance to the truth.
+
+        The part of a teacher changes its meaning from step to step. `forward` is the network, or
+        launches it.
+        """
+        recipe = self.recipe
+        teacher = None if self.teacher is None else self.teacher.at(step / recipe.steps)
+        features = teacher is not None and teacher.features > 0
+        with precision(self.device, self.half), watched(network, features) as stages:
+            output = forward(_laid_out(lq)).float()
+        loss = distance(output, gt, recipe)
+        error = loss.item()
+        if teacher is None:
+            return loss, error
+        target, theirs = taught(teacher, lq)
+        loss = (1 - teacher.weight) * loss + teacher.weight * distance(output, target, recipe)
+        if features:
+            loss = loss + teacher.features * feature_distance(stages, theirs)
+        return loss, error
+
+    @torch.no_grad()
+    def first_errors(self, network: nn.Module) -> list[float]:
+        """Of a network that does not learn, over the batches that a training begins with."""
+        network.train()
+        errors: list[float] = []
+        for step in range(FIRST):
+            lq, gt = self.batch(step)
+            with precision(self.device, self.half):
+                output = network(_laid_out(lq)).float()
+            errors.append(distance(output, gt, self.recipe).item())
+        return errors
+
+
+def _stretch(recipe: Recipe, pause: Pause | None, living: Living) -> tuple[int, int]:
+    """The steps that are due, from and to; what was kept before the first is brought back."""
+    if pause is None:
+        return 0, recipe.steps
+    return go_on(pause.file, living), min(pause.until, recipe.steps)
+
+
 def _learn(living: Living, loss: Tensor, step: int, ema: float) -> None:
     """One update of the weights and of their average."""
-    if not math.isfinite(loss.item()):
-        raise TrainingError(f"the loss became {loss.item()} at step {step + 1}")
     loss.backward()
     living.optimiser.step(step)
     if living.averaged is not None:
@@ -151,26 +216,6 @@ def precision(
 
 def _laid_out(lq: Tensor) -> Tensor:
     return lq.contiguous(memory_format=torch.channels_last)
-
-
-def _loss(
-    network: nn.Module,
-    forward: Callable[[Tensor], Tensor],
-    lq: Tensor,
-    gt: Tensor,
-    recipe: Recipe,
-    teacher: Teacher | None,
-    numbers: contextlib.AbstractContextManager[object],
-) -> Tensor:
-    features = teacher is not None and teacher.features > 0
-    with numbers, watched(network, features) as stages:
-        output = forward(_laid_out(lq)).float()
-    loss = distance(output, gt, recipe)
-    if teacher is None:
-        return loss
-    target, theirs = taught(teacher, lq)
-    loss = (1 - teacher.weight) * loss + teacher.weight * distance(output, target, recipe)
-    return loss + teacher.features * feature_distance(stages, theirs) if features else loss
 
 
 def distance(output: Tensor, target: Tensor, recipe: Recipe) -> Tensor:
