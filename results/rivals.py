@@ -34,6 +34,7 @@ class Rival:
         steps: of training.
         seconds: time spent on it.
         reason: why there is no score.
+        restart: how its training diverged and was begun again, empty if it did not.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Rival:
     steps: int = 0
     seconds: float = 0.0
     reason: str = ""
+    restart: str = ""
 
 
 def write_rivals(run: Path, rivals: Iterable[Rival]) -> None:

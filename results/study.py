@@ -24,6 +24,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from lightir_core.architecture import Architecture, from_plain
 from lightir_core.errors import ArchitectureError, ResultsError
+from lightir_core.learning.divergence import Restart
 from results.journal import Journal, cut_torn_tail, drop_stale_lock
 from results.lock import RunLock
 from results.objectives import Objective, objectives_from_plain, values_of
@@ -258,6 +259,15 @@ class Record:
         """
         trial = self._check_running(number)
         self._tell(number, {"losses": [*trial.losses, *losses]}, trial, None)
+
+    def restart(self, number: int, restart: Restart) -> None:
+        """Write that the training of a running trial was begun again.
+
+        Raises:
+            ResultsError: no such running trial.
+        """
+        trial = self._check_running(number)
+        self._tell(number, {"restart": restart.to_plain()}, trial, None)
 
     def stop(self, number: int, reason: str) -> None:
         """Write that a running trial goes no further than the rung that it reached last, and why.

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from optuna.trial import FrozenTrial, TrialState
 
 from lightir_core.architecture import Architecture
+from lightir_core.learning.divergence import Restart
 
 Choice = None | bool | int | float | str
 State = Literal["running", "finished", "stopped", "failed"]
@@ -45,6 +46,7 @@ class Trial:
         memory: of a trial that ran out of it: `predicted_bytes` of the training, and
             `reached_bytes` of the process that ended.
         losses: where a worker was lost with it, and from which step it went on elsewhere.
+        restart: that its training diverged and was begun again at lower rates.
         notes: anything else that was known when it began, such as its parents.
     """
 
@@ -62,6 +64,7 @@ class Trial:
     finished: datetime | None = None
     memory: Mapping[str, int] = field(default_factory=dict[str, int])
     losses: tuple[str, ...] = ()
+    restart: Restart | None = None
     notes: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -83,6 +86,7 @@ def trial_from(frozen: FrozenTrial, architecture: Architecture) -> Trial:
         finished=_aware(frozen.datetime_complete),
         memory=story.get("memory", {}),
         losses=tuple(story.get("losses", ())),
+        restart=Restart.from_plain(story.get("restart")),
         notes=story.get("notes", {}),
     )
 

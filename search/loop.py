@@ -179,6 +179,8 @@ class _Generation:
         number, record = job.number, self._record
         if outcome.losses:
             record.lose(number, outcome.losses)
+        if outcome.restart is not None:
+            record.restart(number, outcome.restart)
         story = outcome.curve, outcome.seconds
         if outcome.reason is not None:
             record.fail(

@@ -299,6 +299,10 @@ def _keep(
     if outcome.reason is not None:
         listener.note(f"{job.architecture.id} was not trained on: {outcome.reason}")
         return None
+    recipe = job.recipe
+    if outcome.restart is not None:
+        recipe = recipe.gentler()
+        listener.note(f"{job.architecture.id} {outcome.restart.words}")
     within = plan.target.fits(job.architecture)
     finished = Finished(
         kind="pruned" if parent else "trained" if within else "parent",
@@ -307,7 +311,7 @@ def _keep(
         architecture=job.architecture,
         cost=plan.feasible.price(job.architecture),
         outcome=outcome,
-        recipe=job.recipe,
+        recipe=recipe,
         compression=_record(plan, parent) if parent else {},
     )
     return keep_model(

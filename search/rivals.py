@@ -48,7 +48,8 @@ def stand_rivals(plan: Plan, engine: Engine, deadline: float, listener: Listener
             rivals[rival.name] = rival
             write_rivals(plan.folder.path, rivals.values())
             score = rival.scores.get(plan.task.metric)
-            listener.item(f"{rival.name}: " + (rival.reason or f"{score:.2f} dB"))
+            said = f"; {rival.restart}" if rival.restart else ""
+            listener.item(f"{rival.name}: " + (rival.reason or f"{score:.2f} dB") + said)
     write_rivals(plan.folder.path, rivals.values())
 
 
@@ -112,4 +113,5 @@ def _told(plan: Plan, rival: Rival, outcome: Outcome) -> Rival:
         steps=plan.recipes.search.steps,
         seconds=outcome.seconds,
         reason=outcome.reason or "",
+        restart=outcome.restart.words if outcome.restart else "",
     )

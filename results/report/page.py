@@ -132,6 +132,7 @@ def _context(findings: Findings) -> dict[str, Any]:
         "volume": hypervolume_figure(findings),
         "volume_in_time": hypervolume_in_time_figure(findings),
         "failures": sentences.failures(findings),
+        "restarts": sentences.restarts(findings),
         "losses": sentences.losses(findings),
         "command": str(findings.config.get("command", "")),
         "facts": _facts(findings),

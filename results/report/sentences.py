@@ -186,6 +186,15 @@ def losses(findings: Findings) -> list[str]:
     ]
 
 
+def restarts(findings: Findings) -> list[Failure]:
+    """How trainings diverged and were begun again, with their trials."""
+    words: dict[str, list[int]] = defaultdict(list)
+    for trial in findings.trials:
+        if trial.restart is not None:
+            words[trial.restart.words].append(trial.number)
+    return [Failure(reason=said, trials=tuple(numbers)) for said, numbers in words.items()]
+
+
 def knee_words(findings: Findings) -> str:
     """Why the knee is worth a look; empty when the front has none."""
     knee, front = findings.knee, findings.front

@@ -151,7 +151,8 @@ class Tally:
             f"{objective.label} {show(value, objective)}"
             for objective, value in zip(self.objectives, self.values(trial), strict=True)
         )
-        end = f"; {trial.reason}" if trial.reason else ""
+        said = (trial.restart.words if trial.restart else "", trial.reason or "")
+        end = "".join(f"; {words}" for words in said if words)
         return f"{head}: {shown}, {format_count(trial.cost['params'])} parameters{end}"
 
     def times(self) -> str:

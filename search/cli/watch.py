@@ -57,6 +57,9 @@ def picture(findings: Findings) -> RenderableType:
     ]
     for failure in sentences.failures(findings)[:3]:
         lines.append(Text(f"{len(failure.trials)} failed: {failure.reason}", style="yellow"))
+    for restart in sentences.restarts(findings)[:3]:
+        numbers = ", ".join(map(str, restart.trials[:8]))
+        lines.append(Text(f"trial {numbers} {restart.reason}", style="yellow"))
     if findings.front:
         lines.append(front_table(findings.objectives, findings.front))
     for model in findings.results:

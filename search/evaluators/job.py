@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lightir_core.architecture import Architecture
+from lightir_core.learning.divergence import Restart
 from lightir_core.learning.launch import Launch
 from lightir_core.learning.recipe import PROXY, Recipe
 from lightir_core.learning.training import Point
@@ -86,6 +87,7 @@ class Outcome:
         memory: if it ran out, the bytes that were predicted and those that were reached.
         began_at: step that its training went on from.
         losses: where a worker process was lost with it, and from which step it went on elsewhere.
+        restart: that the training diverged and was begun again, once; the scores are of that attempt.
     """
 
     number: int
@@ -97,3 +99,4 @@ class Outcome:
     memory: dict[str, int] = field(default_factory=dict[str, int])
     began_at: int = 0
     losses: tuple[str, ...] = ()
+    restart: Restart | None = None

@@ -108,7 +108,7 @@ def keep_network(
         crops=_pictures(folder, outputs, pairs, task),
         task=source.task,
         data=describe_images(source, trained=finished.recipe is not None),
-        recipe={} if finished.recipe is None else asdict(finished.recipe),
+        recipe=_recipe_to_plain(finished),
         compression=finished.compression,
         latency=latency,
         device=where,
@@ -116,6 +116,13 @@ def keep_network(
     write_result(folder, result)
     write_card(folder, result)
     return result
+
+
+def _recipe_to_plain(finished: Finished) -> dict[str, Any]:
+    if finished.recipe is None:
+        return {}
+    restart = finished.outcome.restart
+    return {**asdict(finished.recipe), **({"restart": restart.words} if restart else {})}
 
 
 def score_baseline(source: Source) -> dict[str, float | str]:

@@ -9,12 +9,15 @@ from torch import nn
 
 from lightir_core.checkpoints import load_model, load_weights, save_weights
 from lightir_core.data.tasks import parse_task
+from lightir_core.errors import DivergedError, TrainingError
 from lightir_core.learning.ahead import Ahead
+from lightir_core.learning.curve import Point
 from lightir_core.learning.distil import Teacher
+from lightir_core.learning.divergence import Restart
 from lightir_core.learning.evaluate import evaluate
-from lightir_core.learning.pause import Pause, kept_step
+from lightir_core.learning.pause import Pause, kept_step, restart_of
 from lightir_core.learning.training import train
-from lightir_core.network import build
+from lightir_core.network import Network, build
 from search.evaluators.guard import guarded
 from search.evaluators.images import open_images, validation_crops
 from search.evaluators.job import Job, Outcome
@@ -26,7 +29,7 @@ CHECKS = 4
 def evaluate_candidate(job: Job) -> Outcome:
     """Train the job's network and score it; what goes wrong is told in the outcome.
 
-    The task's own failures (a loss that is not a number, memory that runs out) are outcomes of a
+    The task's own failures (a loss that gets out of hand, memory that runs out) are outcomes of a
     search, not faults of it; anything else is raised.
     """
     return guarded(_train, job)
@@ -34,9 +37,48 @@ def evaluate_candidate(job: Job) -> Outcome:
 
 def _train(job: Job) -> Outcome:
     begun = time.perf_counter()
-    device = torch.device(job.device)
+    metric = parse_task(job.source.task).metric
+    open_images(job.source)
+    began_at, started = kept_step(job.state), time.perf_counter()
+    network, curve, restart = _trained(job)
+    training_s = time.perf_counter() - started
+    if not job.pauses:
+        save_weights(job.weights, network)
+        if job.state is not None:
+            job.state.unlink(missing_ok=True)
+    return Outcome(
+        number=job.number,
+        scores={metric: curve[-1][1]},
+        curve=curve,
+        seconds=time.perf_counter() - begun,
+        training_s=training_s,
+        began_at=began_at,
+        restart=restart,
+    )
+
+
+def _trained(job: Job) -> tuple[Network, tuple[Point, ...], Restart | None]:
+    """The trained network, its learning curve, and whether that was the second attempt at it.
+
+    A training that diverges is begun again once, from the same seed, by a gentler recipe. What is
+    kept at a rung says by which, so that the next stretch goes on with it.
+    """
+    restart = restart_of(job.state)
+    while True:
+        try:
+            return *_attempt(job, restart), restart
+        except DivergedError as error:
+            if restart is not None:
+                raise TrainingError(f"{restart.words}, and again: {error}") from None
+            restart = Restart.of(error, job.recipe)
+        if job.state is not None:
+            job.state.unlink(missing_ok=True)
+
+
+def _attempt(job: Job, restart: Restart | None) -> tuple[Network, tuple[Point, ...]]:
+    device, task = torch.device(job.device), parse_task(job.source.task)
     data, crops = open_images(job.source).training, validation_crops(job.source)
-    task = parse_task(job.source.task)
+    recipe = job.recipe.gentler() if restart else job.recipe
 
     def validate(network: nn.Module) -> float:
         return evaluate(network, crops, task, device, (task.metric,), fast=True).mean[task.metric]
@@ -49,36 +91,23 @@ def _train(job: Job) -> Outcome:
     if job.teacher is not None:
         parent = load_model(job.teacher).to(device)
         teacher = Teacher(network=parent.eval().requires_grad_(False))
-    began_at, started = kept_step(job.state), time.perf_counter()
     curve = train(
         network,
         Ahead(data, device) if device.type == "cuda" else data,
-        job.recipe.suited(sparse=task.is_sparse),
+        recipe.suited(sparse=task.is_sparse),
         seed=job.seed,
         device=device,
         validate=validate,
         teacher=teacher,
         checks=job.checks or CHECKS,
         launch=job.launch,
-        pause=_pause(job),
+        pause=_pause(job, restart),
     )
-    training_s = time.perf_counter() - started
-    if not job.pauses:
-        save_weights(job.weights, network)
-        if job.state is not None:
-            job.state.unlink(missing_ok=True)
-    return Outcome(
-        number=job.number,
-        scores={task.metric: curve[-1][1]},
-        curve=curve,
-        seconds=time.perf_counter() - begun,
-        training_s=training_s,
-        began_at=began_at,
-    )
+    return network, curve
 
 
-def _pause(job: Job) -> Pause | None:
+def _pause(job: Job, restart: Restart | None) -> Pause | None:
     """Where the job's training stops, and what it leaves on the way."""
     if job.state is None:
         return None
-    return Pause(job.until or job.recipe.steps, job.state, job.keep_s)
+    return Pause(job.until or job.recipe.steps, job.state, job.keep_s, restart)

@@ -15,6 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from lightir_core.errors import ResultsError
+from lightir_core.learning.divergence import Restart
 from results.objectives import Objective
 from results.study import JOURNAL, LOCK, STUDY, Record
 
@@ -78,6 +79,17 @@ def test_a_trial_stopped_at_a_rung_keeps_what_it_scored_there(record, architectu
     assert trial.curve[-1] == (9, 31.0)
     assert trial.seconds == 3.5
     assert trial.reason == "stopped at step 9: 2 of 3 did better"
+
+
+def test_a_restart_is_part_of_the_story(record, architecture):
+    restart = Restart(step=48, before={"lr": 0.1}, after={"lr": 0.03})
+    record.begin(0, architecture, {}, {"params": 9, "macs": 9})
+    with pytest.raises(ResultsError, match="trial 1 was never begun"):
+        record.restart(1, restart)
+    record.restart(0, restart)
+    record.report(0, 3, {"psnr_y": 30.0})
+    record.stop(0, "because")
+    assert Record.open(record.folder).trial(0).restart == restart
 
 
 def test_seconds_add_up_over_rungs(record, architecture):

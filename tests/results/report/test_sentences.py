@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from lightir_core.learning.divergence import Restart
 from results.findings import read_findings
 from results.objectives import Objective
 from results.report.sentences import (
@@ -12,6 +13,7 @@ from results.report.sentences import (
     knee_words,
     plain_lines,
     pruning,
+    restarts,
     status,
     time_facts,
 )
@@ -80,6 +82,15 @@ def test_failures_are_grouped_by_reason(findings):
     assert [(f.reason, f.trials) for f in found] == [
         ("loss is NaN at step 120", (6, 16)), ("no reason was recorded", (30,)),
     ]  # fmt: skip
+
+
+def test_restarts_are_grouped_by_step_and_rates(findings):
+    restart = Restart(step=48, before={"lr": 0.1}, after={"lr": 0.03})
+    assert restarts(findings) == []
+    trials = [replace(trial, restart=restart) for trial in findings.trials[:2]]
+    (found,) = restarts(replace(findings, trials=(*trials, *findings.trials[2:])))
+    assert found.reason == "diverged at step 48 with lr=0.1, restarted with lr=0.03"
+    assert found.trials == (0, 1)
 
 
 def test_the_knee_is_explained_by_what_more_would_cost(findings):

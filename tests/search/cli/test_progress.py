@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 
 from lightir_core.architecture import Architecture, Block, ResidualConvolution, Stage
+from lightir_core.learning.divergence import Restart
 from results.objectives import Objective
 from results.trials import Trial
 from search.cli.progress import Display, Lines, Tally, clock, show, watching
@@ -29,6 +30,8 @@ FINISHED = Trial(
 )
 FAILED = replace(FINISHED, number=4, state="failed", scores={}, reason="the loss became nan [/]")
 
+RESTART = Restart(step=41, before={"lr": 0.1}, after={"lr": 0.03})
+
 
 def trial(number, psnr, macs):
     return replace(
@@ -43,6 +46,13 @@ def events(listener):
     listener.trial(FAILED)
     listener.phase("report", 1)
     listener.item("0123: 26,130 parameters, 33.10 dB")
+
+
+def test_a_restart_is_said_beside_the_scores():
+    said = Tally(KINDS).describe(replace(FINISHED, restart=RESTART))
+    assert said.endswith(
+        "26.13k parameters; diverged at step 41 with lr=0.1, restarted with lr=0.03"
+    )
 
 
 def test_lines_say_everything_once(capsys):

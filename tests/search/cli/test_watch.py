@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from lightir_core.architecture import Architecture, Block, ResidualConvolution, Stage
+from lightir_core.learning.divergence import Restart
 from results.findings import read_findings
 from results.objectives import Objective
 from results.run import RunFolder, write_config
@@ -49,6 +50,13 @@ def test_a_run_that_goes_on_is_told_with_its_front_failures_and_time(run):
     assert "more in all" in text
     assert "1 failed: loss [red]NaN" in text
     assert "0 30.500 dB 1G 1k" in text
+
+
+def test_a_restart_is_told(run):
+    with Record.open(run, write=True) as record:
+        record.restart(2, Restart(step=41, before={"lr": 0.1}, after={"lr": 0.03}))
+    text = " ".join(shown(run).split())
+    assert "trial 2 diverged at step 41 with lr=0.1, restarted with lr=0.03" in text
 
 
 def test_the_phase_is_read_from_the_folder(run):

@@ -119,17 +119,71 @@ def test_a_teacher_changes_the_training(job, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("steps", "why"), [(11, "the loss became nan at step 3"), (2, "the score became nan at step 2")]
+    ("steps", "step", "why"),
+    [(11, 3, "the loss became nan at step 3"), (2, 2, "the score became nan at step 2")],
 )
-def test_a_training_that_diverges_is_a_reason(job, steps, why):
+def test_a_training_that_diverges_twice_is_a_reason(job, steps, step, why):
     """In its course, or at its last step, after which no loss is computed."""
     diverging = replace(QUICK, lr=1e10, matrix_lr=1e10, clip_norm=1e30, steps=steps)
     outcome = evaluate_candidate(replace(job, recipe=diverging))
     assert outcome.reason is not None
-    assert outcome.reason.startswith(f"training failed: {why}")
+    rates = "lr=1e+10 and matrix_lr=1e+10, restarted with lr=3e+09 and matrix_lr=3e+09"
+    assert outcome.reason == (
+        f"training failed: diverged at step {step} with {rates}, and again: {why}"
+    )
     assert (outcome.scores, outcome.curve) == ({}, ())
     assert outcome.seconds > 0
     assert not job.weights.exists()
+
+
+WILD = Recipe(name="wild", steps=64, batch=4, patch_px=8, lr=0.1, matrix_lr=0.1)
+"""Diverges at these rates and does not at three tenths of them."""
+
+
+def test_a_training_that_diverges_is_begun_again_with_lower_rates(job, tmp_path):
+    outcome = evaluate_candidate(replace(job, recipe=WILD))
+    assert outcome.reason is None
+    assert outcome.restart is not None
+    assert outcome.restart.words == (
+        "diverged at step 48 with lr=0.1 and matrix_lr=0.1, restarted with lr=0.03 and "
+        "matrix_lr=0.03"
+    )
+    # from the same seed: as if nobody had tried the higher rates
+    gentle = replace(job, recipe=WILD.gentler(), weights=tmp_path / "gentle")
+    calm = evaluate_candidate(gentle)
+    assert (calm.curve, calm.restart) == (outcome.curve, None)
+    first, second = (load_tensors(path)[0] for path in (job.weights, gentle.weights))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("rungs", [(20, 64), (50, 64), (20, 50, 55, 64)])
+def test_a_restart_is_the_same_with_rungs(job, tmp_path, rungs):
+    """Whether it diverges in the first stretch or in a later one, and whatever is kept then."""
+    job = replace(job, recipe=WILD, checks=(20, 50, 55, 64))
+    whole = evaluate_candidate(job)
+    state = tmp_path / "state"
+    parts = [evaluate_candidate(replace(job, state=state, until=until)) for until in rungs]
+    assert (parts[-1].curve, parts[-1].restart) == (whole.curve, whole.restart)
+    assert [part.restart is not None for part in parts] == [until >= 48 for until in rungs]
+    assert not state.exists()
+
+
+def test_a_restart_that_was_killed_goes_on_as_one(job, tmp_path):
+    job = replace(job, recipe=WILD, checks=(20, 50, 64), state=tmp_path / "state")
+    whole = evaluate_candidate(job)
+    evaluate_candidate(replace(job, until=50))
+    again = evaluate_candidate(replace(job, until=50))  # its outcome was lost, its state was not
+    assert (again.restart, again.curve) == (whole.restart, whole.curve[:2])
+    assert evaluate_candidate(job).curve == whole.curve
+
+
+def test_a_job_that_starts_from_weights_is_begun_again_from_them(job, tmp_path):
+    evaluate_candidate(job)
+    on = replace(job, recipe=WILD, start=job.weights, weights=tmp_path / "on")
+    outcome = evaluate_candidate(on)
+    assert outcome.restart is not None
+    gentle = replace(on, recipe=WILD.gentler())
+    assert evaluate_candidate(gentle).curve == outcome.curve
 
 
 def test_memory_that_runs_out_is_a_reason(job):
