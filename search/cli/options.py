@@ -13,7 +13,7 @@ from lightir_core.learning.restore import TILE_PX
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")]
 Json = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout, for machines.")]
-Channels = Annotated[int, typer.Option(help="3 for colour, 1 for gray images and networks.")]
+Channels = Annotated[int, typer.Option(help="3 for colour, 1 for gray images.")]
 DataFolders = Annotated[
     list[str] | None,
     typer.Option(
