@@ -22,8 +22,9 @@ from lightir_core.architecture import Architecture
 from lightir_core.errors import LightIRError, SearchError
 from lightir_core.learning.ahead import Ahead
 from lightir_core.learning.launch import Launch
+from lightir_core.learning.lesson import Batches
 from lightir_core.learning.recipe import PROXY
-from lightir_core.learning.training import Batches, train
+from lightir_core.learning.training import train
 from lightir_core.network import build
 from search.evaluators.images import open_images
 from search.evaluators.job import Source

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lightir_core.learning.training import Batches
+from lightir_core.learning.lesson import Batches
 
 AHEAD = 64
 """Steps whose patches travel together: some megabytes in place of as many round trips."""

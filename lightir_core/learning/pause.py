@@ -52,19 +52,21 @@ class Living:
 
 
 class Keeper:
-    """Keeps a running training now and then."""
+    """Keeps a running training now and then, and where it stops before its end."""
 
-    def __init__(self, pause: Pause | None, living: Living) -> None:
-        """Begin to count the time."""
-        self._pause, self._living = pause, living
+    def __init__(self, pause: Pause | None, living: Living, steps: int) -> None:
+        """Begin to count the time of a training of `steps`."""
+        self._pause, self._living, self._steps = pause, living, steps
         self._kept_at = time.monotonic()
 
     def after(self, step: int) -> None:
         """Keep how things are after `step` steps, if it is time."""
-        if self._pause is None or not self._pause.every_s:
+        pause = self._pause
+        if pause is None:
             return
-        if time.monotonic() - self._kept_at >= self._pause.every_s:
-            keep(self._pause, self._living, step)
+        due = pause.every_s and time.monotonic() - self._kept_at >= pause.every_s
+        if due or (step == pause.until and step < self._steps):
+            keep(pause, self._living, step)
             self._kept_at = time.monotonic()
 
 

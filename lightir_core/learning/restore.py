@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lightir_core.architecture import Architecture, WindowAttention
 from lightir_core.data.turns import WAYS, turn, turn_back
 from lightir_core.errors import ShapeError
-from lightir_core.learning.training import precision
+from lightir_core.learning.lesson import precision
 
 TILE_PX = 256
 OVERLAP_PX = 16

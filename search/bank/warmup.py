@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from lightir_core.architecture import Architecture
 from lightir_core.errors import TrainingError
+from lightir_core.learning.lesson import Batches, distance, precision
 from lightir_core.learning.optimiser import Memory, Optimiser
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.training import Batches, distance, precision
 from lightir_core.network import build
 from search.bank.bank import MEAN, SQUARE, STEPS, VALUE, Bank, fill, load_bank
 from search.seeds import derive

@@ -18,8 +18,8 @@ from budgets.budget import Budget
 from budgets.units import Size
 from lightir_core.checkpoints import write_text_atomic
 from lightir_core.errors import SearchError
+from lightir_core.learning.curve import Point
 from lightir_core.learning.recipe import PROXY
-from lightir_core.learning.training import Point
 from search.bench.costs.part import Bench, Part, Row, measure
 from search.evaluators.job import Job, Outcome, Source
 from search.evaluators.train import evaluate_candidate

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from lightir_core.errors import CheckpointError, SearchError
+from lightir_core.learning.lesson import Batches
 from lightir_core.learning.recipe import PROXY
-from lightir_core.learning.training import Batches
 from lightir_core.network import Network
 
 OPSET = 20

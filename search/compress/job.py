@@ -16,9 +16,9 @@ from torch import nn
 
 from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import DataError, SearchError
+from lightir_core.learning.curve import Point
 from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.training import Point
 from lightir_core.network import Network
 from results.models import ModelResult
 from search.compress.fold import fold

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lightir_core.architecture import Architecture
+from lightir_core.learning.curve import Point
 from lightir_core.learning.divergence import Restart
 from lightir_core.learning.launch import Launch
 from lightir_core.learning.recipe import PROXY, Recipe
-from lightir_core.learning.training import Point
 from search.evaluators.choice import TRAIN, Choice
 
 
@@ -87,7 +87,7 @@ class Outcome:
         memory: if it ran out, the bytes that were predicted and those that were reached.
         began_at: step that its training went on from.
         losses: where a worker process was lost with it, and from which step it went on elsewhere.
-        restart: that the training diverged and was begun again, once; the scores are of that attempt.
+        restart: that the training diverged and was begun again; the scores are of that attempt.
     """
 
     number: int

@@ -8,7 +8,7 @@ import torch
 
 from budgets.memory import training_memory
 from budgets.units import format_bytes
-from lightir_core.learning.training import has_fast_bfloat16
+from lightir_core.learning.lesson import has_fast_bfloat16
 from search.evaluators.job import Job
 
 KIB = 1024

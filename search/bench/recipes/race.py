@@ -19,8 +19,9 @@ from lightir_core.architecture import Architecture
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import TrainingError
 from lightir_core.learning.evaluate import evaluate
+from lightir_core.learning.lesson import Batches
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.training import Batches, train
+from lightir_core.learning.training import train
 from lightir_core.network import Network, build
 from search.evaluators.images import open_images, validation_crops
 from search.evaluators.job import Source

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from lightir_core.architecture import Architecture
+from lightir_core.learning.lesson import distance, precision
 from lightir_core.learning.muon import Muon
 from lightir_core.learning.optimiser import Optimiser
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.training import distance, precision
 from lightir_core.network import build
 from search.evaluators.images import open_images
 from search.evaluators.job import Source

@@ -6,8 +6,9 @@ from torch import nn
 
 from lightir_core.errors import TrainingError
 from lightir_core.learning.launch import launched
+from lightir_core.learning.lesson import precision
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.training import precision, train
+from lightir_core.learning.training import train
 
 QUICK = Recipe(name="quick", steps=4, batch=2, patch_px=8)
 PATCHES = torch.rand(2, 3, 8, 8)
