@@ -87,8 +87,16 @@ def run(
         return _conduct(plan, record, Stoppable(engine, stop), listener, stop)
 
 
-def resume(folder: Path, listener: Listener, stop: Stop = never) -> Path:
+def resume(
+    folder: Path, listener: Listener, stop: Stop = never, address: str | None = None
+) -> Path:
     """Go on where the run in `folder` stopped; the path of its report.
+
+    Args:
+        folder: of the run.
+        listener: told about progress.
+        stop: as `run`.
+        address: of the cluster, if it is no longer where it was.
 
     Raises:
         KeyboardInterrupt: as `run`.
@@ -103,6 +111,7 @@ def resume(folder: Path, listener: Listener, stop: Stop = never) -> Path:
     # the space and the recipes of then, not what their names may mean today
     space, config = space_from_plain(known.get("space")), load_config(folder)
     recipes = kept_recipes(known.get("recipes"), config)
+    config = replace(config, address=address or config.address)
     plan = make_plan(config, folder, space, recipes)
     with _known_record(plan) as record, started(plan, listener) as engine:
         remove_drafts(folder)

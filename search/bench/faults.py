@@ -16,18 +16,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lightir_core.data import photographs
+from lightir_core.data.images import write_image
 from lightir_core.errors import RunFailedError, SearchError
 from results.study import Record
 from results.trials import Trial
 from search.bench.machines import Machines, wait_for
 
 TRIALS = 8
+STEPS = 60
+CROPS, CROP_PX = 3, 96
+"""What is trained on: crops of an embedded photograph, so that all ends soon."""
+
 ARGUMENTS = (
-    "--space", "small", "--budget", "40k", "--trials", str(TRIALS), "--steps", "30",
+    "--space", "small", "--budget", "40k", "--trials", str(TRIALS), "--steps", str(STEPS),
     "--finalists", "1", "--finish-steps", "5", "--time", "0", "--keep", "0.5", "--device", "cpu",
 )  # fmt: skip
 CUT_S = 20.0
-PATIENCE_S = 420.0
+PATIENCE_S = 900.0
 PILOT = "ray::ImplicitFunc"
 """What Ray calls the process of a trial of Tune."""
 
@@ -132,14 +138,23 @@ def measure(
     for name in faults:
         if name not in FAULTS:
             raise SearchError(f"fault {name!r} is not known; use one of {', '.join(FAULTS)}")
-    alone = folder / "alone"
+    alone, data = folder / "alone", str(_crops(folder / "crops"))
     tell("a search on this machine alone")
-    arguments = ("run", *ARGUMENTS, "--seed", str(seed), "--workers", "2")
+    arguments = ("run", *ARGUMENTS, "--seed", str(seed), "--workers", "2", "--data", data)
     command = [sys.executable, "-m", "search", *arguments, "--out", str(alone)]
     subprocess.run(command, check=True, capture_output=True)
     for name in faults:
         tell(f"a search on a cluster; fault: {name}")
         yield _survived(folder / name, name, arguments, _ended(alone))
+
+
+def _crops(folder: Path) -> Path:
+    pixels = photographs.training().images[0].pixels
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(CROPS):
+        left = 170 + CROP_PX * number
+        write_image(folder / f"{number}.png", pixels[:CROP_PX, left : left + CROP_PX])
+    return folder
 
 
 def _survived(
@@ -198,7 +213,7 @@ def document(rows: Sequence[Survived]) -> str:
         "## Faults",
         "",
         "Three Ray nodes with a network namespace each: the head without processors, two with one.",
-        f"A real search of {TRIALS} trials of 30 steps, kept every half second; something",
+        f"A real search of {TRIALS} trials of {STEPS} steps, kept every half second; something",
         "dies while both workers are in the middle of a training. *Identical*: every trial has the",
         "architecture, curve and score, to the last bit, that it has in a search with",
         "`--engine local`. Seconds are from the fault to the finished report.",

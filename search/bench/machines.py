@@ -24,7 +24,7 @@ from lightir_core.errors import RunFailedError, SearchError
 from search.engines.cluster import QUIET
 
 PORT = 6379
-JOIN_S = 60.0
+JOIN_S = 300.0
 STORE_BYTES = 100 * 2**20
 
 

@@ -8,6 +8,7 @@ from search.cli.forecast import forecast_of
 from search.cli.options import Json, Quiet, RunArgument
 from search.cli.outcome import resumable, tell
 from search.cli.progress import watching
+from search.cli.run_options import Address
 from search.cli.stopping import stopping
 from search.cli.tracking import MlflowFlag, TensorBoardFlag, tracked
 from search.config import load_config
@@ -16,6 +17,7 @@ from search.objectives import objectives
 
 def resume(
     folder: RunArgument,
+    address: Address = None,
     tensorboard: TensorBoardFlag = False,
     mlflow: MlflowFlag = False,
     quiet: Quiet = False,
@@ -34,5 +36,5 @@ def resume(
         tracked(display, folder, tensorboard=tensorboard, mlflow=mlflow) as listener,
         stopping(listener) as stop,
     ):
-        pipeline.resume(folder, listener, stop)
+        pipeline.resume(folder, listener, stop, address)
     tell(folder, as_json=as_json)
