@@ -335,3 +335,11 @@ def test_a_finished_run_in_a_read_only_folder_can_be_read(record, architecture):
     record.folder.chmod(0o555)
     assert len(Record.open(record.folder).trials()) == 1
     record.folder.chmod(0o755)
+
+
+def test_a_trial_remembers_where_its_workers_were_lost(record, architecture):
+    record.begin(0, architecture, {}, {"macs": 1})
+    record.lose(0, ["node1"])
+    record.lose(0, ["node2, then on from step 40"])
+    assert record.trial(0).losses == ("node1", "node2, then on from step 40")
+    assert record.trial(0).state == "running"

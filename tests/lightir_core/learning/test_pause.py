@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lightir_core.errors import CheckpointError
-from lightir_core.learning.pause import Pause
+from lightir_core.learning.pause import Pause, kept_step
 from lightir_core.learning.recipe import Recipe
 
 RECIPES = {
@@ -66,3 +66,31 @@ def test_the_state_of_another_recipe_is_refused(trained, attention, tmp_path):
     trained(attention, RECIPES["muon"], pause=Pause(4, tmp_path / "state"))
     with pytest.raises(CheckpointError, match="of another network or recipe"):
         trained(attention, RECIPES["adam"], pause=Pause(9, tmp_path / "state"))
+
+
+def test_what_is_kept_on_the_way_is_gone_on_from_bit_for_bit(trained, attention, tmp_path):
+    recipe, file = RECIPES["muon"], tmp_path / "state"
+    whole, curve = trained(attention, recipe)
+
+    class DeadError(Exception):
+        pass
+
+    checks = itertools.count()
+
+    def die(_):
+        if next(checks) == 2:
+            raise DeadError
+        return 1.0
+
+    with pytest.raises(DeadError):
+        trained(attention, recipe, validate=die, checks=(2, 4, 6, 9), pause=Pause(9, file, 1e-9))
+    assert kept_step(file) == 5  # the sixth was measured before it could be kept
+    again, so_far = trained(attention, recipe, pause=Pause(9, file, 1e-9))
+    assert so_far[-1][0] == curve[-1][0]
+    assert torch.equal(*(torch.cat([p.flatten() for p in n.parameters()]) for n in (again, whole)))
+
+
+def test_nothing_kept_begins_at_the_start(tmp_path):
+    assert kept_step(None) == kept_step(tmp_path / "nothing") == 0
+    (tmp_path / "torn").write_bytes(b"half")
+    assert kept_step(tmp_path / "torn") == 0

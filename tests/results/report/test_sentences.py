@@ -11,6 +11,7 @@ from results.report.sentences import (
     failures,
     headline,
     knee_words,
+    losses,
     plain_lines,
     pruning,
     restarts,
@@ -130,3 +131,11 @@ def test_times_come_from_the_trials(findings):
 )
 def test_any_json_value_becomes_lines(value, lines):
     assert plain_lines(value) == lines
+
+
+def test_lost_workers_are_told_with_their_trials(findings):
+    assert losses(findings) == []
+    lost = replace(findings.trials[3], losses=("node1", "node2, then on from step 40"))
+    assert losses(replace(findings, trials=(*findings.trials[:3], lost))) == [
+        "trial 3: node1; node2, then on from step 40"
+    ]

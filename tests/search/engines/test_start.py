@@ -1,0 +1,52 @@
+"""What a cluster has room for, against what is asked of it."""
+
+import pytest
+
+from lightir_core.errors import SearchError
+from search.config import SearchConfig
+from search.engines.nodes import NodeReport
+from search.engines.pilots import Crew
+from search.engines.start import crew_for
+
+
+def node(name, cpus, gpus=0.0):
+    return NodeReport(id=name, name=name, address="10.0.0.1", cpus=cpus, gpus=gpus)
+
+
+NODES = (node("a", 4), node("b", 8, 2))
+
+
+def test_as_many_trainings_as_there_is_room_for():
+    assert crew_for(SearchConfig(engine="ray"), NODES, NODES) == Crew(12, 1.0, 0.0, 1)
+    half = SearchConfig(engine="ray", gpus_per_trial=0.5, cpus_per_trial=2.0)
+    assert crew_for(half, NODES, NODES) == Crew(4, 2.0, 0.5, 2)
+    assert crew_for(SearchConfig(engine="ray", workers=3), NODES, NODES).workers == 3
+
+
+def test_nodes_that_may_not_train_are_avoided():
+    assert crew_for(SearchConfig(engine="ray"), NODES, NODES[:1]) == Crew(4, avoid=("b",))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"gpus_per_trial": 3}, "no node has 1 processors and 3 GPUs for a training; there are: a"),
+        ({"cpus_per_trial": 9}, "no node has 9 processors for a training"),
+        (
+            {"gpus_per_trial": 0.5, "workers": 5},
+            "--workers 5 with 1 processors and 0.5 GPUs each: the cluster has room for 4 at a time",
+        ),
+    ],
+)
+def test_more_than_there_is_is_refused(settings, message):
+    with pytest.raises(SearchError, match=message):
+        crew_for(SearchConfig(engine="ray", **settings), NODES, NODES)
+
+
+def test_the_device_of_a_training_on_a_cluster_is_not_the_drivers():
+    assert SearchConfig(engine="ray").job_device == "cpu"
+    assert SearchConfig(engine="ray", gpus_per_trial=0.5).job_device == "cuda"
+    with pytest.raises(SearchError, match=r"--gpus-per-trial 0\.5 with --device cpu"):
+        _ = SearchConfig(engine="ray", gpus_per_trial=0.5, device="cpu").job_device
+    with pytest.raises(SearchError, match="--device cuda on a cluster needs a share of a GPU"):
+        _ = SearchConfig(engine="ray", device="cuda").job_device
