@@ -6,6 +6,7 @@ import pytest
 
 import search
 from lightir_core.errors import ResultsError, SearchError
+from lightir_core.learning.recipe import PROXY
 from search import Fidelity, Run, SearchConfig, resume, run
 
 ROOT = Path(__file__).parents[2]
@@ -15,7 +16,7 @@ CONFIG = SearchConfig(
 
 
 def worth(architecture, fidelity):
-    assert fidelity == Fidelity(200, 200)
+    assert fidelity == Fidelity(PROXY.steps, PROXY.steps)
     return {"psnr_y": 30.0 + len(architecture.stages)}
 
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from lightir_core.errors import SearchError
+from lightir_core.learning.recipe import PROXY
 from search.evaluators.job import Source
 from search.packing import (
     PLAIN,
@@ -62,7 +63,7 @@ def test_trainings_are_timed_alone_and_together(task):
         assert found.setup_s > 0
         # both parts of a trial, times those at once
         each = 3600 * found.together / found.per_hour
-        assert each == pytest.approx(found.setup_s + 199 * found.step_s, rel=0.5)
+        assert each == pytest.approx(found.setup_s + (PROXY.steps - 1) * found.step_s, rel=0.5)
 
 
 def test_a_device_that_cannot_train_is_told(task):
