@@ -181,7 +181,8 @@ def _in_words(architecture: Architecture, target: Target) -> str:
     """Costs in all digits, as a budget is written: rounded down they could not be met either."""
     cost = target.cost(architecture)
     return ",".join(
-        f"{axis}={getattr(cost, AXES[axis].field):_}" for axis, _ in target.budget.limits
+        f"{axis}={AXES[axis].write(getattr(cost, AXES[axis].field))}"
+        for axis, _ in target.budget.limits
     )
 
 

@@ -203,6 +203,7 @@ WRONG = {
         r"budget '100' is below what pruning reaches: the smallest has params=[\d_]+; raise"
     ),
     "{}/model --budget params=2k,macs=10k": r"the smallest has params=[\d_]+,macs=[\d_]+",
+    "{}/model --budget memory=1KiB": r"the smallest has memory=\d+B; raise",
     "{}/model --budget 2q": "budget '2q': params: count '2q' has the unknown unit 'q'",
     "{}/model --budget 2k --data none": (
         "importance 'taylor' is measured on images, and none are given; give --data, or use "
