@@ -1,5 +1,7 @@
 import json
+import re
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +56,14 @@ def test_a_file_may_say_only_what_differs(written):
 def test_a_file_may_start_from_another_recipe(written):
     path = written("big.yaml", "base: full\nname: mine\nbatch: 16\nclip_norm: 2\n")
     assert read_recipe(str(path)) == replace(FULL, name="mine", batch=16, clip_norm=2)
+
+
+def test_the_documented_file_is_a_recipe(written):
+    text = (Path(__file__).parents[3] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.S)
+    changed = {"steps": 400, "batch": 16, "patch_px": 24, "matrix_lr": 5e-3, "schedule": "halving"}
+    assert read_recipe(written("mine.toml", example)) == replace(PROXY, name="mine", **changed)
+    assert all(f"| `{name}` |" in text for name in RECIPES)
 
 
 @pytest.mark.parametrize(
