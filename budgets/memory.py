@@ -17,6 +17,9 @@ from budgets.profile import PartMemory, part_memory
 from budgets.units import Size
 from lightir_core.architecture import Architecture
 
+ORIGIN = 1
+"""Copies of the network as it was before its training, which tell whether that diverges."""
+
 
 def training_memory(
     architecture: Architecture,
@@ -43,7 +46,8 @@ def training_memory(
     setting = Setting(batch, training=True, half=half, device=device)
     frame, trunk = _profile(architecture, Size(patch_px, patch_px), setting)
     parameters, buffers = trunk.weights()
-    held = (frame.parameters + parameters) * (1 + state_copies) + frame.buffers + buffers
+    held = (frame.parameters + parameters) * (1 + ORIGIN + state_copies)
+    held += (frame.buffers + buffers) * (1 + ORIGIN)
     kept = trunk.kept()
     step = max(
         frame.before,
@@ -58,7 +62,7 @@ def training_memory(
 
 def weights_memory(params: int, state_copies: int = 2) -> int:
     """Bytes that training needs for the weights alone: they, their gradients, the optimiser."""
-    return FLOAT * params * (2 + state_copies)
+    return FLOAT * params * (2 + ORIGIN + state_copies)
 
 
 def inference_memory(

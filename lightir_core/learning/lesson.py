@@ -54,12 +54,17 @@ class Lesson:
     launch: Launch
     _forward: Callable[[Tensor], Tensor] | None = field(default=None, init=False)
 
-    def loss(self, step: int, network: nn.Module) -> tuple[Tensor, float]:
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """The patches of a step and their truth, on the device."""
+        recipe = self.recipe
+        lq, gt = self.data.batch(self.seed, step, recipe.batch, recipe.patch_px)
+        return lq.to(self.device), gt.to(self.device)
+
+    def loss(self, step: int, network: nn.Module, lq: Tensor, gt: Tensor) -> tuple[Tensor, float]:
         """What to learn from, and the part of it that is the distance to the truth.
 
         The teacher's part changes its meaning from step to step, so it tells nothing of progress.
         """
-        lq, gt = self._batch(step)
         recipe = self.recipe
         teacher = None if self.teacher is None else self.teacher.at(step / recipe.steps)
         features = teacher is not None and teacher.features > 0
@@ -81,16 +86,11 @@ class Lesson:
         network.train()
         errors: list[float] = []
         for step in range(FIRST):
-            lq, gt = self._batch(step)
+            lq, gt = self.batch(step)
             with precision(self.device, self.half):
                 output = network(_laid_out(lq)).float()
             errors.append(distance(output, gt, self.recipe).item())
         return errors
-
-    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
-        recipe = self.recipe
-        lq, gt = self.data.batch(self.seed, step, recipe.batch, recipe.patch_px)
-        return lq.to(self.device), gt.to(self.device)
 
     def _launched(self, network: nn.Module, lq: Tensor) -> Callable[[Tensor], Tensor]:
         """The network, or what computes it; made at the first step, whose shape all have."""

@@ -82,7 +82,8 @@ def train(
         progress.measure(0, network.eval())
     network.train()
     for step in range(first, last):
-        loss, error = lesson.loss(step, network)
+        lq, gt = lesson.batch(step)
+        loss, error = lesson.loss(step, network, lq, gt)
         living.watch.see(step + 1, error)
         _learn(living, loss, step, recipe.ema)
         if step + 1 in milestones:
