@@ -41,7 +41,7 @@ def test_excess_looks_at_the_cheap_axes_first(monkeypatch):
     assert words is not None
     assert words.startswith("memory ")
     words = excess(ARCHITECTURE, Budget.parse("memory=1KiB,params=1M"), terms)
-    weights = format_bytes(16 * price(ARCHITECTURE, SIZES[0]).params)
+    weights = format_bytes(20 * price(ARCHITECTURE, SIZES[0]).params)
     assert words == f"memory: training the weights alone takes {weights}, more than 1KiB"
     monkeypatch.setattr(module, "training_memory", None)
     words = excess(ARCHITECTURE, Budget.parse("memory=1KiB,params=10"), terms)
