@@ -37,7 +37,8 @@ TRIALS_EACH = 16
 """Of the scaling: trials for each worker."""
 
 WARM_S = 0.2
-LOUD = ("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "TUNE_GLOBAL_CHECKPOINT_S")
+PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
+LOUD = (PENDING, "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "TUNE_GLOBAL_CHECKPOINT_S")
 """Switches that plain Ray Tune does not have set."""
 
 
@@ -136,7 +137,7 @@ def _plain(
     def trial(config: dict[str, Any]) -> None:
         tune.report({"score": config["x"]})
 
-    with tempfile.TemporaryDirectory() as folder, _switched_off(LOUD if loud else ()):
+    with tempfile.TemporaryDirectory() as folder, _switched_off(LOUD if loud else (PENDING,)):
         begun = time.monotonic()
         found = tune.Tuner(
             tune.with_resources(trial, {"cpu": 1}),

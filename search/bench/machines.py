@@ -57,7 +57,8 @@ class Machines:
                 "nodes with a network of their own need root and the program `ip` (iproute2); run "
                 "this as root, as in a container"
             )
-        tag, subnet = f"{os.getpid() % 10_000}", 1 + os.getpid() % 250
+        # names of the last ones may still be taken: the system deletes them in its own time
+        tag, subnet = secrets.token_hex(2), 1 + secrets.randbelow(250)
         self._bridge, self._subnet, self._cpus = f"lir{tag}", subnet, cpus
         self.nodes = [
             Machine(number, f"lir{tag}n{number}", f"10.77.{subnet}.{number + 1}")
@@ -87,12 +88,7 @@ class Machines:
             self._ray(head, "--head", f"--port={PORT}", "--num-cpus=0", "--include-dashboard=false")
             wait_for(lambda: _listens(head), JOIN_S, "the head of the cluster does not start")
             for node in self.nodes[1:]:  # two that start in the same moment get in each other's way
-                self.start(node)
-                wait_for(
-                    lambda: self.alive() > node.number,  # noqa: B023  called within the loop
-                    JOIN_S,
-                    f"node {node.number} does not join",
-                )
+                self._join(node)
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -165,6 +161,17 @@ class Machines:
             text=True,
         )
         return int(done.stdout.split()[-1]) if done.returncode == 0 and done.stdout else 0
+
+    def _join(self, node: Machine) -> None:
+        """Start a node, again if it gives up, which it does on a machine with much else to do."""
+        self.start(node)
+
+        def there() -> bool:
+            if node.processes[-1].poll() is not None:
+                self.start(node)
+            return self.alive() > node.number
+
+        wait_for(there, JOIN_S, f"node {node.number} does not join")
 
     def _wire(self, node: Machine) -> None:
         _ip("netns", "add", node.space)

@@ -60,36 +60,45 @@ def _on_cluster(plan: Plan, listener: Listener) -> Iterator[Engine]:
     cpus = max(wanted, len(os.sched_getaffinity(0)))
     with connected(config.address, cpus=cpus, dashboard=config.ray_dashboard):
         reports = inspect_nodes(plan.source, None if relay else folder)
-        check_versions(reports)
-        nodes, left_out = usable_nodes(reports)
-        for note in left_out:
-            listener.note(note)
-        crew = crew_for(config, reports, nodes)
-        listener.item(_cluster_in_words(nodes, crew))
-        if crew.workers > config.generation:
-            listener.note(
-                f"{config.generation} candidates are proposed at a time, so {crew.workers} "
-                f"trainings at once will not be; set LIGHTIR_GENERATION={4 * crew.workers} or so"
-            )
-        if not crew.gpus and any(node.gpus for node in nodes):
-            listener.note("nothing is trained on the cluster's GPUs without --gpus-per-trial")
-        notes_of_tune = relay.notes if relay else str(folder / NOTES)
-        try:
-            with RayEngine(
+        crew = _crew(config, reports, listener)
+        with (
+            _notes_of_tune(folder, relay) as notes,
+            RayEngine(
                 partial(score_relayed, score_candidate, relay) if relay else score_candidate,
                 _died_on,
                 crew,
-                storage=notes_of_tune,
+                storage=notes,
                 retried=_retried,
                 names={report.id: report.name for report in reports},
                 note=listener.note,
-            ) as engine:
-                yield Relayed(engine, relay) if relay else _Absolute(engine)
-        finally:
-            if relay is None:
-                shutil.rmtree(notes_of_tune, ignore_errors=True)
-            else:
-                relay.forget_notes()
+            ) as engine,
+        ):
+            yield Relayed(engine, relay) if relay else _Absolute(engine)
+
+
+def _crew(config: SearchConfig, reports: Sequence[NodeReport], listener: Listener) -> Crew:
+    """The crew for the nodes that may train; what is not as one may think is told."""
+    check_versions(reports)
+    nodes, left_out = usable_nodes(reports)
+    for note in left_out:
+        listener.note(note)
+    crew = crew_for(config, reports, nodes)
+    listener.item(_cluster_in_words(nodes, crew))
+    if not crew.gpus and any(node.gpus for node in nodes):
+        listener.note("nothing is trained on the cluster's GPUs without --gpus-per-trial")
+    return crew
+
+
+@contextmanager
+def _notes_of_tune(folder: Path, relay: Relay | None) -> Iterator[str]:
+    """Where Ray Tune keeps its own notes; nobody needs them afterwards."""
+    try:
+        yield relay.notes if relay else str(folder / NOTES)
+    finally:
+        if relay is None:
+            shutil.rmtree(folder / NOTES, ignore_errors=True)
+        else:
+            relay.forget_notes()
 
 
 @dataclass(frozen=True)
