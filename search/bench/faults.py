@@ -6,19 +6,25 @@ three nodes; it must end with the very trials of a search on this machine alone.
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from lightir_core.checkpoints import write_text_atomic
 from lightir_core.data import photographs
 from lightir_core.data.images import write_image
 from lightir_core.errors import RunFailedError, SearchError
+from results.run import RunFolder
 from results.study import Record
 from results.trials import Trial
 from search.bench.machines import Machines, wait_for
@@ -125,6 +131,8 @@ def measure(
 ) -> Iterator[Survived]:
     """Search once on this machine alone, then on a cluster with each of the faults.
 
+    Goes on where it was stopped.
+
     Args:
         folder: for the run folders and logs.
         faults: keys of `FAULTS`.
@@ -142,10 +150,16 @@ def measure(
     tell("a search on this machine alone")
     arguments = ("run", *ARGUMENTS, "--seed", str(seed), "--workers", "2", "--data", data)
     command = [sys.executable, "-m", "search", *arguments, "--out", str(alone)]
-    subprocess.run(command, check=True, capture_output=True)
+    if not RunFolder(alone).report.exists():
+        subprocess.run(command, check=True, capture_output=True)
     for name in faults:
-        tell(f"a search on a cluster; fault: {name}")
-        yield _survived(folder / name, name, arguments, _ended(alone))
+        row = folder / f"{name}.json"
+        if not row.exists():
+            tell(f"a search on a cluster; fault: {name}")
+            shutil.rmtree(folder / name, ignore_errors=True)
+            found = _survived(folder / name, name, arguments, _ended(alone))
+            write_text_atomic(row, json.dumps(asdict(found)))
+        yield TypeAdapter(Survived).validate_json(row.read_bytes())
 
 
 def _crops(folder: Path) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -152,7 +153,7 @@ class Machines:
         """How many nodes the head knows."""
         code = (
             f"import ray; ray.init(address={self.address!r}, log_to_driver=False, "
-            f"logging_level='CRITICAL'); print(sum(n['Alive'] for n in ray.nodes()))"
+            f"logging_level='CRITICAL'); print('alive', sum(n['Alive'] for n in ray.nodes()))"
         )
         done = subprocess.run(
             [*self._on(self.nodes[0]), sys.executable, "-c", code],
@@ -160,7 +161,8 @@ class Machines:
             capture_output=True,
             text=True,
         )
-        return int(done.stdout.split()[-1]) if done.returncode == 0 and done.stdout else 0
+        told = re.search(r"^alive (\d+)$", done.stdout, re.MULTILINE)
+        return int(told[1]) if told else 0
 
     def _join(self, node: Machine) -> None:
         """Start a node, again if it gives up, which it does on a machine with much else to do."""
