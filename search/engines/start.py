@@ -84,6 +84,11 @@ def _crew(config: SearchConfig, reports: Sequence[NodeReport], listener: Listene
         listener.note(note)
     crew = crew_for(config, reports, nodes)
     listener.item(_cluster_in_words(nodes, crew))
+    if crew.workers > config.generation:
+        listener.note(
+            f"{config.generation} candidates are proposed at a time, so {crew.workers} "
+            f"trainings at once will not be; set LIGHTIR_GENERATION={4 * crew.workers} or so"
+        )
     if not crew.gpus and any(node.gpus for node in nodes):
         listener.note("nothing is trained on the cluster's GPUs without --gpus-per-trial")
     return crew
