@@ -138,20 +138,11 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
     ideal = [min(axis) for axis in zip(*every, strict=True)]
     box = math.prod(r - i for r, i in zip(reference, ideal, strict=True))
     variants = _variants(found)
+    histories = [[v / box for v in hypervolume_history(own, reference)] for own in points]
     runs = [
-        Run(
-            findings=findings,
-            name=name,
-            variant=variant,
-            history=tuple(
-                (trial.number, volume / box)
-                for trial, volume in zip(
-                    findings.finished, hypervolume_history(own, reference), strict=True
-                )
-            ),
-        )
-        for findings, name, variant, own in zip(
-            found, _names(folders), variants, points, strict=True
+        Run(findings=findings, name=name, variant=variant, history=_numbered(findings, history))
+        for findings, name, variant, history in zip(
+            found, _names(folders), variants, histories, strict=True
         )
     ]
     groups = [_variant(name, runs) for name in dict.fromkeys(variants)]
@@ -162,6 +153,11 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
         contests=tuple(contests),
         reference=reference,
     )
+
+
+def _numbered(findings: Findings, history: Sequence[float]) -> tuple[tuple[int, float], ...]:
+    """The shares with the number of the trial after which each was reached."""
+    return tuple((t.number, share) for t, share in zip(findings.finished, history, strict=True))
 
 
 def _check(found: Sequence[Findings]) -> None:

@@ -29,15 +29,7 @@ def curves_figure(findings: Findings) -> Markup | None:
     scales = _curve_scales([trial.curve for trial in (*behind, *ahead)])
     if scales is None:
         return None
-    quiet = [_traced(trial.curve, scales) for trial in behind]
-    if len(behind) > MAX_TITLED:
-        marks = [lines([path for path in quiet if path], "faint")]
-    else:
-        marks = [
-            line(path, "faint", _curve_title(t))
-            for t, path in zip(behind, quiet, strict=True)
-            if path
-        ]
+    marks = _quiet(behind, scales)
     marks += [line([(scales[0](s), TOP), (scales[0](s), BOTTOM)], "limit") for s in rungs(findings)]
     marks += [line(_traced(t.curve, scales), "accent", _curve_title(t)) for t in ahead]
     return chart((STEPS, findings.metric), scales, marks, "Learning curves of the search")
@@ -90,13 +82,27 @@ def _stairs(history: Sequence[tuple[float, float]], across: Objective, name: str
     shares = [share for _, share in history]
     # Flat from the first trial on: the whole range tells that better than a guess around it.
     y_scale = scale(shares if shares[0] < shares[-1] else (0.0, 100.0), BOTTOM, TOP)
-    steps: list[Pixel] = []
-    for x, share in history:
-        if steps:
-            steps.append((x_scale(x), steps[-1][1]))
-        steps.append((x_scale(x), y_scale(share)))
-    marks = [line(steps, "accent strong")]
+    marks = [line(stairs(history, (x_scale, y_scale)), "accent strong")]
     return chart((across, VOLUME), (x_scale, y_scale), marks, name)
+
+
+def stairs(history: Sequence[tuple[float, float]], scales: tuple[Scale, Scale]) -> list[Pixel]:
+    """The corners of a line that keeps its height until the next point of `history`."""
+    x, y = scales
+    steps: list[Pixel] = []
+    for across, height in history:
+        if steps:
+            steps.append((x(across), steps[-1][1]))
+        steps.append((x(across), y(height)))
+    return steps
+
+
+def _quiet(trials: Sequence[Trial], scales: tuple[Scale, Scale]) -> list[Markup]:
+    """The curves of the trials behind the front; all in one mark where they are very many."""
+    paths = [(trial, path) for trial in trials if (path := _traced(trial.curve, scales))]
+    if len(trials) > MAX_TITLED:
+        return [lines([path for _, path in paths], "faint")]
+    return [line(path, "faint", _curve_title(trial)) for trial, path in paths]
 
 
 def _curve_scales(curves: Sequence[Sequence[tuple[int, float]]]) -> tuple[Scale, Scale] | None:

@@ -16,7 +16,7 @@ from results.files import write_atomic
 from results.findings import Findings
 from results.formats import MISSING
 from results.objectives import Objective
-from results.report.curves import NUMBER, VOLUME
+from results.report.curves import NUMBER, VOLUME, stairs
 from results.report.library import fingerprints, scripts
 from results.report.page import environment, style
 from results.report.points import Chart, first_axes, limits_of, trial_points
@@ -93,13 +93,8 @@ def _volumes(comparison: Comparison) -> Markup | None:
     y = scale([share for history in histories for _, share in history], BOTTOM, TOP)
     marks: list[Markup] = []
     for group, (run, history) in enumerate(zip(comparison.runs, histories, strict=True)):
-        steps: list[tuple[float, float]] = []
-        for number, share in history:
-            if steps:
-                steps.append((x(number), steps[-1][1]))
-            steps.append((x(number), y(share)))
-        if steps:
-            marks.append(line(steps, f"strong group-{group % 8}", run.name))
+        if history:
+            marks.append(line(stairs(history, (x, y)), f"strong group-{group % 8}", run.name))
     return chart((NUMBER, VOLUME), (x, y), marks, "Hypervolume of each run after each trial")
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -261,19 +261,25 @@ def report(setting: Setting, rows: Sequence[Row], command: str) -> str:
         f"| {size:,} | parent | {_mean([r.score for r in parents.values()])} | | |",
     ]
     for cut in sorted({row.cut for row in rows} - {0.0}):
-        found = {(r.way, r.seed): r for r in rows if r.cut == cut}
+        taylor = {row.seed: row for row in rows if (row.way, row.cut) == ("taylor", cut)}
         for way in WAYS:
-            mine = [found[way, seed] for seed in seeds]
-            loss = [row.score - parents[row.seed].score for row in mine]
-            gain = [found["taylor", row.seed].score - row.score for row in mine]
-            told = "" if way == "taylor" else _mean(gain, signed=True)
-            params = round(statistics.fmean(row.params for row in mine))
-            shrunk = f"{params:,} (−{cut:.0%}, parent {size / params:.2f} ×)"
-            lines.append(
-                f"| {shrunk} | {way} | {_mean([r.score for r in mine])} | "
-                f"{_mean(loss, signed=True)} | {told} |"
-            )
+            mine = [row for row in rows if (row.way, row.cut) == (way, cut)]
+            lines.append(_line(mine, parents, taylor))
     return "\n".join(lines) + "\n"
+
+
+def _line(mine: Sequence[Row], parents: Mapping[int, Row], taylor: Mapping[int, Row]) -> str:
+    """One way and one cut, over all seeds, held against the parent and `taylor` of each seed."""
+    way, cut = mine[0].way, mine[0].cut
+    loss = [row.score - parents[row.seed].score for row in mine]
+    gain = [taylor[row.seed].score - row.score for row in mine]
+    told = "" if way == "taylor" else _mean(gain, signed=True)
+    params = round(statistics.fmean(row.params for row in mine))
+    times = next(iter(parents.values())).params / params
+    return (
+        f"| {params:,} (−{cut:.0%}, parent {times:.2f} ×) | {way} | "
+        f"{_mean([row.score for row in mine])} | {_mean(loss, signed=True)} | {told} |"
+    )
 
 
 def _mean(values: Sequence[float], *, signed: bool = False) -> str:
