@@ -17,13 +17,12 @@ from results.study import Record
 from search.config import SearchConfig, describe
 from search.evaluators.job import Job, Outcome
 from search.fidelity import Fidelity
-from search.jobs import trial_job
 from search.listener import Listener
-from search.loop import Engine, Limits, search
+from search.loop import Engine
 from search.objectives import OBJECTIVES
 from search.plan import Plan, find_space, make_plan
+from search.planned import search_planned
 from search.stopping import Stop, never
-from search.strategies import STRATEGIES, Setting
 from spaces import space_to_plain
 
 Scores = Mapping[str, float]
@@ -116,16 +115,5 @@ def own_search(
     plan: Plan, record: Record, engine: Engine, listener: Listener, stop: Stop = never
 ) -> None:
     """Search, until a limit of the configuration is reached or nothing new is left."""
-    config = plan.config
-    setting = Setting(plan.feasible, record.objectives, config.generation, config.seed)
-    deadline = time.monotonic() + config.time_s if config.time_s else float("inf")
-    listener.phase("search", config.trials)
-    search(
-        STRATEGIES[config.strategy](setting),
-        record,
-        engine,
-        lambda number, candidate, until: trial_job(plan, number, candidate, until),
-        Limits(config.trials, config.generation, deadline, config.patience, stop),
-        listener,
-        plan.rungs,
-    )
+    limit_s = plan.config.time_s or float("inf")
+    search_planned(plan, record, engine, listener, time.monotonic() + limit_s, stop)

@@ -36,17 +36,17 @@ from search.engines.stoppable import Stoppable
 from search.evaluators.images import open_images
 from search.evaluators.job import Job, Outcome
 from search.evaluators.score import Finished, keep_model
-from search.jobs import finish_job, trial_job, tuning_jobs
+from search.jobs import finish_job, tuning_jobs
 from search.listener import Listener
-from search.loop import Engine, Limits, search
+from search.loop import Engine
 from search.own import OWN
 from search.pace import finishing_seconds
 from search.plan import Plan, facts_of, find_space, make_plan
+from search.planned import search_planned
 from search.recipes import kept_recipes
 from search.rivals import check_rivals, stand_rivals
 from search.seeds import derive
 from search.stopping import Stop, never
-from search.strategies import STRATEGIES, Setting
 from spaces import space_from_plain
 
 FINISH_SHARE = 0.35
@@ -143,7 +143,7 @@ def _conduct(plan: Plan, record: Record, engine: Engine, listener: Listener, sto
     """The picture above, step by step; once `stop` says so only the report."""
     begun = time.monotonic()
     prepare_bank(plan, listener, stop)
-    _search(plan, record, engine, listener, begun, stop)
+    search_planned(plan, record, engine, listener, begun + plan.config.search_s, stop)
     if not stop():
         stand_rivals(plan, engine, begun + plan.config.trials_s, listener)
         finalists = _finalists(plan, record)
@@ -156,24 +156,6 @@ def _conduct(plan: Plan, record: Record, engine: Engine, listener: Listener, sto
     if stop():
         raise KeyboardInterrupt
     return report
-
-
-def _search(
-    plan: Plan, record: Record, engine: Engine, listener: Listener, begun: float, stop: Stop
-) -> None:
-    config = plan.config
-    setting = Setting(plan.feasible, record.objectives, config.generation, config.seed)
-    deadline = begun + config.search_s
-    listener.phase("search", config.trials)
-    search(
-        STRATEGIES[config.strategy](setting),
-        record,
-        engine,
-        lambda number, candidate, until: trial_job(plan, number, candidate, until),
-        Limits(config.trials, config.generation, deadline, config.patience, stop),
-        listener,
-        plan.rungs,
-    )
 
 
 def _finalists(plan: Plan, record: Record) -> list[Trial]:

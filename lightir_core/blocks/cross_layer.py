@@ -17,10 +17,10 @@ from __future__ import annotations
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lightir_core.architecture import CrossLayer
 from lightir_core.blocks.layout import channels_first, channels_last
+from lightir_core.blocks.weighted_rows import weighted_rows
 
 
 class CrossLayerAttention(nn.Module):
@@ -61,7 +61,7 @@ class CrossLayerAttention(nn.Module):
         values = self.value(torch.cat(references))  # (L·B, C, H, W)
         offsets = _precise(self.offset(x)).unflatten(1, (-1, 2))  # (B, KL, 2, H, W)
         rows, weights = _corners(offsets, self._weigh(x), self.references)
-        y = _weighted_rows(channels_last(values).flatten(0, 2), rows, weights)  # (B·H·W, C)
+        y = weighted_rows(channels_last(values).flatten(0, 2), rows, weights)  # (B·H·W, C)
         y = channels_first(y.view(*channels_last(x).shape))
         return y if self.tail is None else self.tail(y)
 
@@ -145,14 +145,6 @@ def _neighbours(position: Tensor, size: int) -> tuple[Tensor, Tensor]:
     weight = torch.stack((1 - part, part), dim=-1)
     inside = whole.clamp(0, size - 1)
     return inside, weight * (whole == inside)
-
-
-def _weighted_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
-    """Σ_j weights[n, j]·table[rows[n, j]] as (N, C), without storing the rows that were read."""
-    table = table.to(weights.dtype)
-    if torch.compiler.is_exporting():  # exporters know the plain form only
-        return (weights.unsqueeze(1) @ table[rows]).squeeze(1)
-    return F.embedding_bag(rows, table, per_sample_weights=weights, mode="sum")
 
 
 def _spread_keys(offset: nn.Conv2d, keys: int) -> None:

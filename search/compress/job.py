@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import DataError, SearchError
@@ -28,7 +27,7 @@ from search.compress.plan import Target
 from search.compress.prune import Pruned, Pruning, check_target, prune
 from search.compress.recover import Distillation, Recovery, recover
 from search.compress.sparsify import group_lasso
-from search.evaluators.images import open_images, validation_crops, whole_images
+from search.evaluators.images import open_images, quick_score, whole_images
 from search.evaluators.job import Outcome, Source
 from search.evaluators.score import Finished, keep_network
 from search.seeds import derive
@@ -154,17 +153,11 @@ def _carry_out(
 
 
 def _recovery(how: Compression, task: Task) -> Recovery:
-    crops = validation_crops(how.source)
-
-    def validate(network: nn.Module) -> float:
-        scores = evaluate(network, crops, task, how.device, (task.metric,), fast=True)
-        return scores.mean[task.metric]
-
     return Recovery(
         recipe=how.recipe.suited(sparse=task.is_sparse),
         distillation=how.distillation,
         data=open_images(how.source).training,
-        validate=validate,
+        validate=quick_score(how.source, how.device),
         device=how.device,
         seed=derive(how.seed, "fine-tune", 0),
     )

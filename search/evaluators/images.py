@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+
+import torch
+from torch import nn
 
 from lightir_core.data import photographs
 from lightir_core.data.datasets import Data, Pair, make_pairs, open_data
 from lightir_core.data.folders import parse_folder
 from lightir_core.data.sources import Source as Images
 from lightir_core.data.tasks import parse_task
+from lightir_core.learning.evaluate import evaluate
 from search.evaluators.job import Source
 
 CROP_PX = 96
@@ -43,6 +48,16 @@ def validation_crops(source: Source) -> tuple[Pair, ...]:
     images = open_images(source).validation
     chosen = images.items[:: max(1, -(-len(images.items) // CROPS))]
     return make_pairs(parse_task(source.task), Images(chosen), crop_px=CROP_PX)
+
+
+def quick_score(source: Source, device: torch.device) -> Callable[[nn.Module], float]:
+    """How good a network on `device` is while it is trained: the task's metric on the crops."""
+    task, crops = parse_task(source.task), validation_crops(source)
+
+    def validate(network: nn.Module) -> float:
+        return evaluate(network, crops, task, device, (task.metric,), fast=True).mean[task.metric]
+
+    return validate
 
 
 @lru_cache(maxsize=2)

@@ -11,13 +11,12 @@ from torch import nn
 
 from lightir_core.checkpoints import save_weights
 from lightir_core.data.tasks import parse_task
-from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.lesson import Batches, precision
 from lightir_core.learning.training import train
 from lightir_core.network import Network, build
 from search.bank.bank import Bank, fill, load_bank
 from search.evaluators.guard import guarded
-from search.evaluators.images import open_images, validation_crops
+from search.evaluators.images import open_images, quick_score
 from search.evaluators.job import Job, Outcome
 
 RECALIBRATION = 8
@@ -37,16 +36,13 @@ def _opened(path: Path) -> Bank:
 def _score(job: Job) -> Outcome:
     begun = time.perf_counter()
     device, task = torch.device(job.device), parse_task(job.source.task)
-    data, crops = open_images(job.source).training, validation_crops(job.source)
+    data, validate = open_images(job.source).training, quick_score(job.source, device)
     assert job.bank is not None
     torch.manual_seed(job.seed)
     network = build(job.architecture)
     bank = _opened(job.bank)
     fill(network, bank.borrow(network))
     network.to(device)
-
-    def validate(network: nn.Module) -> float:
-        return evaluate(network, crops, task, device, (task.metric,), fast=True).mean[task.metric]
 
     started = time.perf_counter()
     if job.evaluator.steps:

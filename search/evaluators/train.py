@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import torch
-from torch import nn
 
 from lightir_core.checkpoints import load_model, load_weights, save_weights
 from lightir_core.data.tasks import parse_task
@@ -14,12 +13,11 @@ from lightir_core.learning.ahead import Ahead
 from lightir_core.learning.curve import Point
 from lightir_core.learning.distil import Teacher
 from lightir_core.learning.divergence import Restart
-from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.pause import Pause, kept_step, restart_of
 from lightir_core.learning.training import train
 from lightir_core.network import Network, build
 from search.evaluators.guard import guarded
-from search.evaluators.images import open_images, validation_crops
+from search.evaluators.images import open_images, quick_score
 from search.evaluators.job import Job, Outcome
 
 CHECKS = 4
@@ -77,12 +75,8 @@ def _trained(job: Job) -> tuple[Network, tuple[Point, ...], Restart | None]:
 
 def _attempt(job: Job, restart: Restart | None) -> tuple[Network, tuple[Point, ...]]:
     device, task = torch.device(job.device), parse_task(job.source.task)
-    data, crops = open_images(job.source).training, validation_crops(job.source)
+    data = open_images(job.source).training
     recipe = job.recipe.gentler() if restart else job.recipe
-
-    def validate(network: nn.Module) -> float:
-        return evaluate(network, crops, task, device, (task.metric,), fast=True).mean[task.metric]
-
     torch.manual_seed(job.seed)
     network = build(job.architecture)
     if job.start is not None:
@@ -97,7 +91,7 @@ def _attempt(job: Job, restart: Restart | None) -> tuple[Network, tuple[Point, .
         recipe.suited(sparse=task.is_sparse),
         seed=job.seed,
         device=device,
-        validate=validate,
+        validate=quick_score(job.source, device),
         teacher=teacher,
         checks=job.checks or CHECKS,
         launch=job.launch,
