@@ -15,7 +15,6 @@ normalised along the image's width and multiplies the logits, and it stays rando
 from __future__ import annotations
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
 from lightir_core.architecture import CrossLayer
@@ -59,8 +58,8 @@ class CrossLayerAttention(nn.Module):
             (B, C, H, W) to be added to `x`.
         """
         values = self.value(torch.cat(references))  # (L·B, C, H, W)
-        offsets = _precise(self.offset(x)).unflatten(1, (-1, 2))  # (B, KL, 2, H, W)
-        rows, weights = _corners(offsets, self._weigh(x), self.references)
+        offsets = channels_last(_precise(self.offset(x))).unflatten(-1, (-1, 2))  # (B, H, W, KL, 2)
+        rows, weights = _corners(offsets, channels_last(self._weigh(x)), self.references)
         y = weighted_rows(channels_last(values).flatten(0, 2), rows, weights)  # (B·H·W, C)
         y = channels_first(y.view(*channels_last(x).shape))
         return y if self.tail is None else self.tail(y)
@@ -110,39 +109,43 @@ def _corners(offsets: Tensor, weights: Tensor, references: int) -> tuple[Tensor,
     sum of 4KL rows for each pixel.
 
     Args:
-        offsets: (B, KL, 2, H, W), (Δrow, Δcol) in pixels; keys of a reference side by side.
-        weights: (B, KL, H, W).
+        offsets: (B, H, W, KL, 2), (Δrow, Δcol) in pixels; keys of a reference side by side.
+        weights: (B, H, W, KL).
         references: L.
 
     Returns:
         Row numbers and weights, both (B·H·W, 4KL); a corner outside the map weighs zero.
     """
-    batch, candidates, _, height, width = offsets.shape
+    batch, height, width, candidates, _ = offsets.shape
     device = offsets.device
-    row = offsets[:, :, 0] + torch.arange(height, device=device)[:, None]
-    column = offsets[:, :, 1] + torch.arange(width, device=device)
-    rows, row_weights = _neighbours(row, height)  # (B, KL, H, W, 2)
-    columns, column_weights = _neighbours(column, width)
+    row = offsets[..., 0] + torch.arange(height, device=device)[:, None, None]
+    column = offsets[..., 1] + torch.arange(width, device=device)[:, None]
     reference = torch.arange(references, device=device).repeat_interleave(candidates // references)
     image = reference * batch + torch.arange(batch, device=device)[:, None]  # (B, KL)
-    lines = image[:, :, None, None, None] * height + rows
-    index = lines[..., :, None] * width + columns[..., None, :]  # (B, KL, H, W, 2, 2)
-    row_weights = row_weights * weights[..., None]
-    weight = row_weights[..., :, None] * column_weights[..., None, :]
-    layout = "b k y x i j -> (b y x) (k i j)"
-    return rearrange(index, layout), rearrange(weight, layout)
+    first_line = (image * height)[:, None, None]
+    indices: list[Tensor] = []
+    shares: list[Tensor] = []
+    for y, y_weight in _neighbours(row, height):
+        line, line_weight = (first_line + y) * width, y_weight * weights
+        for x, x_weight in _neighbours(column, width):
+            indices.append(line + x)
+            shares.append(line_weight * x_weight)
+    return torch.cat(indices, dim=-1).flatten(0, 2), torch.cat(shares, dim=-1).flatten(0, 2)
 
 
-def _neighbours(position: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """The two whole positions around each one and their weights, in a new last dimension of 2.
+def _neighbours(position: Tensor, size: int) -> list[tuple[Tensor, Tensor]]:
+    """The whole positions below and above each one, and their weights.
 
     Positions outside 0 to size − 1 are moved inside and weigh zero.
     """
     floor = position.floor()
     part = position - floor
     # cast first: a diverged network's NaN then becomes a wrong pixel, not a wild address
-    whole = floor.long()[..., None] + torch.arange(2, device=position.device)
-    weight = torch.stack((1 - part, part), dim=-1)
+    below = floor.long()
+    return [_inside(below, 1 - part, size), _inside(below + 1, part, size)]
+
+
+def _inside(whole: Tensor, weight: Tensor, size: int) -> tuple[Tensor, Tensor]:
     inside = whole.clamp(0, size - 1)
     return inside, weight * (whole == inside)
 

@@ -41,14 +41,20 @@ class _TableGradient(torch.autograd.Function):
     """Nothing forwards; backwards the gradient of the table, which torch sorts all rows for."""
 
     @staticmethod
-    def forward(ctx: Any, y: Tensor, table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+    def forward(
+        ctx: Any,  # noqa: ANN401  torch's context takes any attribute
+        y: Tensor,
+        table: Tensor,
+        rows: Tensor,
+        weights: Tensor,
+    ) -> Tensor:
         ctx.save_for_backward(rows, weights)
         ctx.count = len(table)
         return y.view_as(y)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None, None]:  # noqa: ANN401
         rows, weights = ctx.saved_tensors
         reached = _transposed(grad, rows, weights, ctx.count) if ctx.needs_input_grad[1] else None
         return grad, reached, None, None

@@ -174,10 +174,7 @@ def cascade_attention(module, x):
 def cross_layer_attention(module, x, references):
     """ACLA and CLA: each key of each reference sampled by itself, then the weighted sum."""
     _B, _C, H, W = x.shape
-    offsets, logits = module.offset(x), module.logit(x)
-    gate = 1.0 if module.selection is None else selection_gate(module, module.selection(x))
-    weights = gate * torch.exp(logits - logits.amax(dim=1, keepdim=True))
-    weights = weights / weights.sum(dim=1, keepdim=True).clamp_min(1e-12)
+    offsets, weights = module.offset(x), key_weights(module, x)
     rows = torch.arange(H)[:, None].expand(H, W)
     columns = torch.arange(W).expand(H, W)
     y = torch.zeros_like(x)
@@ -189,13 +186,26 @@ def cross_layer_attention(module, x, references):
     return y if module.tail is None else module.tail(y)
 
 
-def selection_gate(module, s):
-    """The binary or soft gate, with Gumbel noise in training only."""
-    if not module.training:
-        return (s > 0).to(s.dtype) if module.hard else torch.sigmoid(s / module.tau)
-    uniform = torch.rand_like(s).clamp(1e-6, 1 - 1e-6)
-    gate = torch.sigmoid((s + uniform.log() - torch.log1p(-uniform)) / module.tau)
-    return (gate > 0.5).to(s.dtype) + gate - gate.detach() if module.hard else gate
+def key_weights(module, x):
+    """How much each key counts; in training hard weights take the soft ones' gradient."""
+    logits = module.logit(x)
+    if module.selection is None:
+        return shares(1.0, logits)
+    s = module.selection(x)
+    if module.training:
+        uniform = torch.rand_like(s).clamp(1e-6, 1 - 1e-6)
+        s = s + uniform.log() - torch.log1p(-uniform)
+    soft = shares(torch.sigmoid(s / module.tau), logits)
+    if not module.hard:
+        return soft
+    hard = shares((s > 0).to(s.dtype), logits)
+    return (hard - soft).detach() + soft
+
+
+def shares(gate, logits):
+    """The gated exponentials, as shares of their sum."""
+    weights = gate * torch.exp(logits - logits.amax(dim=1, keepdim=True))
+    return weights / weights.sum(dim=1, keepdim=True).clamp_min(1e-12)
 
 
 def bilinear(values, row, column):
