@@ -130,6 +130,12 @@ def _none(args: Arguments, out: object) -> int:
     return 0
 
 
+def _row_gradient_room(args: Arguments, out: Tensor) -> int:
+    """Of scipy: the row numbers as int32, where each bag starts, and the result once more."""
+    rows = args[1]
+    return 4 * (rows.numel() + len(rows) + 1) + bytes_of(out)
+
+
 _CPU = Kernels(
     layouts={
         "convolution": _convolution,
@@ -144,8 +150,8 @@ _CPU = Kernels(
         "native_batch_norm_backward": lambda args, out: bytes_of(args[1]),
         "roll": _roll_room,
         "_softmax": _softmax_room,
-        # indices sorted and put into their bags: 36 bytes an index, 16 for the weights' gradient
-        "_embedding_bag_backward": lambda args, out: 36 * args[1].numel(),
+        "lightir::row_gradient": _row_gradient_room,
+        # indices put into their bags
         "_embedding_bag_per_sample_weights_backward": lambda args, out: 16 * args[2].numel(),
         **dict.fromkeys(("index_select", "index", "gather", "_embedding_bag", "copy_"), _none),
     },

@@ -56,13 +56,20 @@ class _TableGradient(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None, None]:  # noqa: ANN401
         rows, weights = ctx.saved_tensors
-        reached = _transposed(grad, rows, weights, ctx.count) if ctx.needs_input_grad[1] else None
+        reached = row_gradient(grad, rows, weights, ctx.count) if ctx.needs_input_grad[1] else None
         return grad, reached, None, None
 
 
-def _transposed(grad: Tensor, rows: Tensor, weights: Tensor, count: int) -> Tensor:
+# an operation of its own, so that whoever counts memory sees it
+@torch.library.custom_op("lightir::row_gradient", mutates_args=())
+def row_gradient(grad: Tensor, rows: Tensor, weights: Tensor, count: int) -> Tensor:
     """What each of `count` rows gets back: Σ weights[n, j]·grad[n] over its readers, (count, C)."""
-    starts = np.arange(0, rows.numel() + 1, rows.shape[1])
-    entries = weights.detach().flatten().numpy(), rows.flatten().numpy(), starts
+    starts = np.arange(0, rows.numel() + 1, rows.shape[1], dtype=np.int32)
+    entries = weights.flatten().numpy(), rows.flatten().to(torch.int32).numpy(), starts
     reads = csr_array(entries, shape=(len(rows), count))
-    return torch.from_numpy(reads.T @ grad.numpy())
+    return grad.new_empty(count, grad.shape[1]).copy_(torch.from_numpy(reads.T @ grad.numpy()))
+
+
+@row_gradient.register_fake
+def _(grad: Tensor, rows: Tensor, weights: Tensor, count: int) -> Tensor:
+    return grad.new_empty(count, grad.shape[1])
