@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from lightir_core.blocks.traced import is_traced
@@ -53,11 +52,12 @@ class _TableGradient(torch.autograd.Function):
         return y.view_as(y)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None, None]:  # noqa: ANN401
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         rows, weights = ctx.saved_tensors
-        reached = row_gradient(grad, rows, weights, ctx.count) if ctx.needs_input_grad[1] else None
-        return grad, reached, None, None
+        reached = None
+        if ctx.needs_input_grad[1]:
+            reached = row_gradient(grads[0], rows, weights, ctx.count)
+        return grads[0], reached, None, None
 
 
 # an operation of its own, so that whoever counts memory sees it
