@@ -131,14 +131,8 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
     found = [read_findings(folder) for folder in folders]
     _check(found)
     points = [[f.point(trial, f.objectives) for trial in f.finished] for f in found]
-    every = [point for own in points for point in own]
-    if not every:
-        raise ResultsError("no trial of these runs has finished; compare them later")
-    reference = reference_point(every)
-    ideal = [min(axis) for axis in zip(*every, strict=True)]
-    box = math.prod(r - i for r, i in zip(reference, ideal, strict=True))
+    reference, histories = _shares(points)
     variants = _variants(found)
-    histories = [[v / box for v in hypervolume_history(own, reference)] for own in points]
     runs = [
         Run(findings=findings, name=name, variant=variant, history=_numbered(findings, history))
         for findings, name, variant, history in zip(
@@ -153,6 +147,19 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
         contests=tuple(contests),
         reference=reference,
     )
+
+
+def _shares(
+    points: Sequence[Sequence[tuple[float, ...]]],
+) -> tuple[tuple[float, ...], list[list[float]]]:
+    """The reference point of all, and for each run the share of the common box after each trial."""
+    every = [point for own in points for point in own]
+    if not every:
+        raise ResultsError("no trial of these runs has finished; compare them later")
+    reference = reference_point(every)
+    ideal = [min(axis) for axis in zip(*every, strict=True)]
+    box = math.prod(r - i for r, i in zip(reference, ideal, strict=True))
+    return reference, [[v / box for v in hypervolume_history(own, reference)] for own in points]
 
 
 def _numbered(findings: Findings, history: Sequence[float]) -> tuple[tuple[int, float], ...]:

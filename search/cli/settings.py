@@ -136,19 +136,27 @@ def _as_fields(values: dict[str, Any]) -> dict[str, Any]:
     rest["only"] = (*_listed(values.get("fix")), *_listed(rest.get("only")))
     if isinstance(rest.get("objectives"), str):
         rest["objectives"] = tuple(part.strip() for part in rest["objectives"].split(","))
-    if "data" in rest:
-        rest["data"] = absolute(_listed(rest["data"]))
-    if rest.get("val"):
-        rest["val"] = str(Path(rest["val"]).resolve())
-    for name, known in _NAMED.items():
-        if rest.get(name) not in known and Path(str(rest.get(name, ""))).is_file():
-            rest[name] = str(Path(rest[name]).resolve())
     if not isinstance(rest.get("at"), str | None):
         rest["at"] = ",".join(rest["at"])
     channels = _channels(values.get("channels", 3))
     if channels != 3:
         rest["task"] = with_channels(rest.get("task", SearchConfig().task), channels)
-    return rest
+    return rest | _absolute(rest)
+
+
+def _absolute(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the values is a path, made independent of where the program is called."""
+    paths: dict[str, Any] = {}
+    if "data" in values:
+        paths["data"] = absolute(_listed(values["data"]))
+    for name in _FOLDERS:
+        if values.get(name):
+            paths[name] = str(Path(values[name]).resolve())
+    for name, known in _NAMED.items():
+        text = str(values.get(name, ""))
+        if text not in known and Path(text).is_file():
+            paths[name] = str(Path(text).resolve())
+    return paths
 
 
 def _listed(value: object) -> tuple[str, ...]:
