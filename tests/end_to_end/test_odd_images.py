@@ -52,7 +52,7 @@ def test_a_folder_of_odd_images_is_searched_on(command, odd_folder, tmp_path):
     for name, note in NOTES.items():
         assert f"note: {name}: {note}" in ended.err
         assert any(text.startswith(f"{name}: {note}") for text in facts["notes"])
-    small = "tiny.png: skipped, 10x10 px; a patch takes 16x16"
+    small = "tiny.png: skipped, 10x10 px; a patch of recipe 'proxy' (patch_px=16) takes 16x16"
     assert (small in facts["notes"]) == ("tiny.png" not in facts["validation"])
     used = set(facts["training"]) | set(facts["validation"])
     skipped = {name for name, note in NOTES.items() if note.startswith("skipped")}

@@ -49,8 +49,8 @@ def test_plain_values_say_all_of_a_recipe(recipe):
 
 
 def test_a_file_may_say_only_what_differs(written):
-    path = written("mine.toml", "steps = 400\nmatrix_lr = 5e-3\n")
-    assert read_recipe(path) == replace(PROXY, name="mine", steps=400, matrix_lr=5e-3)
+    path = written("mine.toml", "steps = 800\nmatrix_lr = 5e-3\n")
+    assert read_recipe(path) == replace(PROXY, name="mine", steps=800, matrix_lr=5e-3)
 
 
 def test_a_file_may_start_from_another_recipe(written):
@@ -61,7 +61,7 @@ def test_a_file_may_start_from_another_recipe(written):
 def test_the_documented_file_is_a_recipe(written):
     text = (Path(__file__).parents[3] / "docs" / "recipes.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```toml\n(.*?)```", text, re.S)
-    changed = {"steps": 400, "batch": 16, "patch_px": 24, "matrix_lr": 5e-3, "schedule": "halving"}
+    changed = {"steps": 800, "batch": 16, "patch_px": 24, "matrix_lr": 5e-3, "schedule": "halving"}
     assert read_recipe(written("mine.toml", example)) == replace(PROXY, name="mine", **changed)
     assert all(f"| `{name}` |" in text for name in RECIPES)
 
