@@ -26,6 +26,7 @@ from search.engines.cluster import QUIET
 
 PORT = 6379
 JOIN_S = 300.0
+OFF_S = 60.0
 STORE_BYTES = 100 * 2**20
 
 
@@ -114,10 +115,21 @@ class Machines:
         self._ray(node, f"--address={self.address}", f"--num-cpus={self._cpus}")
 
     def kill(self, node: Machine) -> None:
-        """Switch a node off, with everything that runs on it."""
-        for pid in self.pids(node):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """Switch a node off, with everything that runs on it.
+
+        Raises:
+            RunFailedError: something on it does not end.
+        """
+
+        def off() -> bool:
+            # a killed process ends in its own time, and may have started another one before
+            pids = self.pids(node)
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return not pids
+
+        wait_for(off, OFF_S, f"node {node.number} is not off")
         for process in node.processes:
             process.wait()
         node.processes.clear()
