@@ -43,6 +43,8 @@ class Plan:
 
     `feasible` is what the search may propose, up to `prune_from` times the budget; `target` is the
     budget itself, which every result keeps.
+
+    `device` is torch's name of where each training runs, be it on this machine or on another.
     """
 
     config: SearchConfig
@@ -53,6 +55,7 @@ class Plan:
     source: Source
     rungs: Rungs
     recipes: Recipes
+    device: str
 
     @property
     def evaluator(self) -> Choice:
@@ -117,7 +120,8 @@ def make_plan(
     rungs = rungs_for(config.fidelity, config.steps, config.eta, config.rung)
     folders, target = RunFolder(folder), Target(budget, terms)
     source = _source(config, recipes)
-    return Plan(config, folders, task, feasible, target, source, rungs, recipes)
+    device = config.job_device
+    return Plan(config, folders, task, feasible, target, source, rungs, recipes, device)
 
 
 def _source(config: SearchConfig, recipes: Recipes) -> Source:

@@ -100,7 +100,7 @@ def _job(plan: Plan, number: int, name: str, architecture: Architecture) -> Job:
         recipe=plan.recipes.search,
         source=plan.source,
         seed=derive(plan.config.seed, "preset", name),
-        device=plan.config.job_device,
+        device=plan.device,
         weights=plan.folder.checkpoints / f"preset-{name}.safetensors",
     )
 

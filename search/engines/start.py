@@ -53,7 +53,6 @@ def started(plan: Plan, listener: Listener) -> Iterator[Engine]:
 @contextmanager
 def _on_cluster(plan: Plan, listener: Listener) -> Iterator[Engine]:
     config, folder = plan.config, plan.folder.path.resolve()
-    _ = config.job_device  # a device at odds with the shares of GPUs is said before Ray starts
     relay = Relay(config.storage, folder) if config.storage else None
     if relay is not None:
         relay.check()
