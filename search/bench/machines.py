@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from lightir_core.errors import RunFailedError, SearchError
@@ -92,16 +91,11 @@ class Machines:
             for node in self.nodes[1:]:  # two that start in the same moment get in each other's way
                 self._join(node)
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Switch everything off."""
         for node in self.nodes:
             with contextlib.suppress(SearchError, OSError):

@@ -7,7 +7,6 @@ their curves lie over one another; "search" holds what belongs to no single tria
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from lightir_core.errors import ResultsError
@@ -33,12 +32,7 @@ class TensorBoardTracker:
         """The tracker itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Write down the final networks and the hypervolume; what was told stays if it failed."""
         try:
             history = read_findings(self._run).hypervolume
