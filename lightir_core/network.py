@@ -41,7 +41,8 @@ class Stem(nn.Module):
             padding=padding,
         )
         self.norm = nn.LayerNorm(width) if stem.norm else None
-        if architecture.tail.skip == "interpolated":
+        # a single tap cannot be blind to flat areas
+        if architecture.tail.skip == "interpolated" and self.conv.kernel_size != (1, 1):
             _see_detail(self.conv)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,8 +194,7 @@ def _see_detail(conv: nn.Conv2d) -> None:
     LayerNorm the detail is a small ripple that nonlinear layers treat as linear, and a training
     stays for long at what a sharpening filter reaches. Measured by `python -m search bench recipe`.
     """
-    if conv.kernel_size != (1, 1):  # a single tap cannot have mean zero
-        conv.weight -= conv.weight.mean(dim=(2, 3), keepdim=True)
+    conv.weight -= conv.weight.mean(dim=(2, 3), keepdim=True)
     conv.weight *= DETAIL_GAIN
     nn.init.zeros_(_bias(conv))
 

@@ -61,11 +61,11 @@ def _steps(bench: Bench, setting: Setting) -> Iterator[tuple[str, Callable[[], R
         range(setting.seeds), setting.seconds, setting.systems, setting.recipes.items()
     )
     for seed, seconds, (kind, size), (name, recipe) in everything:
-        place = f"{setting.source.task} {seconds:g}s {kind} {size} {name} {seed}"
+        architecture = system(kind, size, parse_task(setting.source.task))
+        place = f"{setting.source.task} {seconds:g}s {architecture.id} {name} {seed}"
         photographs = " ".join((*setting.source.data, setting.source.val or ""))
         key = f"{place} {photographs} {recipe.lasting(1)}"
         known = {"seconds": seconds, "kind": kind, "size": size, "recipe": name, "seed": seed}
-        architecture = system(kind, size, parse_task(setting.source.task))
         entrant = Entrant(
             architecture=architecture, recipe=recipe, plain_stem=name.startswith(PAPERS)
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 
-from lightir_core.architecture import Architecture
+from lightir_core.architecture import Architecture, Stem
 from lightir_core.data.tasks import Task
 from lightir_core.designs import compacter, drt, edsr, grformer, swinir
 from lightir_core.presets import spread_blocks
@@ -29,7 +29,9 @@ def _grouped(width: int, depth: int, scale: int) -> Architecture:
 
 
 def _recursive(width: int, depth: int, scale: int) -> Architecture:
-    return drt(width, depth, 3, 2, 8, width, scale=scale)
+    """With a 3x3 stem, as the spaces have: behind DRT's own, 1x1, only windows see neighbours."""
+    made = drt(width, depth, 3, 2, 8, width, scale=scale)
+    return replace(made, stem=Stem())
 
 
 def _casa(width: int, depth: int, scale: int) -> Architecture:
