@@ -27,7 +27,7 @@ from search.evaluators.images import open_images, validation_crops
 from search.evaluators.job import Source
 
 CPU = torch.device("cpu")
-TIMED = 5
+TIMED = 15
 """Steps whose median is the time of one."""
 
 
