@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -12,7 +14,7 @@ from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import Recipe
 from search.bench.compression import interval
 from search.bench.costs.part import Bench, Part, Row, measure
-from search.bench.recipes.race import Entrant, race
+from search.bench.recipes.race import Entrant, paces, race
 from search.bench.recipes.systems import system
 from search.evaluators.job import Source
 from search.seeds import derive
@@ -51,59 +53,113 @@ def run_races(
         tell: hears of every new row.
         more: whether to run what is missing.
     """
-    part = Part("recipe", "Recipes", lambda bench: _steps(bench, setting), lambda rows: [])
+    timing = Part("pace", "Steps", lambda _: _timings(setting), lambda rows: [])
+    timed = measure(timing, Bench(), folder, tell, more=more)[0]
+    found = {(row["kind"], row["size"]): row["paces"] for row in timed}
+    part = Part("recipe", "Recipes", lambda bench: _races(bench, setting, found), lambda rows: [])
     return measure(part, Bench(), folder, tell, more=more)[0]
 
 
-def _steps(bench: Bench, setting: Setting) -> Iterator[tuple[str, Callable[[], Row]]]:
-    """The recipes of one network stand side by side, so that what the machine does hits all."""
-    everything = product(
-        range(setting.seeds), setting.seconds, setting.systems, setting.recipes.items()
-    )
-    for seed, seconds, (kind, size), (name, recipe) in everything:
-        architecture = system(kind, size, parse_task(setting.source.task))
-        place = f"{setting.source.task} {seconds:g}s {architecture.id} {name} {seed}"
-        photographs = " ".join((*setting.source.data, setting.source.val or ""))
-        key = f"{place} {photographs} {recipe.lasting(1)}"
+Paces = dict[tuple[str, str], dict[str, float]]
+"""CPU seconds of a step, by kind and size, then by recipe."""
+
+
+def _timings(setting: Setting) -> Iterator[tuple[str, Callable[[], Row]]]:
+    """A network's recipes in turns, so that what the machine does hits all."""
+    for kind, size in setting.systems:
+        entrants = {name: _entrant(setting, kind, size, name) for name in setting.recipes}
+        told = " ".join(str(recipe.lasting(1)) for recipe in setting.recipes.values())
+        key = f"{entrants[next(iter(entrants))].architecture.id} {_images(setting)} {told}"
+        yield key, partial(_timing, {"kind": kind, "size": size}, entrants, setting.source)
+
+
+def _timing(known: Row, entrants: dict[str, Entrant], source: Source) -> Row:
+    found = paces(list(entrants.values()), source)
+    return known | {"paces": dict(zip(entrants, found, strict=True))}
+
+
+def _races(bench: Bench, setting: Setting, found: Paces) -> Iterator[tuple[str, Callable[[], Row]]]:
+    everything = product(range(setting.seeds), setting.seconds, setting.systems, setting.recipes)
+    for seed, seconds, (kind, size), name in everything:
+        entrant = _entrant(setting, kind, size, name)
+        place = f"{seconds:g}s {entrant.architecture.id} {name} {seed}"
+        key = f"{place} {_images(setting)} {entrant.recipe.lasting(1)}"
         known = {"seconds": seconds, "kind": kind, "size": size, "recipe": name, "seed": seed}
-        entrant = Entrant(
-            architecture=architecture, recipe=recipe, plain_stem=name.startswith(PAPERS)
-        )
         weights = derive(bench.seed, "recipe", seed)
-        yield key, partial(_row, known, entrant, setting.source, weights)
+        steps = int(seconds / found[kind, size][name]) if (kind, size) in found else 0
+        yield key, partial(_row, known, entrant, setting.source, steps, weights)
 
 
-def _row(known: Row, entrant: Entrant, source: Source, seed: int) -> Row:
-    return known | asdict(race(entrant, source, float(known["seconds"]), seed))
+def _row(known: Row, entrant: Entrant, source: Source, steps: int, seed: int) -> Row:
+    return known | asdict(race(entrant, source, steps, seed))
+
+
+def _entrant(setting: Setting, kind: str, size: str, name: str) -> Entrant:
+    return Entrant(
+        architecture=system(kind, size, parse_task(setting.source.task)),
+        recipe=setting.recipes[name],
+        plain_stem=name.startswith(PAPERS),
+    )
+
+
+def _images(setting: Setting) -> str:
+    source = setting.source
+    return " ".join((source.task, *source.data, source.val or ""))
 
 
 def tables(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
-    """Lines of Markdown: each recipe's mean by size and time, and how far it is from the first."""
-    lines = ["| CPU-seconds | size | recipe | PSNR, dB | to the first | steps |"]
-    lines += ["|---:|---:|---|---:|---:|---:|"]
-    times = sorted({row["seconds"] for row in rows})
-    sizes = list(dict.fromkeys(row["size"] for row in rows))
-    for seconds, size in product(times, [*sizes, "all"]):
-        mine = [r for r in rows if r["seconds"] == seconds and size in ("all", r["size"])]
-        first = _by_race(mine, names[0])
-        for name in names:
-            found = _by_race(mine, name)
-            gains = [found[race]["score"] - first[race]["score"] for race in found if race in first]
-            if gains:
-                scores = (row["score"] for row in found.values())
-                steps = sum(row["steps"] for row in found.values()) / len(found)
-                gain = "" if name == names[0] else _told(gains, signed=True)
-                lines.append(
-                    f"| {seconds:g} | {size} | {name} | {_told(scores)} | {gain} | {steps:,.0f} |"
-                )
+    """Lines of Markdown: by size, then by network.
+
+    Args:
+        rows: of all races.
+        names: of the recipes; the first is held against the best of the others.
+    """
+    by_network = _table(rows, names, "network", lambda row: f"{row['kind']} {row['size']}")
+    return [*_table(rows, names, "size", lambda row: row["size"]), "", *by_network]
+
+
+def _table(
+    rows: Sequence[Row], names: Sequence[str], what: str, label: Callable[[Row], str]
+) -> list[str]:
+    columns = ["CPU-seconds", what, *names, "ahead of the best other", "steps"]
+    lines = [_line(columns), _line(["---:", "---", *["---:"] * (len(names) + 2)])]
+    groups = dict.fromkeys((row["seconds"], label(row)) for row in rows)
+    for seconds, group in sorted(groups, key=lambda known: known[0]):
+        mine = [row for row in rows if (row["seconds"], label(row)) == (seconds, group)]
+        found = {name: _by_race(mine, name) for name in names}
+        scores = (_mean(races, "score", ".2f") for races in found.values())
+        steps = " / ".join(_mean(races, "steps", ",.0f") for races in found.values())
+        lines.append(_line([f"{seconds:g}", group, *scores, _lead(*found.values()), steps]))
     return lines
 
 
-def _by_race(rows: Iterable[Row], name: str) -> dict[tuple[str, str, int], Row]:
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+Races = dict[tuple[str, str, int], Row]
+"""Those of one recipe, by kind, size and seed."""
+
+
+def _by_race(rows: Iterable[Row], name: str) -> Races:
     return {(r["kind"], r["size"], r["seed"]): r for r in rows if r["recipe"] == name}
 
 
-def _told(values: Iterable[float], *, signed: bool = False) -> str:
-    """The mean; of differences with its interval, which over different networks means something."""
-    mean, half = interval(list(values))
-    return f"{mean:+.3f} ± {half:.3f}" if signed else f"{mean:.3f}"
+def _mean(races: Races, key: str, form: str) -> str:
+    return format(statistics.fmean(r[key] for r in races.values()), form) if races else ""
+
+
+def _lead(first: Races, *others: Races) -> str:
+    """How far the first is ahead of the best other, in dB, and the interval of it over races.
+
+    Who failed in one of them, or was not raced against the first, is no such other.
+    """
+    leads = [
+        [first[race]["score"] - other[race]["score"] for race in first if race in other]
+        for other in others
+    ]
+    whole = [lead for lead in leads if lead and all(map(math.isfinite, lead))]
+    if not whole:
+        return ""
+    mean, half = interval(min(whole, key=statistics.fmean))
+    return f"{mean:+.2f} ± {half:.2f}" if math.isfinite(half) else f"{mean:+.2f}"

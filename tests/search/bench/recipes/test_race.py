@@ -7,7 +7,7 @@ import torch
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import PROXY
 from search.bench.recipes.document import Setting, run_races, tables
-from search.bench.recipes.race import Entrant, _made, race
+from search.bench.recipes.race import Entrant, _made, paces, race
 from search.bench.recipes.step import FIRST, Step, measure_steps, table
 from search.bench.recipes.systems import SIZES, SYSTEMS, system
 from search.bench.recipes.tries import TRIES
@@ -40,20 +40,30 @@ def test_the_papers_networks_start_as_torch_starts_them():
     assert ours.mean(dim=(2, 3)).abs().max() < 1e-6 < plain.mean(dim=(2, 3)).abs().max()
 
 
-def test_a_race_takes_about_its_time_and_repeats_itself():
-    short, long = (
-        race(Entrant(architecture=SMALL, recipe=PROXY), SOURCE, seconds, 0, checks=1)
-        for seconds in (0.3, 1.2)
-    )
-    assert 1.5 * short.steps < long.steps
-    assert 0.3 < long.cpu_s / 1.2 < 3
-    assert long.curve == ((long.steps, long.score),)
-    assert long.score > 30
+def test_a_race_repeats_itself_and_takes_about_its_pace():
+    entrant = Entrant(architecture=SMALL, recipe=PROXY)
+    one, again = (race(entrant, SOURCE, 40, 0, checks=1) for _ in range(2))
+    assert one.curve == again.curve == ((40, one.score),)
+    assert one.score > 30
+    [pace] = paces([entrant], SOURCE)
+    assert 0.3 < one.cpu_s / (40 * pace) < 5
+
+
+def test_a_slower_recipe_gets_fewer_steps():
+    small = Entrant(architecture=SMALL, recipe=replace(PROXY, batch=2))
+    usual, quick = paces([Entrant(architecture=SMALL, recipe=PROXY), small], SOURCE)
+    assert quick < usual
+
+
+def test_a_pace_is_told_of_a_recipe_that_would_diverge():
+    wild = replace(PROXY, lr=1e36, warmup=0.0, optimiser="adam")
+    [pace] = paces([Entrant(architecture=SMALL, recipe=wild)], SOURCE, rounds=1)
+    assert 0 < pace < 10
 
 
 def test_a_failed_race_has_no_score():
     wild = replace(PROXY, lr=1e36, warmup=0.0, optimiser="adam")
-    assert math.isnan(race(Entrant(architecture=SMALL, recipe=wild), SOURCE, 0.5, 0).score)
+    assert math.isnan(race(Entrant(architecture=SMALL, recipe=wild), SOURCE, 20, 0).score)
 
 
 def test_races_are_kept_and_compared_network_by_network(tmp_path):
@@ -66,14 +76,43 @@ def test_races_are_kept_and_compared_network_by_network(tmp_path):
     )
     told = []
     rows = run_races(setting, tmp_path, told.append)
-    assert len(rows) == len(told) == 4
+    assert len(rows) == 4
+    assert len(told) == 6  # and the times of two networks' steps
     again = run_races(setting, tmp_path, told.append, more=False)
     assert [row["score"] for row in again] == [row["score"] for row in rows]
-    assert len(told) == 4
+    assert len(told) == 6
     lines = tables(rows, list(setting.recipes))
-    gain = sum(r["score"] * (1 if r["recipe"] == "papers-2e-4" else -1) for r in rows) / 2
-    [line] = [line for line in lines if line.startswith("| 0.4 | all | papers-2e-4 ")]
-    assert f"| {gain:+.3f} ± " in line
+    gain = sum(r["score"] * (1 if r["recipe"] == "proxy" else -1) for r in rows) / 2
+    [line] = [line for line in lines if line.startswith("| 0.4 | 15k | ")]
+    assert f"| {gain:+.2f} ± " in line
+    assert (
+        sum(
+            line.startswith(("| 0.4 | cross-layer 15k |", "| 0.4 | window 15k |")) for line in lines
+        )
+        == 2
+    )
+
+
+def _row(recipe: str, seed: int, score: float) -> dict[str, object]:
+    known = {"seconds": 60.0, "kind": "window", "size": "15k", "steps": 1000}
+    return known | {"recipe": recipe, "seed": seed, "score": score}
+
+
+def test_the_first_recipe_is_held_against_the_best_other_that_never_failed():
+    rows = [_row("ours", 0, 32.5), _row("ours", 1, 32.7)]
+    rows += [_row("slow", 0, 31.0), _row("slow", 1, 31.0)]
+    rows += [_row("good", 0, 32.0), _row("good", 1, 32.0)]
+    rows += [_row("wild", 0, 32.4), _row("wild", 1, math.nan)]
+    told = tables(rows, ["ours", "slow", "good", "wild"])[2]
+    assert told == (
+        "| 60 | 15k | 32.60 | 31.00 | 32.00 | nan | +0.60 ± 1.27 | 1,000 / 1,000 / 1,000 / 1,000 |"
+    )
+
+
+def test_who_was_not_raced_leaves_his_place_empty():
+    rows = [_row("ours", 0, 32.5), _row("other", 1, 32.0)]
+    told = tables(rows, ["ours", "other", "third"])[-1]
+    assert told == "| 60 | window 15k | 32.50 | 32.00 |  |  | 1,000 / 1,000 /  |"
 
 
 def test_a_step_is_taken_apart():
