@@ -144,8 +144,12 @@ def schedule(number: int, recipe: Recipe) -> float:
         return (number + 1) / rise
     if recipe.schedule == "halving":
         return 0.5 ** sum(number >= share * recipe.steps for share in HALVINGS)
-    progress = (number - rise) / max(1, recipe.steps - rise)
-    return recipe.final_lr + (1 - recipe.final_lr) * 0.5 * (1 + math.cos(math.pi * progress))
+    if recipe.schedule == "trapezoid":
+        share = min(1.0, 2 * (1 - number / recipe.steps))
+    else:
+        progress = (number - rise) / max(1, recipe.steps - rise)
+        share = 0.5 * (1 + math.cos(math.pi * progress))
+    return recipe.final_lr + (1 - recipe.final_lr) * share
 
 
 def _is_matrix(name: str, parameter: Tensor) -> bool:

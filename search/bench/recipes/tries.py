@@ -30,6 +30,7 @@ TRIES: dict[str, Recipe] = {
     "patch-32": replace(PROXY, batch=4, patch_px=32),
     "warmup-0": replace(PROXY, warmup=0.0),
     "warmup-20%": replace(PROXY, warmup=0.2),
+    "cosine": replace(PROXY, schedule="cosine"),
     "halving": replace(PROXY, schedule="halving"),
     "to-zero": replace(PROXY, final_lr=0.0),
     "ema": replace(PROXY, ema=0.98),

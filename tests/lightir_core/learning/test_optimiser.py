@@ -169,6 +169,12 @@ def test_the_schedule_by_hand():
     assert 0.02 < schedule(99, recipe) < 0.0215
 
 
+def test_the_trapezoid_by_hand():
+    recipe = Recipe(name="x", steps=100, warmup=0.05, final_lr=0.2, schedule="trapezoid")
+    told = [schedule(i, recipe) for i in (0, 4, 5, 49, 50, 75, 99)]
+    assert told == pytest.approx([0.2, 1, 1, 1, 1, 0.6, 0.2 + 0.8 * 0.02])
+
+
 def test_the_rate_is_halved_where_swinir_halves_it():
     # github.com/JingyunLiang/SwinIR, train options: MultiStepLR at 250k, 400k, 450k, 475k of 500k
     recipe = Recipe(name="x", steps=500_000, warmup=0.01, schedule="halving")
@@ -179,9 +185,10 @@ def test_the_rate_is_halved_where_swinir_halves_it():
     assert schedule(499_999, recipe) == 1 / 16
 
 
+@pytest.mark.parametrize("shape", ["cosine", "trapezoid"])
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 1000])
-def test_the_schedule_rises_then_falls_and_stays_in_bounds(steps):
-    recipe = Recipe(name="x", steps=steps, warmup=0.1, final_lr=0.01)
+def test_the_schedule_rises_then_falls_and_stays_in_bounds(steps, shape):
+    recipe = Recipe(name="x", steps=steps, warmup=0.1, final_lr=0.01, schedule=shape)
     rates = [schedule(i, recipe) for i in range(steps)]
     peak = rates.index(max(rates))
     assert max(rates) == 1

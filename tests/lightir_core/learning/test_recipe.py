@@ -57,7 +57,7 @@ def test_decay_is_not_negative(value):
     ("name", "words"),
     [
         ("optimiser", "muon, adam"),
-        ("schedule", "cosine, halving"),
+        ("schedule", "cosine, trapezoid, halving"),
         ("loss", "l1, charbonnier, mse"),
     ],
 )
