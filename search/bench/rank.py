@@ -47,8 +47,9 @@ class Setting:
         count: networks spread over the sizes.
         band: middle of the band, in parameters; 0 for none.
         banded: networks in the band.
-        recipe: of every training, whatever its length.
-        lengths: steps, the longest being the truth.
+        recipe: of the short trainings.
+        lengths: their steps.
+        truth: recipe of the long training.
         source: task and images.
         seed: decides the networks and the trainings.
     """
@@ -59,6 +60,7 @@ class Setting:
     banded: int
     recipe: Recipe
     lengths: tuple[int, ...]
+    truth: Recipe
     source: Source
     seed: int
 
@@ -139,8 +141,8 @@ def _steps(setting: Setting) -> Iterator[tuple[str, Callable[[], Row]]]:
     taken = {candidate.architecture.id for candidate in spread}
     band = draw_band(setting.feasible, setting.band, setting.banded, setting.seed, taken)
     for index, candidate in enumerate([*spread, *band]):
-        for steps in setting.lengths:
-            recipe = setting.recipe.lasting(steps)
+        short = (setting.recipe.lasting(steps) for steps in setting.lengths)
+        for recipe in (*short, setting.truth):
             key = f"{candidate.architecture.id} {setting.source} {recipe}"
             seed = derive(setting.seed, "train", index)
             yield key, partial(_train, candidate, recipe, setting.source, seed)

@@ -11,8 +11,9 @@ import typer
 from budgets.budget import Budget
 from budgets.units import parse_count
 from lightir_core.data.tasks import parse_task
-from lightir_core.learning.recipe_file import read_recipe
+from lightir_core.errors import SearchError
 from search.bench.rank import Setting, table, train_all
+from search.bench.recipes.tries import find_try
 from search.cli.bench_recipe import publish
 from search.cli.options import DataFolders, absolute
 from search.config import SearchConfig
@@ -32,6 +33,9 @@ def rank(
     steps: Annotated[str, typer.Option(help="Short lengths, joined by commas.")] = "200",
     long: Annotated[int, typer.Option(help="The long length.", min=2)] = 2000,
     recipe: Annotated[str, typer.Option(help="A name, or a file.")] = DEFAULT.recipe,
+    long_recipe: Annotated[
+        str | None, typer.Option(help="Of the long length; default: the same.")
+    ] = None,
     budget: Annotated[str, typer.Option(help="Limits of the networks.")] = DEFAULT.budget,
     space: Annotated[str, typer.Option(help="Where networks come from.")] = DEFAULT.space,
     task: Annotated[str, typer.Option(help="What to restore.")] = DEFAULT.task,
@@ -64,10 +68,18 @@ def rank(
         count=count,
         band=parse_count(band),
         banded=banded if parse_count(band) else 0,
-        recipe=read_recipe(recipe),
-        lengths=tuple(sorted({*(int(part) for part in steps.split(",")), long})),
+        recipe=find_try(recipe),
+        lengths=_below(long, steps),
+        truth=find_try(long_recipe or recipe).lasting(long),
         source=Source(task=task, data=absolute(data), val=str(val.resolve()) if val else None),
         seed=seed,
     )
     rows = train_all(setting, keep, lambda text: print(text, file=sys.stderr), more=more)
     publish(title, table(rows, setting.band), out)
+
+
+def _below(long: int, steps: str) -> tuple[int, ...]:
+    lengths = tuple(sorted({int(part) for part in steps.split(",")}))
+    if not 0 < lengths[0] <= lengths[-1] < long:
+        raise SearchError(f"--steps {steps}: use lengths from 1 to below --long, {long}")
+    return lengths

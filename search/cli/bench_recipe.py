@@ -14,12 +14,11 @@ from budgets.price import price
 from lightir_core.checkpoints import write_text_atomic
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import PROXY
-from lightir_core.learning.recipe_file import read_recipe
 from search.bench.recipes.document import Setting, run_races, tables
 from search.bench.recipes.step import measure_steps
 from search.bench.recipes.step import table as step_table
 from search.bench.recipes.systems import SIZES, SYSTEMS, system
-from search.bench.recipes.tries import TRIES
+from search.bench.recipes.tries import TRIES, find_try
 from search.cli.options import DataFolders, absolute
 from search.config import SearchConfig, known
 from search.evaluators.job import Source
@@ -58,7 +57,7 @@ def recipe(
     Example:  python -m search bench recipe --recipes proxy,papers-2e-3 --seconds 30,60
     """
     setting = Setting(
-        recipes={name: TRIES.get(name) or read_recipe(name) for name in recipes.split(",")},
+        recipes={name: find_try(name) for name in recipes.split(",")},
         systems=_systems(kinds, sizes),
         seconds=tuple(float(part) for part in seconds.split(",")),
         seeds=seeds,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lightir_core.learning.recipe import PROXY, Recipe
+from lightir_core.learning.recipe_file import read_recipe
 
 _PAPERS = replace(
     PROXY, optimiser="adam", schedule="halving", warmup=0.0, clip_norm=1e9, final_lr=0.0
@@ -42,3 +43,12 @@ TRIES: dict[str, Recipe] = {
 }
 """By name; "papers" is Adam with a rate that is halved four times, as SwinIR (ICCVW 2021) trains,
 with the batch and the patches of the proxy."""
+
+
+def find_try(name: str) -> Recipe:
+    """What was tried under this name, or the recipe of that name or in that file.
+
+    Raises:
+        TrainingError: neither.
+    """
+    return TRIES.get(name) or read_recipe(name)

@@ -7,6 +7,7 @@ from budgets.budget import Budget
 from budgets.units import Size
 from lightir_core.learning.recipe import PROXY
 from search.bench.rank import BAND, Setting, agreements, draw_band, table, train_all
+from search.bench.recipes.tries import TRIES
 from search.bench.signals import SIGNALS, Reading, signals
 from search.evaluators.job import Source
 from search.feasible import Feasible
@@ -85,7 +86,8 @@ def test_trainings_are_kept(feasible, tmp_path):
         band=0,
         banded=0,
         recipe=PROXY,
-        lengths=(8, 16),
+        lengths=(8,),
+        truth=TRIES["cosine"].lasting(16),
         source=Source(task="sr-x2"),
         seed=0,
     )
