@@ -127,8 +127,8 @@ def _table(
     for seconds, group in sorted(groups, key=lambda known: known[0]):
         mine = [row for row in rows if (row["seconds"], label(row)) == (seconds, group)]
         found = {name: _by_race(mine, name) for name in names}
-        scores = (_mean(races, "score", ".2f") for races in found.values())
-        steps = " / ".join(_mean(races, "steps", ",.0f") for races in found.values())
+        scores = (_score(races) for races in found.values())
+        steps = " / ".join(_steps(races) for races in found.values())
         lines.append(_line([f"{seconds:g}", group, *scores, _lead(*found.values()), steps]))
     return lines
 
@@ -145,8 +145,18 @@ def _by_race(rows: Iterable[Row], name: str) -> Races:
     return {(r["kind"], r["size"], r["seed"]): r for r in rows if r["recipe"] == name}
 
 
-def _mean(races: Races, key: str, form: str) -> str:
-    return format(statistics.fmean(r[key] for r in races.values()), form) if races else ""
+def _score(races: Races) -> str:
+    """The mean of those that did not fail, and how many did."""
+    scores = [race["score"] for race in races.values()]
+    whole = [score for score in scores if math.isfinite(score)]
+    failed = len(scores) - len(whole)
+    told = [f"{statistics.fmean(whole):.2f}"] if whole else []
+    return ", ".join([*told, *([f"{failed} failed"] if failed else [])])
+
+
+def _steps(races: Races) -> str:
+    steps = [race["steps"] for race in races.values() if math.isfinite(race["score"])]
+    return f"{statistics.fmean(steps):,.0f}" if steps else "-"
 
 
 def _lead(first: Races, *others: Races) -> str:
