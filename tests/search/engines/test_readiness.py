@@ -68,8 +68,10 @@ def test_a_slow_node_is_remarked_among_its_like():
 
 def test_a_step_is_a_real_training_step(few_candidates):
     small, *_, large = sorted(few_candidates, key=lambda candidate: candidate.cost.macs)
-    times = [step_seconds(candidate.architecture) for candidate in (small, large)]
-    assert 0 < times[0] < times[1] < 10
+    # in turns and the best of each, as the machine may do other things meanwhile
+    turns = [[step_seconds(each.architecture) for each in (small, large)] for _ in range(5)]
+    quick, slow = (min(times) for times in zip(*turns, strict=True))
+    assert 0 < quick < slow < 10
 
 
 def test_a_cluster_that_never_comes_is_waited_for_and_told():
