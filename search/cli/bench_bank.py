@@ -13,7 +13,7 @@ from budgets.budget import Budget
 from lightir_core.checkpoints import write_text_atomic
 from lightir_core.data.tasks import parse_task
 from search.bench.inherited import document
-from search.cli.options import DataFolders, absolute
+from search.cli.options import DataFolders, absolute, wholes
 from search.evaluators.job import Source
 from search.feasible import Feasible
 from search.plan import find_space
@@ -64,7 +64,7 @@ def bank(
         equal=equal,
         steps=steps,
         again=again,
-        banks=tuple(int(part) for part in bank_steps.split(",")),
+        banks=wholes("--bank-steps", bank_steps),
         tune=tune,
         seed=seed,
         folder=keep,

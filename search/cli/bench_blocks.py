@@ -11,6 +11,7 @@ from rich.console import Console
 
 from lightir_core.checkpoints import write_text_atomic
 from search.bench.blocks import Comparison, Saved, cases, compare, saved_bytes
+from search.cli.options import wholes
 
 MIB = 2**20
 NETWORKS = ("swinir-light", "agileir-light")
@@ -40,7 +41,7 @@ def blocks(
         lines.append(_block_line(compare(case, batch, rounds)))
         console.print(f"[dim]{case.name} measured[/dim]")
     lines += ["", "| network | batch | plain MiB | ours | recomputed |", "|---|--:|--:|--:|--:|"]
-    for size in (int(part) for part in batches.split(",")):
+    for size in wholes("--batches", batches):
         for system in NETWORKS:
             lines.append(_network_line(system, size, saved_bytes(system, size)))
             console.print(f"[dim]{system} at batch {size} measured[/dim]")

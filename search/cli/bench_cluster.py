@@ -14,6 +14,7 @@ import typer
 from lightir_core.checkpoints import write_text_atomic
 from lightir_core.errors import SearchError
 from search.bench import dispatch, faults
+from search.cli.options import wholes
 
 PARTS = ("noop", "scaling", "faults")
 
@@ -50,10 +51,10 @@ def cluster(
         place.mkdir(parents=True, exist_ok=True)
         makers: dict[str, Callable[[], str]] = {
             "noop": lambda: dispatch.rates_document(
-                list(dispatch.rates(_numbers(trials), workers, limit, _tell)), workers
+                list(dispatch.rates(wholes("--trials", trials), workers, limit, _tell)), workers
             ),
             "scaling": lambda: dispatch.scaling_document(
-                list(dispatch.scaling(_numbers(scale), sleep, _tell))
+                list(dispatch.scaling(wholes("--scale", scale), sleep, _tell))
             ),
             "faults": lambda: faults.document(
                 list(faults.measure(place, fault.split(","), seed, _tell))
@@ -69,10 +70,6 @@ def cluster(
 
 def _tell(text: str) -> None:
     print(text, file=sys.stderr)
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
 
 
 def _command() -> str:

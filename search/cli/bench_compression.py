@@ -12,7 +12,7 @@ import typer
 from lightir_core.checkpoints import write_text_atomic
 from lightir_core.data.tasks import parse_task
 from search.bench import compression as comparing
-from search.cli.options import DataFolders, absolute
+from search.cli.options import DataFolders, absolute, decimals
 from search.evaluators.job import Source
 
 
@@ -47,7 +47,7 @@ def compression(
         width=width,
         steps=steps,
         finish=finish,
-        cuts=tuple(float(part) for part in cuts.split(",")),
+        cuts=decimals("--cuts", cuts),
         folder=out,
     )
     rows: list[comparing.Row] = []

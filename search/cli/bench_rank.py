@@ -15,7 +15,7 @@ from lightir_core.errors import SearchError
 from search.bench.rank import Setting, table, train_all
 from search.bench.recipes.tries import find_try
 from search.cli.bench_recipe import publish
-from search.cli.options import DataFolders, absolute
+from search.cli.options import DataFolders, absolute, wholes
 from search.config import SearchConfig
 from search.evaluators.job import Source
 from search.feasible import Feasible
@@ -79,7 +79,7 @@ def rank(
 
 
 def _below(long: int, steps: str) -> tuple[int, ...]:
-    lengths = tuple(sorted({int(part) for part in steps.split(",")}))
-    if not 0 < lengths[0] <= lengths[-1] < long:
-        raise SearchError(f"--steps {steps}: use lengths from 1 to below --long, {long}")
+    lengths = tuple(sorted(set(wholes("--steps", steps))))
+    if lengths[-1] >= long:
+        raise SearchError(f"--steps {steps}: use lengths below --long, {long}")
     return lengths

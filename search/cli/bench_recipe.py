@@ -19,7 +19,7 @@ from search.bench.recipes.step import measure_steps
 from search.bench.recipes.step import table as step_table
 from search.bench.recipes.systems import SIZES, SYSTEMS, system
 from search.bench.recipes.tries import TRIES, find_try
-from search.cli.options import DataFolders, absolute
+from search.cli.options import DataFolders, absolute, decimals
 from search.config import SearchConfig, known
 from search.evaluators.job import Source
 from search.terms import reference_size
@@ -59,7 +59,7 @@ def recipe(
     setting = Setting(
         recipes={name: find_try(name) for name in recipes.split(",")},
         systems=_systems(kinds, sizes),
-        seconds=tuple(float(part) for part in seconds.split(",")),
+        seconds=decimals("--seconds", seconds),
         seeds=seeds,
         source=_source(task, data, val),
     )

@@ -16,9 +16,9 @@ from rich.table import Table
 from budgets.budget import Budget
 from budgets.units import Size
 from lightir_core.data.tasks import parse_task
-from lightir_core.errors import SearchError
 from search.bench.simulate import Shape, Simulated
 from search.bench.simulate import simulate as simulated
+from search.cli.options import whole
 from search.cli.settings import parse_duration
 from search.config import SearchConfig, known
 from search.feasible import Feasible
@@ -85,17 +85,11 @@ def simulate(
 
 def _shapes(workers: str, generation: str) -> Iterator[tuple[int, int]]:
     """Workers and candidates of a generation, each with each."""
-    for count in (_number("workers", text) for text in workers.split(",")):
+    for count in (whole("--workers", text) for text in workers.split(",")):
         for text in generation.split(","):
             each = text.strip().endswith("x")
-            many = _number("generation", text.strip().removesuffix("x"))
+            many = whole("--generation", text.strip().removesuffix("x"))
             yield count, max(2, many * count if each else many)
-
-
-def _number(what: str, text: str) -> int:
-    if not text.strip().isdecimal() or not int(text):
-        raise SearchError(f"{what}: {text!r} is no number above 0; write numbers such as 8,64")
-    return int(text)
 
 
 def _row(found: Simulated) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lightir_core.data.folders import Folder, parse_folder
+from lightir_core.errors import SearchError
 from lightir_core.learning.restore import TILE_PX
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")]
@@ -37,3 +39,36 @@ def absolute(data: Sequence[str] | None) -> tuple[str, ...]:
     """The folders as they must stand in a config that is read from another place."""
     folders = [parse_folder(text) for text in data or ()]
     return tuple(str(Folder(folder.path.resolve(), folder.weight)) for folder in folders)
+
+
+def whole(option: str, text: str) -> int:
+    """A whole number above 0.
+
+    Raises:
+        SearchError: it is none; `option` is named.
+    """
+    if not text.strip().isdecimal() or not int(text):
+        raise SearchError(
+            f"{option}: {text!r} is no whole number above 0; write numbers such as 8,64"
+        )
+    return int(text)
+
+
+def wholes(option: str, text: str) -> tuple[int, ...]:
+    """Whole numbers above 0, joined by commas; raises as `whole`."""
+    return tuple(whole(option, part) for part in text.split(","))
+
+
+def decimals(option: str, text: str) -> tuple[float, ...]:
+    """Numbers above 0, joined by commas.
+
+    Raises:
+        SearchError: one is none; `option` is named.
+    """
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = (math.nan,)
+    if not all(0 < number < math.inf for number in found):
+        raise SearchError(f"{option} {text!r}: use numbers above 0, such as 0.5,60")
+    return found

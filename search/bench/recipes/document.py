@@ -10,6 +10,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
+from lightir_core.architecture import Architecture
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import Recipe
 from search.bench.compression import interval
@@ -69,7 +70,7 @@ def _timings(setting: Setting) -> Iterator[tuple[str, Callable[[], Row]]]:
     for kind, size in setting.systems:
         entrants = {name: _entrant(setting, kind, size, name) for name in setting.recipes}
         told = " ".join(str(recipe.lasting(1)) for recipe in setting.recipes.values())
-        key = f"{entrants[next(iter(entrants))].architecture.id} {_images(setting)} {told}"
+        key = f"{_network(setting, kind, size).id} {_images(setting)} {told}"
         yield key, partial(_timing, {"kind": kind, "size": size}, entrants, setting.source)
 
 
@@ -96,10 +97,14 @@ def _row(known: Row, entrant: Entrant, source: Source, steps: int, seed: int) ->
 
 def _entrant(setting: Setting, kind: str, size: str, name: str) -> Entrant:
     return Entrant(
-        architecture=system(kind, size, parse_task(setting.source.task)),
+        architecture=_network(setting, kind, size),
         recipe=setting.recipes[name],
         plain_stem=name.startswith(PAPERS),
     )
+
+
+def _network(setting: Setting, kind: str, size: str) -> Architecture:
+    return system(kind, size, parse_task(setting.source.task))
 
 
 def _images(setting: Setting) -> str:

@@ -33,6 +33,7 @@ TIMED = 8
 """Steps whose median is the time of one."""
 
 CALM = 1e-6
+"""A rate at which nothing diverges."""
 
 ROUNDS = 4
 """Of them the fastest counts."""
@@ -112,7 +113,7 @@ def _one_core() -> Iterator[None]:
 
 def _step_seconds(entrant: Entrant, source: Source) -> float:
     clock = _Clock(open_images(source).training)
-    # a step's time does not depend on its rate, and with these none diverges
+    # a step takes as long at any rate
     calm = replace(entrant.recipe, lr=CALM, matrix_lr=CALM)
     _fit(replace(entrant, recipe=calm), clock, TIMED + 2, 0, lambda _: 0.0, 1)
     # the first steps set things up
