@@ -20,6 +20,7 @@ from lightir_core.data.tasks import Task
 from lightir_core.learning.recipe import PROXY
 from lightir_core.learning.training import train
 from lightir_core.network import build
+from search.bench.core import one_core
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +100,8 @@ def _training_rate(source: TrainingSet, architecture: Architecture, steps: int) 
     return steps * PROXY.batch / _cpu_seconds(lambda: fit(steps))
 
 
+@one_core()
 def _cpu_seconds(work: Callable[[], None]) -> float:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     begun = time.process_time()
-    try:
-        work()
-    finally:
-        torch.set_num_threads(threads)
+    work()
     return time.process_time() - begun

@@ -12,6 +12,7 @@ from budgets.budget import Budget
 from budgets.units import parse_count
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
+from lightir_core.learning.recipe import PROXY
 from search.bench.rank import Setting, table, train_all
 from search.bench.recipes.tries import find_try
 from search.cli.bench_recipe import publish
@@ -30,8 +31,8 @@ def rank(
     count: Annotated[int, typer.Option(help="Networks of all sizes.", min=2)] = 14,
     band: Annotated[str, typer.Option(help="Parameters of further networks; 0: none.")] = "40k",
     banded: Annotated[int, typer.Option(help="How many, up to 10% more or less.")] = 12,
-    steps: Annotated[str, typer.Option(help="Short lengths, joined by commas.")] = "200",
-    long: Annotated[int, typer.Option(help="The long length.", min=2)] = 2000,
+    steps: Annotated[str, typer.Option(help="Short, joined by commas.")] = str(PROXY.steps),
+    long: Annotated[int, typer.Option(help="The long length.", min=2)] = 10 * PROXY.steps,
     recipe: Annotated[str, typer.Option(help="A name, or a file.")] = DEFAULT.recipe,
     long_recipe: Annotated[
         str | None, typer.Option(help="Of the long length; default: the same.")
@@ -55,7 +56,7 @@ def rank(
 
     Goes on where it was stopped.
 
-    Example:  python -m search bench rank --count 14 --steps 200 --long 2000
+    Example:  python -m search bench rank --count 14 --steps 100,400 --long 4000
     """
     kind = parse_task(task)
     setting = Setting(

@@ -12,6 +12,7 @@ from scipy.stats import kendalltau
 from budgets.latency import CLOCKS, LatencyTable, device_name, latency, observed_latency
 from budgets.units import Size
 from lightir_core.architecture import Architecture
+from search.bench.core import one_core
 from search.bench.costs.part import Bench, Row
 
 NETWORKS = 30
@@ -25,17 +26,12 @@ def steps(bench: Bench) -> Iterator[tuple[str, Callable[[], Row]]]:
         yield f"{number}", lambda network=network: _timed(network)
 
 
+@one_core()
 def _timed(network: Architecture) -> Row:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        predicted = [
-            latency(network, SIZE, LatencyTable(device=device, clock=clock)) for clock in CLOCKS
-        ]
-        observed = observed_latency(network, SIZE, device)
-    finally:
-        torch.set_num_threads(threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    tables = (LatencyTable(device=device, clock=clock) for clock in CLOCKS)
+    predicted = [latency(network, SIZE, table) for table in tables]
+    observed = observed_latency(network, SIZE, device)
     name = device_name(device)
     return {"device": name, "predicted": predicted, "observed": list(observed)}
 

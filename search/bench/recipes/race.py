@@ -7,11 +7,10 @@ would else give one side more steps. Validation and the data path's start are no
 
 from __future__ import annotations
 
-import contextlib
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,6 +24,7 @@ from lightir_core.learning.lesson import Batches
 from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.training import train
 from lightir_core.network import Network, build
+from search.bench.core import one_core
 from search.evaluators.images import open_images, validation_crops
 from search.evaluators.job import Source
 
@@ -85,30 +85,20 @@ class _Clock:
         return self._source.batch(seed, step, batch, patch_px)
 
 
+@one_core()
 def race(entrant: Entrant, source: Source, steps: int, seed: int, checks: int = 4) -> Finish:
     """Train for so many steps on one core, with weights and patches from `seed`."""
     try:
-        with _one_core():
-            return _run(entrant, source, max(checks, steps), seed, checks)
+        return _run(entrant, source, max(checks, steps), seed, checks)
     except TrainingError:
         return Finish(score=math.nan, steps=0, cpu_s=0.0, curve=())
 
 
+@one_core()
 def paces(entrants: Sequence[Entrant], source: Source, rounds: int = ROUNDS) -> list[float]:
     """CPU seconds of a training step of each on one core, patches included."""
-    with _one_core():
-        found = [[_step_seconds(entrant, source) for entrant in entrants] for _ in range(rounds)]
+    found = [[_step_seconds(entrant, source) for entrant in entrants] for _ in range(rounds)]
     return [min(times) for times in zip(*found, strict=True)]
-
-
-@contextlib.contextmanager
-def _one_core() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _step_seconds(entrant: Entrant, source: Source) -> float:

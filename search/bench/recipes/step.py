@@ -16,6 +16,7 @@ from lightir_core.learning.muon import Muon
 from lightir_core.learning.optimiser import Optimiser
 from lightir_core.learning.recipe import Recipe
 from lightir_core.network import build
+from search.bench.core import one_core
 from search.evaluators.images import open_images
 from search.evaluators.job import Source
 
@@ -61,17 +62,9 @@ class Step:
         return self.total - self.muon + self.torch_muon
 
 
+@one_core()
 def measure_steps(architecture: Architecture, recipe: Recipe, source: Source) -> list[Step]:
     """Steps in single precision and under bfloat16 autocast, in turns."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return _measured(architecture, recipe, source)
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _measured(architecture: Architecture, recipe: Recipe, source: Source) -> list[Step]:
     torch.manual_seed(0)
     network = build(architecture).train()
     optimiser = Optimiser(network, recipe)
