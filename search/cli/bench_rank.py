@@ -14,7 +14,7 @@ from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.recipe import PROXY
 from search.bench.rank import Setting, table, train_all
-from search.bench.recipes.tries import find_try
+from search.bench.recipes.tries import find_recipe
 from search.cli.bench_recipe import publish
 from search.cli.options import DataFolders, absolute, wholes
 from search.config import SearchConfig
@@ -69,9 +69,9 @@ def rank(
         count=count,
         band=parse_count(band),
         banded=banded if parse_count(band) else 0,
-        recipe=find_try(recipe),
+        recipe=find_recipe(recipe),
         lengths=_below(long, steps),
-        truth=find_try(long_recipe or recipe).lasting(long),
+        truth=find_recipe(long_recipe or recipe).lasting(long),
         source=Source(task=task, data=absolute(data), val=str(val.resolve()) if val else None),
         seed=seed,
     )

@@ -50,21 +50,21 @@ def recipe(
         bool, typer.Option("--more/--so-far", help="Race, or tell only what was raced.")
     ] = True,
 ) -> None:
-    """Recipes against each other at equal CPU-seconds of one core, on fixed networks.
+    """Ways to train against each other at equal CPU-seconds of one core, on fixed networks.
 
     Goes on where it was stopped.
 
     Example:  python -m search bench recipe --recipes proxy,papers-2e-3 --seconds 30,60
     """
     setting = Setting(
-        recipes={name: find_try(name) for name in recipes.split(",")},
+        attempts={name: find_try(name) for name in recipes.split(",")},
         systems=_systems(kinds, sizes),
         seconds=decimals("--seconds", seconds),
         seeds=seeds,
         source=_source(task, data, val),
     )
     rows = run_races(setting, keep, _tell, more=more)
-    publish(title, tables(rows, list(setting.recipes)), out)
+    publish(title, tables(rows, list(setting.attempts)), out)
 
 
 def step(

@@ -15,13 +15,11 @@ from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import Recipe
 from search.bench.compression import interval
 from search.bench.costs.part import Bench, Part, Row, measure
+from search.bench.recipes.attempt import Attempt
 from search.bench.recipes.race import Entrant, paces, race
 from search.bench.recipes.systems import system
 from search.evaluators.job import Source
 from search.seeds import derive
-
-PAPERS = "papers"
-"""How the names of recipes begin that start the first layer as the papers do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +27,14 @@ class Setting:
     """Which races are run.
 
     Attributes:
-        recipes: by name; the others are compared with the first.
+        attempts: by name; the others are compared with the first.
         systems: kind and size of each network.
         seconds: of CPU time.
         seeds: so many races of everything.
         source: task and images.
     """
 
-    recipes: dict[str, Recipe]
+    attempts: dict[str, Attempt]
     systems: tuple[tuple[str, str], ...]
     seconds: tuple[float, ...]
     seeds: int
@@ -62,14 +60,14 @@ def run_races(
 
 
 Paces = dict[tuple[str, str], dict[str, float]]
-"""CPU seconds of a step, by kind and size, then by recipe."""
+"""CPU seconds of a step, by kind and size, then by the name of a try."""
 
 
 def _timings(setting: Setting) -> Iterator[tuple[str, Callable[[], Row]]]:
-    """A network's recipes in turns, so that what the machine does hits all."""
+    """All ways to train a network in turns, so that what the machine does hits all."""
     for kind, size in setting.systems:
-        entrants = {name: _entrant(setting, kind, size, name) for name in setting.recipes}
-        told = " ".join(str(recipe.lasting(1)) for recipe in setting.recipes.values())
+        entrants = {name: _entrant(setting, kind, size, name) for name in setting.attempts}
+        told = " ".join(f"{name} {_told(attempt)}" for name, attempt in setting.attempts.items())
         key = f"{_network(setting, kind, size).id} {_images(setting)} {told}"
         yield key, partial(_timing, {"kind": kind, "size": size}, entrants, setting.source)
 
@@ -80,11 +78,11 @@ def _timing(known: Row, entrants: dict[str, Entrant], source: Source) -> Row:
 
 
 def _races(bench: Bench, setting: Setting, found: Paces) -> Iterator[tuple[str, Callable[[], Row]]]:
-    everything = product(range(setting.seeds), setting.seconds, setting.systems, setting.recipes)
+    everything = product(range(setting.seeds), setting.seconds, setting.systems, setting.attempts)
     for seed, seconds, (kind, size), name in everything:
         entrant = _entrant(setting, kind, size, name)
         place = f"{seconds:g}s {entrant.architecture.id} {name} {seed}"
-        key = f"{place} {_images(setting)} {entrant.recipe.lasting(1)}"
+        key = f"{place} {_images(setting)} {_told(entrant.attempt)}"
         known = {"seconds": seconds, "kind": kind, "size": size, "recipe": name, "seed": seed}
         weights = derive(bench.seed, "recipe", seed)
         steps = int(seconds / found[kind, size][name]) if (kind, size) in found else 0
@@ -96,11 +94,12 @@ def _row(known: Row, entrant: Entrant, source: Source, steps: int, seed: int) ->
 
 
 def _entrant(setting: Setting, kind: str, size: str, name: str) -> Entrant:
-    return Entrant(
-        architecture=_network(setting, kind, size),
-        recipe=setting.recipes[name],
-        plain_stem=name.startswith(PAPERS),
-    )
+    return Entrant(architecture=_network(setting, kind, size), attempt=setting.attempts[name])
+
+
+def _told(attempt: Attempt) -> Recipe:
+    """What tells tries of one name apart, as a file's content may change."""
+    return attempt.recipe.lasting(1)
 
 
 def _network(setting: Setting, kind: str, size: str) -> Architecture:

@@ -1,14 +1,13 @@
-"""Train one network with one recipe for so many CPU-seconds of one core.
+"""Train one network in one way for so many CPU-seconds of one core.
 
 The number of steps is what fits: the time of a step is measured before all races of a network, of
-all recipes in turns, and the shortest of some rounds counts: what other programs do to a core
+all ways in turns, and the shortest of some rounds counts: what other programs do to a core
 would else give one side more steps. Validation and the data path's start are not counted.
 """
 
 from __future__ import annotations
 
 import math
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,16 +20,16 @@ from lightir_core.data.tasks import parse_task
 from lightir_core.errors import TrainingError
 from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.lesson import Batches
-from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.training import train
 from lightir_core.network import Network, build
 from search.bench.core import one_core
+from search.bench.recipes.attempt import Attempt
 from search.evaluators.images import open_images, validation_crops
 from search.evaluators.job import Source
 
 CPU = torch.device("cpu")
 TIMED = 8
-"""Steps whose median is the time of one."""
+"""Steps whose mean is the time of one: not all are alike where patches grow."""
 
 CALM = 1e-6
 """A rate at which nothing diverges."""
@@ -41,19 +40,10 @@ ROUNDS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Entrant:
-    """Who runs.
-
-    Attributes:
-        architecture: what is trained.
-        recipe: how; its number of steps does not count.
-        plain_stem: whether the first layer starts as torch starts it, not as ours does.
-        half: bfloat16, or single precision, or None for what the machine is good at.
-    """
+    """Who runs: what is trained, and how."""
 
     architecture: Architecture
-    recipe: Recipe
-    plain_stem: bool = False
-    half: bool | None = None
+    attempt: Attempt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +94,11 @@ def paces(entrants: Sequence[Entrant], source: Source, rounds: int = ROUNDS) -> 
 def _step_seconds(entrant: Entrant, source: Source) -> float:
     clock = _Clock(open_images(source).training)
     # a step takes as long at any rate
-    calm = replace(entrant.recipe, lr=CALM, matrix_lr=CALM)
-    _fit(replace(entrant, recipe=calm), clock, TIMED + 2, 0, lambda _: 0.0, 1)
+    calm = replace(entrant.attempt.recipe, lr=CALM, matrix_lr=CALM)
+    attempt = replace(entrant.attempt, recipe=calm)
+    _fit(replace(entrant, attempt=attempt), clock, TIMED + 2, 0, lambda _: 0.0, 1)
     # the first steps set things up
-    steps = zip(clock.times[1:], clock.times[2:], strict=False)
-    return statistics.median(after - before for before, after in steps)
+    return (clock.times[-1] - clock.times[1]) / TIMED
 
 
 def _run(entrant: Entrant, source: Source, steps: int, seed: int, checks: int) -> Finish:
@@ -137,22 +127,21 @@ def _fit(
     validate: Callable[[nn.Module], float],
     checks: int,
 ) -> tuple[tuple[int, float], ...]:
-    recipe = entrant.recipe.lasting(steps)
+    attempt = entrant.attempt
     return train(
         _made(entrant, seed),
-        data,
-        recipe,
+        attempt.patches(data, steps),
+        attempt.recipe.lasting(steps),
         seed=seed,
         device=CPU,
         validate=validate,
         checks=checks,
-        half=entrant.half,
+        half=attempt.half,
     )
 
 
 def _made(entrant: Entrant, seed: int) -> Network:
     torch.manual_seed(seed)
-    network = build(entrant.architecture)
-    if entrant.plain_stem:
-        network.stem.conv.reset_parameters()
+    network = build(entrant.attempt.shape(entrant.architecture))
+    entrant.attempt.begin(network)
     return network

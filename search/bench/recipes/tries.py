@@ -1,23 +1,21 @@
-"""What was tried: recipes that differ from the proxy's in a thing or two."""
+"""What was tried: ways to train that differ from the proxy's in a thing or two."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from lightir_core.errors import TrainingError
 from lightir_core.learning.recipe import PROXY, Recipe
 from lightir_core.learning.recipe_file import read_recipe
+from search.bench.recipes import changes
+from search.bench.recipes.attempt import Attempt
 
 _PAPERS = replace(
     PROXY, optimiser="adam", schedule="halving", warmup=0.0, clip_norm=1e9, final_lr=0.0
 )
 
-TRIES: dict[str, Recipe] = {
+_RECIPES: dict[str, Recipe] = {
     "proxy": PROXY,
-    "papers-2e-4": replace(_PAPERS, lr=2e-4),
-    "papers-1e-3": replace(_PAPERS, lr=1e-3),
-    "papers-2e-3": replace(_PAPERS, lr=2e-3),
-    "papers-5e-3": replace(_PAPERS, lr=5e-3),
-    "papers-1e-2": replace(_PAPERS, lr=1e-2),
     "adam": replace(PROXY, optimiser="adam", lr=2e-3),
     "adam-5e-3": replace(PROXY, optimiser="adam", lr=5e-3),
     "matrix-lr-5e-3": replace(PROXY, matrix_lr=5e-3),
@@ -41,14 +39,47 @@ TRIES: dict[str, Recipe] = {
     "no-clip": replace(PROXY, clip_norm=1e9),
     "weight-decay": replace(PROXY, weight_decay=0.1),
 }
+
+TRIES: dict[str, Attempt] = {
+    **{name: Attempt(recipe=recipe) for name, recipe in _RECIPES.items()},
+    **{
+        f"papers-{lr}": Attempt(recipe=replace(_PAPERS, lr=float(lr)), begin=changes.plain_stem)
+        for lr in ("2e-4", "1e-3", "2e-3", "5e-3", "1e-2")
+    },
+    "bfloat16": Attempt(recipe=PROXY, half=True),
+    "no-skip": Attempt(recipe=PROXY, shape=changes.without_skip),
+    "plain-stem": Attempt(recipe=PROXY, begin=changes.plain_stem),
+    "zero-branches": Attempt(recipe=PROXY, begin=changes.zero_branches),
+    "wide-matrices": Attempt(recipe=PROXY, begin=changes.wide_matrices),
+    "local-positions": Attempt(recipe=PROXY, begin=changes.local_positions),
+    "detailed-1-of-2": Attempt(recipe=PROXY, patches=changes.detailed(2)),
+    "half-detailed-1-of-4": Attempt(recipe=PROXY, patches=changes.detailed(4, 0.5)),
+    "batch-4-then-12": Attempt(recipe=PROXY, patches=changes.growing((4, 16), (12, 16))),
+    "patch-16-then-24": Attempt(recipe=PROXY, patches=changes.growing((8, 16), (4, 24))),
+}
 """By name; "papers" is Adam with a rate that is halved four times, as SwinIR (ICCVW 2021) trains,
-with the batch and the patches of the proxy."""
+with the batch and the patches of the proxy and the first layer as torch starts it."""
 
 
-def find_try(name: str) -> Recipe:
+def find_try(name: str) -> Attempt:
     """What was tried under this name, or the recipe of that name or in that file.
 
     Raises:
         TrainingError: neither.
     """
-    return TRIES.get(name) or read_recipe(name)
+    return TRIES.get(name) or Attempt(recipe=read_recipe(name))
+
+
+def find_recipe(name: str) -> Recipe:
+    """What was tried under this name, if a recipe says all of it; or as `find_try`.
+
+    Raises:
+        TrainingError: not found, or more than a recipe.
+    """
+    found = find_try(name)
+    if not found.is_recipe:
+        only = ", ".join(known for known, attempt in TRIES.items() if attempt.is_recipe)
+        raise TrainingError(
+            f"{name!r} changes more than a recipe can say; use one of {only}, or a file"
+        )
+    return found.recipe

@@ -87,7 +87,7 @@ def test_trainings_are_kept(feasible, tmp_path):
         banded=0,
         recipe=PROXY,
         lengths=(8,),
-        truth=TRIES["cosine"].lasting(16),
+        truth=TRIES["cosine"].recipe.lasting(16),
         source=Source(task="sr-x2"),
         seed=0,
     )

@@ -6,6 +6,7 @@ import torch
 
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import PROXY
+from search.bench.recipes.attempt import Attempt
 from search.bench.recipes.document import Setting, run_races, tables
 from search.bench.recipes.race import Entrant, _made, paces, race
 from search.bench.recipes.step import FIRST, Step, measure_steps, table
@@ -15,6 +16,11 @@ from search.evaluators.job import Source
 
 SOURCE = Source(task="sr-x2")
 SMALL = system("cross-layer", "15k", parse_task("sr-x2"))
+WILD = Attempt(recipe=replace(PROXY, lr=1e36, warmup=0.0, optimiser="adam"))
+
+
+def _trying(name: str) -> Entrant:
+    return Entrant(architecture=SMALL, attempt=TRIES[name])
 
 
 @pytest.mark.parametrize("kind", SYSTEMS)
@@ -30,18 +36,18 @@ def test_the_networks_have_the_sizes_they_are_named_after(kind, size, expected):
 
 
 def test_every_try_differs_from_the_proxy_in_what_it_is_named_after():
-    assert TRIES["proxy"] == PROXY
+    assert TRIES["proxy"] == Attempt(recipe=PROXY)
     assert len(set(TRIES.values())) == len(TRIES)
 
 
 def test_the_papers_networks_start_as_torch_starts_them():
-    ours = _made(Entrant(architecture=SMALL, recipe=PROXY), 3).stem.conv.weight
-    plain = _made(Entrant(architecture=SMALL, recipe=PROXY, plain_stem=True), 3).stem.conv.weight
+    ours = _made(_trying("proxy"), 3).stem.conv.weight
+    plain = _made(_trying("papers-2e-3"), 3).stem.conv.weight
     assert ours.mean(dim=(2, 3)).abs().max() < 1e-6 < plain.mean(dim=(2, 3)).abs().max()
 
 
 def test_a_race_repeats_itself_and_takes_about_its_pace():
-    entrant = Entrant(architecture=SMALL, recipe=PROXY)
+    entrant = _trying("proxy")
     one, again = (race(entrant, SOURCE, 40, 0, checks=1) for _ in range(2))
     assert one.curve == again.curve == ((40, one.score),)
     assert one.score > 30
@@ -50,25 +56,22 @@ def test_a_race_repeats_itself_and_takes_about_its_pace():
 
 
 def test_a_slower_recipe_gets_fewer_steps():
-    small = Entrant(architecture=SMALL, recipe=replace(PROXY, batch=2))
-    usual, quick = paces([Entrant(architecture=SMALL, recipe=PROXY), small], SOURCE)
+    usual, quick = paces([_trying("proxy"), _trying("batch-2")], SOURCE)
     assert quick < usual
 
 
 def test_a_pace_is_told_of_a_recipe_that_would_diverge():
-    wild = replace(PROXY, lr=1e36, warmup=0.0, optimiser="adam")
-    [pace] = paces([Entrant(architecture=SMALL, recipe=wild)], SOURCE, rounds=1)
+    [pace] = paces([Entrant(architecture=SMALL, attempt=WILD)], SOURCE, rounds=1)
     assert 0 < pace < 10
 
 
 def test_a_failed_race_has_no_score():
-    wild = replace(PROXY, lr=1e36, warmup=0.0, optimiser="adam")
-    assert math.isnan(race(Entrant(architecture=SMALL, recipe=wild), SOURCE, 20, 0).score)
+    assert math.isnan(race(Entrant(architecture=SMALL, attempt=WILD), SOURCE, 20, 0).score)
 
 
 def test_races_are_kept_and_compared_network_by_network(tmp_path):
     setting = Setting(
-        recipes={name: TRIES[name] for name in ("proxy", "papers-2e-4")},
+        attempts={name: TRIES[name] for name in ("proxy", "papers-2e-4")},
         systems=(("cross-layer", "15k"), ("window", "15k")),
         seconds=(0.4,),
         seeds=1,
@@ -81,7 +84,7 @@ def test_races_are_kept_and_compared_network_by_network(tmp_path):
     again = run_races(setting, tmp_path, told.append, more=False)
     assert [row["score"] for row in again] == [row["score"] for row in rows]
     assert len(told) == 6
-    lines = tables(rows, list(setting.recipes))
+    lines = tables(rows, list(setting.attempts))
     gain = sum(r["score"] * (1 if r["recipe"] == "proxy" else -1) for r in rows) / 2
     [line] = [line for line in lines if line.startswith("| 0.4 | 15k | ")]
     assert f"| {gain:+.2f} ± " in line
