@@ -43,6 +43,9 @@ def recipe(
     task: Annotated[str, typer.Option(help="What to restore.")] = DEFAULT.task,
     data: DataFolders = None,
     val: Val = None,
+    test: Annotated[
+        Path | None, typer.Option(help="Folder that trained networks are scored on too.")
+    ] = None,
     keep: Annotated[Path, typer.Option(help="Where races are kept.")] = Path("runs/bench-recipe"),
     title: Annotated[str, typer.Option(help="Of the section.")] = "Recipes at equal time",
     out: Report = None,
@@ -62,9 +65,10 @@ def recipe(
         seconds=decimals("--seconds", seconds),
         seeds=seeds,
         source=_source(task, data, val),
+        test=None if test is None else test.resolve(),
     )
     rows = run_races(setting, keep, _tell, more=more)
-    publish(title, tables(rows, list(setting.attempts)), out)
+    publish(title, tables(rows, setting), out)
 
 
 def step(

@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 
 from lightir_core.architecture import Architecture
+from lightir_core.data.datasets import Pair, validation_set
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import Recipe
 from search.bench.compression import interval
@@ -32,6 +33,7 @@ class Setting:
         seconds: of CPU time.
         seeds: so many races of everything.
         source: task and images.
+        test: images to score the trained networks on, or None.
     """
 
     attempts: dict[str, Attempt]
@@ -39,6 +41,7 @@ class Setting:
     seconds: tuple[float, ...]
     seeds: int
     source: Source
+    test: Path | None = None
 
 
 def run_races(
@@ -78,19 +81,24 @@ def _timing(known: Row, entrants: dict[str, Entrant], source: Source) -> Row:
 
 
 def _races(bench: Bench, setting: Setting, found: Paces) -> Iterator[tuple[str, Callable[[], Row]]]:
+    task, folder = parse_task(setting.source.task), setting.test
+    test = () if folder is None else validation_set(task, folder)
     everything = product(range(setting.seeds), setting.seconds, setting.systems, setting.attempts)
     for seed, seconds, (kind, size), name in everything:
         entrant = _entrant(setting, kind, size, name)
         place = f"{seconds:g}s {entrant.architecture.id} {name} {seed}"
         key = f"{place} {_images(setting)} {_told(entrant.attempt)}"
+        key += "" if folder is None else f" {folder}"
         known = {"seconds": seconds, "kind": kind, "size": size, "recipe": name, "seed": seed}
         weights = derive(bench.seed, "recipe", seed)
         steps = int(seconds / found[kind, size][name]) if (kind, size) in found else 0
-        yield key, partial(_row, known, entrant, setting.source, steps, weights)
+        yield key, partial(_row, known, entrant, setting.source, steps, weights, test)
 
 
-def _row(known: Row, entrant: Entrant, source: Source, steps: int, seed: int) -> Row:
-    return known | asdict(race(entrant, source, steps, seed))
+def _row(
+    known: Row, entrant: Entrant, source: Source, steps: int, seed: int, test: Sequence[Pair]
+) -> Row:
+    return known | asdict(race(entrant, source, steps, seed, test=test))
 
 
 def _entrant(setting: Setting, kind: str, size: str, name: str) -> Entrant:
@@ -111,13 +119,23 @@ def _images(setting: Setting) -> str:
     return " ".join((source.task, *source.data, source.val or ""))
 
 
-def tables(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
-    """Lines of Markdown: by size, then by network.
+def tables(rows: Sequence[Row], setting: Setting) -> list[str]:
+    """Lines of Markdown: by size, then by network; then the same on the test images.
 
     Args:
         rows: of all races.
-        names: of the recipes; the first is held against the best of the others.
+        setting: what was raced; the first is held against the best of the others.
     """
+    names = tuple(setting.attempts)
+    lines = _tables(rows, names)
+    if setting.test is None:
+        return lines
+    title = f"On {'/'.join(setting.test.parts[-2:])}, by which nothing was chosen:"
+    tested = [row | {"score": row["test"]} for row in rows]
+    return [*lines, "", title, "", *_tables(tested, names)]
+
+
+def _tables(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
     by_network = _table(rows, names, "network", lambda row: f"{row['kind']} {row['size']}")
     return [*_table(rows, names, "size", lambda row: row["size"]), "", *by_network]
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lightir_core.architecture import Architecture
+from lightir_core.data.datasets import Pair
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import TrainingError
 from lightir_core.learning.evaluate import evaluate
@@ -52,12 +53,14 @@ class Finish:
 
     Attributes:
         score: the task's metric on the validation crops, in dB; NaN if the training failed.
+        test: the same on whole images that nothing was chosen by; NaN where there are none.
         steps: that fitted into the time; 0 if it failed.
         cpu_s: that they took.
         curve: (step, score).
     """
 
     score: float
+    test: float
     steps: int
     cpu_s: float
     curve: tuple[tuple[int, float], ...]
@@ -76,12 +79,28 @@ class _Clock:
 
 
 @one_core()
-def race(entrant: Entrant, source: Source, steps: int, seed: int, checks: int = 4) -> Finish:
-    """Train for so many steps on one core, with weights and patches from `seed`."""
+def race(
+    entrant: Entrant,
+    source: Source,
+    steps: int,
+    seed: int,
+    checks: int = 4,
+    test: Sequence[Pair] = (),
+) -> Finish:
+    """Train for so many steps on one core, with weights and patches from `seed`.
+
+    Args:
+        entrant: who runs.
+        source: what it is trained and validated on.
+        steps: that are due, or `checks` if that is more.
+        seed: of the weights and the patches.
+        checks: points of the curve.
+        test: what to score the trained network on too.
+    """
     try:
-        return _run(entrant, source, max(checks, steps), seed, checks)
+        return _run(entrant, source, max(checks, steps), seed, checks, test)
     except TrainingError:
-        return Finish(score=math.nan, steps=0, cpu_s=0.0, curve=())
+        return Finish(score=math.nan, test=math.nan, steps=0, cpu_s=0.0, curve=())
 
 
 @one_core()
@@ -96,13 +115,15 @@ def _step_seconds(entrant: Entrant, source: Source) -> float:
     # a step takes as long at any rate
     calm = replace(entrant.attempt.recipe, lr=CALM, matrix_lr=CALM)
     attempt = replace(entrant.attempt, recipe=calm)
-    _fit(replace(entrant, attempt=attempt), clock, TIMED + 2, 0, lambda _: 0.0, 1)
+    _fit(_made(entrant, 0), attempt, clock, TIMED + 2, 0, lambda _: 0.0, 1)
     # the first steps set things up
     return (clock.times[-1] - clock.times[1]) / TIMED
 
 
-def _run(entrant: Entrant, source: Source, steps: int, seed: int, checks: int) -> Finish:
-    task, crops = parse_task(source.task), validation_crops(source)
+def _run(
+    entrant: Entrant, source: Source, steps: int, seed: int, checks: int, test: Sequence[Pair]
+) -> Finish:
+    task, crops, network = parse_task(source.task), validation_crops(source), _made(entrant, seed)
     aside = 0.0
 
     def validate(network: nn.Module) -> float:
@@ -114,22 +135,24 @@ def _run(entrant: Entrant, source: Source, steps: int, seed: int, checks: int) -
 
     data = open_images(source).training
     begun = time.process_time()
-    curve = _fit(entrant, data, steps, seed, validate, checks)
+    curve = _fit(network, entrant.attempt, data, steps, seed, validate, checks)
     spent = time.process_time() - begun - aside
-    return Finish(score=curve[-1][1], steps=steps, cpu_s=spent, curve=curve)
+    tested = evaluate(network, test, task, CPU, (task.metric,)).mean if test else {}
+    outside = tested.get(task.metric, math.nan)
+    return Finish(score=curve[-1][1], test=outside, steps=steps, cpu_s=spent, curve=curve)
 
 
 def _fit(
-    entrant: Entrant,
+    network: Network,
+    attempt: Attempt,
     data: Batches,
     steps: int,
     seed: int,
     validate: Callable[[nn.Module], float],
     checks: int,
 ) -> tuple[tuple[int, float], ...]:
-    attempt = entrant.attempt
     return train(
-        _made(entrant, seed),
+        network,
         attempt.patches(data, steps),
         attempt.recipe.lasting(steps),
         seed=seed,

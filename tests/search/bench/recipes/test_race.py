@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lightir_core.data.tasks import parse_task
+from lightir_core.errors import DataError
 from lightir_core.learning.recipe import PROXY
 from search.bench.recipes.attempt import Attempt
 from search.bench.recipes.document import Setting, run_races, tables
@@ -84,12 +85,39 @@ def test_races_are_kept_and_compared_network_by_network(tmp_path):
     again = run_races(setting, tmp_path, told.append, more=False)
     assert [row["score"] for row in again] == [row["score"] for row in rows]
     assert len(told) == 6
-    lines = tables(rows, list(setting.attempts))
+    lines = tables(rows, setting)
     gain = sum(r["score"] * (1 if r["recipe"] == "proxy" else -1) for r in rows) / 2
     [line] = [line for line in lines if line.startswith("| 0.4 | 15k | ")]
     assert f"| {gain:+.2f} ± " in line
     networks = ("cross-layer 15k", "window 15k")
     assert all(any(line.startswith(f"| 0.4 | {name} |") for line in lines) for name in networks)
+
+
+def test_trained_networks_are_scored_on_test_images_too(tmp_path, folder_of_photographs):
+    setting = Setting(
+        attempts={name: TRIES[name] for name in ("proxy", "no-skip")},
+        systems=(("cross-layer", "15k"),),
+        seconds=(0.4,),
+        seeds=1,
+        source=SOURCE,
+        test=folder_of_photographs,
+    )
+    rows = run_races(setting, tmp_path / "kept", lambda _: None)
+    lines = tables(rows, setting)
+    name = "/".join(folder_of_photographs.parts[-2:])
+    place = lines.index(f"On {name}, by which nothing was chosen:")
+    assert all(row["test"] != row["score"] for row in rows)
+    [told] = [line for line in lines[place:] if line.startswith("| 0.4 | cross-layer 15k | ")]
+    scores = " | ".join(f"{row['test']:.2f}" for row in rows)
+    assert told.startswith(f"| 0.4 | cross-layer 15k | {scores} | ")
+    elsewhere = replace(setting, test=tmp_path / "missing")
+    with pytest.raises(DataError, match="missing"):
+        run_races(elsewhere, tmp_path / "kept", lambda _: None)
+
+
+def _setting(*names: str) -> Setting:
+    attempts = dict.fromkeys(names, TRIES["proxy"])
+    return Setting(attempts=attempts, systems=(), seconds=(), seeds=1, source=SOURCE)
 
 
 def _row(recipe: str, seed: int, score: float) -> dict[str, object]:
@@ -102,14 +130,14 @@ def test_the_first_recipe_is_held_against_the_best_other_that_never_failed():
     rows += [_row("slow", 0, 31.0), _row("slow", 1, 31.0)]
     rows += [_row("good", 0, 32.0), _row("good", 1, 32.0)]
     rows += [_row("wild", 0, 32.4), _row("wild", 1, math.nan)]
-    told = tables(rows, ["ours", "slow", "good", "wild"])[2]
+    told = tables(rows, _setting("ours", "slow", "good", "wild"))[2]
     scores = "| 60 | 15k | 32.60 | 31.00 | 32.00 | 32.40, 1 failed | +0.60 ± 1.27 |"
     assert told == f"{scores} 1,000 / 1,000 / 1,000 / 1,000 |"
 
 
 def test_who_was_not_raced_leaves_his_place_empty():
     rows = [_row("ours", 0, 32.5), _row("other", 1, 32.0)]
-    told = tables(rows, ["ours", "other", "third"])[-1]
+    told = tables(rows, _setting("ours", "other", "third"))[-1]
     assert told == "| 60 | window 15k | 32.50 | 32.00 |  |  | 1,000 / 1,000 / - |"
 
 
