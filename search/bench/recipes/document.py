@@ -43,6 +43,14 @@ class Setting:
     source: Source
     test: Path | None = None
 
+    def test_pairs(self) -> tuple[Pair, ...]:
+        """The test images, each with its degraded form.
+
+        Raises:
+            DataError: the folder cannot be used.
+        """
+        return validation_set(parse_task(self.source.task), self.test) if self.test else ()
+
 
 def run_races(
     setting: Setting, folder: Path, tell: Callable[[str], None], *, more: bool = True
@@ -55,10 +63,12 @@ def run_races(
         tell: hears of every new row.
         more: whether to run what is missing.
     """
+    test = setting.test_pairs()  # a folder that is of no use is told before anything is raced
     timing = Part("pace", "Steps", lambda _: _timings(setting), lambda rows: [])
     timed = measure(timing, Bench(), folder, tell, more=more)[0]
     found = {(row["kind"], row["size"]): row["paces"] for row in timed}
-    part = Part("recipe", "Recipes", lambda bench: _races(bench, setting, found), lambda rows: [])
+    races = partial(_races, setting=setting, found=found, test=test)
+    part = Part("recipe", "Recipes", races, lambda rows: [])
     return measure(part, Bench(), folder, tell, more=more)[0]
 
 
@@ -80,15 +90,15 @@ def _timing(known: Row, entrants: dict[str, Entrant], source: Source) -> Row:
     return known | {"paces": dict(zip(entrants, found, strict=True))}
 
 
-def _races(bench: Bench, setting: Setting, found: Paces) -> Iterator[tuple[str, Callable[[], Row]]]:
-    task, folder = parse_task(setting.source.task), setting.test
-    test = () if folder is None else validation_set(task, folder)
+def _races(
+    bench: Bench, setting: Setting, found: Paces, test: Sequence[Pair]
+) -> Iterator[tuple[str, Callable[[], Row]]]:
     everything = product(range(setting.seeds), setting.seconds, setting.systems, setting.attempts)
     for seed, seconds, (kind, size), name in everything:
         entrant = _entrant(setting, kind, size, name)
         place = f"{seconds:g}s {entrant.architecture.id} {name} {seed}"
         key = f"{place} {_images(setting)} {_told(entrant.attempt)}"
-        key += "" if folder is None else f" {folder}"
+        key += "" if setting.test is None else f" {setting.test}"
         known = {"seconds": seconds, "kind": kind, "size": size, "recipe": name, "seed": seed}
         weights = derive(bench.seed, "recipe", seed)
         steps = int(seconds / found[kind, size][name]) if (kind, size) in found else 0
