@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
-from lightir_core.errors import TrainingError
-from lightir_core.learning.recipe import PROXY, Recipe
+from lightir_core.errors import TrainingError, nearest
+from lightir_core.learning.recipe import PROXY, RECIPES, Recipe
 from lightir_core.learning.recipe_file import read_recipe
 from search.bench.recipes import changes
 from search.bench.recipes.attempt import Attempt
@@ -65,9 +66,17 @@ def find_try(name: str) -> Attempt:
     """What was tried under this name, or the recipe of that name or in that file.
 
     Raises:
-        TrainingError: neither.
+        TrainingError: neither; the nearest name is told.
     """
-    return TRIES.get(name) or Attempt(recipe=read_recipe(name))
+    if name in TRIES:
+        return TRIES[name]
+    if name in RECIPES or Path(name).suffix:
+        return Attempt(recipe=read_recipe(name))
+    names = dict.fromkeys([*TRIES, *RECIPES])
+    raise TrainingError(
+        f"recipe {name!r} is not known{nearest(name, names)}; use one of {', '.join(names)}, or "
+        "the path of a file with settings of your own"
+    )
 
 
 def find_recipe(name: str) -> Recipe:

@@ -97,3 +97,11 @@ def test_only_a_recipe_is_taken_for_one():
     with pytest.raises(TrainingError, match=r"'zero-branches' changes more .* proxy, adam"):
         find_recipe("zero-branches")
     assert all(TRIES[name].begin is changes.plain_stem for name in TRIES if "papers" in name)
+
+
+def test_an_unknown_try_is_refused_and_the_nearest_is_told(tmp_path):
+    with pytest.raises(TrainingError, match=r"'zero-branch' is not known.*'zero-branches'"):
+        find_try("zero-branch")
+    file = tmp_path / "mine.toml"
+    file.write_text("batch = 3")
+    assert find_try(str(file)).recipe.batch == 3
