@@ -96,9 +96,10 @@ class Recipe:
 
         Where most pixels are as they should be, the smallest absolute error on average is that of
         leaving all of them alone: a short training on snow ends there, exactly. Squared errors
-        have no such resting place.
+        have no such resting place, so they replace "l1"; a recipe that asks for another loss has
+        it.
         """
-        return replace(self, loss="mse") if sparse else self
+        return replace(self, loss="mse") if sparse and self.loss == "l1" else self
 
     def lasting(self, steps: int) -> Recipe:
         """The same recipe over another number of steps."""

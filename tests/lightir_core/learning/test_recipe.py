@@ -45,6 +45,8 @@ def test_training_on_is_gentler_than_the_start():
 def test_sparse_damage_is_trained_on_squared_errors():
     assert PROXY.suited(sparse=True) == dataclasses.replace(PROXY, loss="mse")
     assert PROXY.suited(sparse=False) == PROXY
+    asked = dataclasses.replace(PROXY, loss="charbonnier")
+    assert asked.suited(sparse=True) == asked
 
 
 @pytest.mark.parametrize("value", [-1e-4, float("nan"), float("inf")])
