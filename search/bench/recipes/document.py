@@ -140,7 +140,7 @@ def tables(rows: Sequence[Row], setting: Setting) -> list[str]:
     lines = _tables(rows, names)
     if setting.test is None:
         return lines
-    title = f"On {'/'.join(setting.test.parts[-2:])}, by which nothing was chosen:"
+    title = f"On {'/'.join(setting.test.parts[-2:])}:"
     tested = [row | {"score": row["test"]} for row in rows]
     return [*lines, "", title, "", *_tables(tested, names)]
 
