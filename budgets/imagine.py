@@ -25,7 +25,7 @@ class Setting:
     Attributes:
         batch: images at once.
         training: forwards and backwards in training mode, or forwards alone in evaluation mode.
-        half: under bfloat16 autocast; see `lightir_core.learning.lesson.precision`.
+        half: under bfloat16 autocast; see `lightir_core.learning.step.precision`.
         device: "cpu", or "cuda" where there is one.
 
     Raises:

@@ -27,7 +27,7 @@ def observed_training_memory(
 ) -> int:
     """Peak bytes of two real training steps on noise with Adam, the weights included.
 
-    The precision is what `lightir_core.learning.lesson.precision` chooses, unless told.
+    The precision is what `lightir_core.learning.step.precision` chooses, unless told.
     """
     network = build(architecture).to(device)
     recipe = Recipe(name="memory", steps=2, batch=batch, patch_px=patch_px, optimiser="adam")
@@ -61,7 +61,7 @@ def observed_inference_memory(architecture: Architecture, size: Size, device: st
 
 
 class _Noise:
-    """Patches without content, as `lightir_core.learning.lesson.Batches`."""
+    """Patches without content, as `lightir_core.learning.step.Batches`."""
 
     def __init__(self, architecture: Architecture) -> None:
         self.architecture = architecture

@@ -12,7 +12,7 @@ from math import lcm
 from typing import NamedTuple
 
 from budgets.cost import Cost
-from budgets.measure import part_cost
+from budgets.part_cost import part_cost
 from budgets.parts import (
     Use,
     cross_parts,

@@ -18,7 +18,7 @@ from torch.autograd import Function
 from budgets.allocations import Allocations
 from budgets.imagine import Setting, of_size, weight_bytes
 from budgets.kernels import bytes_of
-from budgets.measure import cost_cache
+from budgets.part_cost import cost_cache
 from budgets.parts import Part, build_part, part_inputs
 from budgets.units import Size
 

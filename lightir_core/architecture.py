@@ -5,8 +5,8 @@
     Block        = x + mixer(x), then x + feed_forward(x), with a norm before or after each branch
 
 Equal architectures build equal modules and have equal ids. Every published system that LightIR
-knows (`lightir_core/presets.py`) is one value of this type, and so is every pruned network: inner
-widths are numbers of each block. Rules that tie several fields together (divisibility and the
+knows (`lightir_core/published/presets.py`) is one value of this type, and so is every pruned
+network: inner widths are numbers of each block. Rules that tie several fields together (divisibility and the
 like) live in this file and nowhere else.
 """
 

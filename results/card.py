@@ -9,9 +9,9 @@ from typing import Any
 
 from budgets.units import format_bytes, format_count, format_time
 from lightir_core.architecture import Architecture
+from results.describe import in_words
 from results.files import read_json_object, write_atomic
 from results.models import ModelResult
-from results.words import in_words
 
 CARD = "README.md"
 EXPORTS = "exports.json"

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from lightir_core.errors import ResultsError
+from results.baselines import Rival, read_rivals
 from results.hypervolume import MAX_OBJECTIVES, hypervolume_history, reference_point
 from results.models import RESULT, ModelResult, load_result
 from results.objectives import Objective, minimised, values_of
 from results.pareto import knee, pareto_front
-from results.rivals import Rival, read_rivals
 from results.run import RunFolder, read_config
 from results.study import Record
 from results.trials import Trial

@@ -4,7 +4,7 @@ config.json          everything needed to resume and to repeat
 study.journal        the trials (`results.study`)
 checkpoints/         trainings under way
 models/<id>/         result.json, architecture.json, weights.safetensors, crops (`results.models`)
-presets.json         the published systems beside it (`results.rivals`)
+presets.json         the published systems beside it (`results.baselines`)
 report/index.html    the report, made from the rest
 pareto.csv pareto.png pareto.svg pareto.md pareto.tex
 """

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightir_core.architecture import Architecture
+from results.describe import in_words, short_words
 from results.findings import Findings
 from results.formats import format_value
 from results.objectives import values_of
-from results.words import in_words, short_words
 
 
 @dataclass(frozen=True, kw_only=True)

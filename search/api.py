@@ -9,10 +9,10 @@ from pathlib import Path
 from results.objectives import Objective
 from results.report import build_report
 from search import pipeline
+from search.callbacks import Listener, Silent
 from search.config import SearchConfig, default_folder
+from search.custom_objective import Calling, ObjectiveFunction, own_plan, own_record, own_search
 from search.found import Run
-from search.listener import Listener, Silent
-from search.own import Calling, ObjectiveFunction, own_plan, own_record, own_search
 
 DEFAULT = SearchConfig()
 

@@ -26,12 +26,19 @@ from lightir_core.architecture import Architecture
 from lightir_core.errors import SearchError
 from results.objectives import Objective
 from results.report import build_report
+from search.callbacks import Listener, Silent
 from search.config import SearchConfig
+from search.custom_objective import (
+    Scores,
+    fidelity_of,
+    outcome_of,
+    own_plan,
+    own_record,
+    own_search,
+)
 from search.evaluators.job import Job, Outcome
 from search.fidelity import Fidelity
 from search.found import Run
-from search.listener import Listener, Silent
-from search.own import Scores, fidelity_of, outcome_of, own_plan, own_record, own_search
 
 
 @dataclass(frozen=True)

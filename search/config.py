@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, Validation
 from pydantic.dataclasses import dataclass
 
 from lightir_core.errors import SearchError, nearest
-from lightir_core.learning.launch import Launch
+from lightir_core.learning.cuda_graph import Launch
 from results.run import read_config
 
 Entry = TypeVar("Entry")

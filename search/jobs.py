@@ -7,14 +7,14 @@ from pathlib import Path
 
 from lightir_core.checkpoints import save_weights
 from lightir_core.learning.recipe import Recipe
+from lightir_core.seeds import derive
 from results.models import ModelResult
 from results.study import Trial
 from search.compress.prune import Pruned
 from search.evaluators.job import Job
 from search.evaluators.train import CHECKS
-from search.feasible import Candidate
+from search.feasible.space import Candidate
 from search.plan import Plan
-from search.seeds import derive
 
 
 def trial_job(plan: Plan, number: int, candidate: Candidate, until: int) -> Job:

@@ -16,9 +16,9 @@ from typing import Protocol
 from lightir_core.errors import SearchError
 from results.objectives import values_of
 from results.study import Record
+from search.callbacks import Listener
 from search.evaluators.job import Job, Outcome
-from search.feasible import Candidate
-from search.listener import Listener
+from search.feasible.space import Candidate
 from search.rungs import Climb, Comparison, Rungs
 from search.stopping import Progress, Stop, never
 from search.strategies import Strategy

@@ -20,6 +20,7 @@ from lightir_core.data.tasks import Task
 from lightir_core.errors import BudgetError, RunFailedError, SearchError
 from lightir_core.learning.distil import Teacher
 from lightir_core.learning.recipe import Recipe
+from lightir_core.seeds import derive
 from results.files import remove_drafts
 from results.models import ModelResult, load_results
 from results.objectives import minimised, values_of
@@ -28,24 +29,23 @@ from results.report import build_report
 from results.run import read_config, write_config
 from results.study import Record, Trial, is_unused
 from search.bank.prepare import prepare_bank
+from search.baselines import check_rivals, stand_rivals
+from search.callbacks import Listener
 from search.compress.plan import Target
 from search.compress.prune import Pruned, Pruning, prune
 from search.config import SearchConfig, describe, load_config
+from search.custom_objective import OWN
 from search.engines.start import started
 from search.engines.stoppable import Stoppable
 from search.evaluators.images import open_images
 from search.evaluators.job import Job, Outcome
 from search.evaluators.score import Finished, keep_model
 from search.jobs import finish_job, tuning_jobs
-from search.listener import Listener
 from search.loop import Engine
-from search.own import OWN
 from search.pace import finishing_seconds
 from search.plan import Plan, facts_of, find_space, make_plan
 from search.planned import search_planned
 from search.recipes import kept_recipes
-from search.rivals import check_rivals, stand_rivals
-from search.seeds import derive
 from search.stopping import Stop, never
 from spaces import space_from_plain
 

@@ -12,14 +12,14 @@ from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import SearchError
 from results.objectives import Objective
 from results.run import RunFolder
+from search.callbacks import Listener
 from search.compress.plan import Target
 from search.config import SearchConfig, known
 from search.evaluators.choice import Choice, parse_evaluator
 from search.evaluators.images import describe_images, open_images
 from search.evaluators.job import Source
 from search.evaluators.score import score_baseline
-from search.feasible import Feasible
-from search.listener import Listener
+from search.feasible.space import Feasible
 from search.objectives import objectives, priced_axes
 from search.recipes import Recipes, find_recipes, recipes_to_plain
 from search.rungs import Rungs, rungs_for

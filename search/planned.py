@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from results.study import Record
+from search.callbacks import Listener
 from search.jobs import trial_job
-from search.listener import Listener
 from search.loop import Engine, Limits, search
 from search.plan import Plan
 from search.stopping import Stop, never

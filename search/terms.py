@@ -12,9 +12,9 @@ from budgets.latency import LatencyTable
 from budgets.units import Size, parse_size
 from lightir_core.data.tasks import Task
 from lightir_core.errors import BudgetError
-from lightir_core.learning.lesson import has_fast_bfloat16
 from lightir_core.learning.recipe import PROXY
-from lightir_core.presets import preset
+from lightir_core.learning.step import has_fast_bfloat16
+from lightir_core.published.presets import preset
 
 
 def reference_size(task: Task) -> Size:

@@ -25,7 +25,7 @@ MAY_IMPORT = {
 }
 
 MAY_USE = {
-    "optuna": ("results/", "search/strategies/", "search/bench/bare.py"),
+    "optuna": ("results/", "search/strategies/", "benchmarks/bare.py"),
     "torch_pruning": ("search/compress/",),
     "mlflow": ("search/tracking/",),
     "optuna_dashboard": ("search/cli/",),

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from lightir_core.data import photographs
+from lightir_core.data.dihedral import turn
 from lightir_core.data.folders import Folder, check_different, join
 from lightir_core.data.images import to_pixels, to_tensor
 from lightir_core.data.layouts import find_split
@@ -24,7 +25,6 @@ from lightir_core.data.notes import shorten
 from lightir_core.data.pack import is_pack, read_pack
 from lightir_core.data.sources import Source, from_gallery, keep_large, read_folder, split
 from lightir_core.data.tasks import Task
-from lightir_core.data.turns import turn
 from lightir_core.errors import DataError
 
 SSIM_WINDOW_PX = 11

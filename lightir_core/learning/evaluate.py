@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lightir_core.data.datasets import Pair
 from lightir_core.data.metrics import METRICS
 from lightir_core.data.tasks import Task
-from lightir_core.learning.restore import restore_turned
+from lightir_core.learning.tiling import restore_turned
 
 Scores = Mapping[str, float]
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Collection
 import torch
 from torch import Tensor, nn
 
+from lightir_core.learning.cuda_graph import Launch
 from lightir_core.learning.curve import Point, Progress
 from lightir_core.learning.distil import Teacher
 from lightir_core.learning.divergence import Watch
-from lightir_core.learning.launch import Launch
-from lightir_core.learning.lesson import Batches, Lesson, Penalty
 from lightir_core.learning.optimiser import Optimiser
-from lightir_core.learning.pause import Keeper, Living, Pause, go_on
 from lightir_core.learning.recipe import Recipe
+from lightir_core.learning.state import Keeper, Living, Pause, go_on
+from lightir_core.learning.step import Batches, Lesson, Penalty
 
 
 def train(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from budgets.breakdown import split_macs
 from budgets.cost import Cost
 from budgets.parts import feature_size
 from budgets.price import skeleton_cost, stage_cost
-from budgets.split import split_macs
 from budgets.units import Size, format_count
 from lightir_core.architecture import Architecture
 from results.formats import format_share

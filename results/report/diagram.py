@@ -24,7 +24,7 @@ from lightir_core.architecture import (
     Stage,
     WindowAttention,
 )
-from results.words import in_words
+from results.describe import in_words
 
 _STAGE, _SMALL, _GAP, _PAD = 140, 64, 18, 8
 _ARC, _CELL, _FOOT, _ROOM, _STEP = 52, 40, 22, 6, 13
@@ -54,7 +54,7 @@ class _Box:
 def diagram(architecture: Architecture) -> Markup:
     """The architecture as an SVG element, as wide as it needs to be.
 
-    Its words, read out by those who listen, are those of `results.words`.
+    Its words, read out by those who listen, are those of `results.describe`.
     """
     boxes = _boxes(architecture)
     lowest = max(box.bottom for box in boxes)

@@ -12,15 +12,15 @@ from budgets.units import Size, format_time, parse_size
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError
 from results.card import read_exports
+from results.describe import in_words
 from results.findings import Findings
 from results.formats import format_gain, format_value
 from results.models import ModelResult
-from results.report import sentences
+from results.report import text as sentences
 from results.report.breakdown import Kind, Share, by_kind, by_part
 from results.report.diagram import diagram
 from results.run import RunFolder
 from results.trials import Trial
-from results.words import in_words
 
 MAX_TRIALS = 30
 """Trials of the front that are drawn; a longer front is in the table."""

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from results.describe import short_words
 from results.findings import Findings, mapping
 from results.formats import format_duration, format_value
 from results.importance import Importance, importances
@@ -16,7 +17,7 @@ from results.objectives import Objective, values_of
 from results.plots import baseline_words
 from results.preferences import preferences
 from results.reference import reference_points_for
-from results.report import sentences
+from results.report import text as sentences
 from results.report.curves import (
     curves_figure,
     hypervolume_figure,
@@ -31,7 +32,6 @@ from results.report.points import chart_of
 from results.report.svg import sparkline
 from results.report.systems import cost_axes, system_rows
 from results.trials import Trial
-from results.words import short_words
 
 MAX_ROWS = 1000
 """Trials listed one by one; the page stays light, and the journal holds them all."""

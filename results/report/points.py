@@ -14,9 +14,9 @@ from markupsafe import Markup
 from budgets.budget import AXES as BUDGET_AXES
 from budgets.budget import Budget
 from lightir_core.errors import BudgetError
+from results.describe import short_words
 from results.findings import Findings
 from results.objectives import Objective, values_of
-from results.words import short_words
 
 MAX_PAIRS = 6
 """Pairs of axes with a button of their own; two lists offer all others."""

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from results.baselines import Rival
 from results.findings import Findings
 from results.formats import MISSING, format_gain, format_value, format_with_unit
 from results.objectives import Objective
-from results.rivals import Rival
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from lightir_core.seeds import derive
 from search.bank.bank import load_bank
 from search.bank.sandwich import TURNS, Sandwich
 from search.bank.warmup import Warmup, warm_up
+from search.callbacks import Listener
 from search.evaluators.images import open_images
-from search.listener import Listener
 from search.pace import measured_step
 from search.plan import Plan
-from search.seeds import derive
 from search.stopping import Stop
 
 SHARE = 0.25

@@ -14,8 +14,8 @@ from dataclasses import replace
 from budgets.budget import AXES
 from lightir_core.architecture import Architecture
 from lightir_core.errors import SearchError
-from search.feasible import Candidate, Feasible
-from search.seeds import derive
+from lightir_core.seeds import derive
+from search.feasible.space import Candidate, Feasible
 
 TURNS = ("smallest", "random", "random", "largest", "random", "random")
 

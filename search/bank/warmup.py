@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from lightir_core.architecture import Architecture
 from lightir_core.errors import TrainingError
-from lightir_core.learning.lesson import Batches, distance, precision
 from lightir_core.learning.optimiser import Memory, Optimiser
 from lightir_core.learning.recipe import Recipe
+from lightir_core.learning.step import Batches, distance, precision
 from lightir_core.network import build
+from lightir_core.seeds import derive
 from search.bank.bank import MEAN, SQUARE, STEPS, VALUE, Bank, fill, load_bank
-from search.seeds import derive
 from search.stopping import Stop, never
 
 KEEP_S = 15.0

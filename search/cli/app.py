@@ -8,15 +8,6 @@ import sys
 import typer
 
 from lightir_core.errors import LightIRError
-from search.cli.bench import bench
-from search.cli.bench_bank import bank
-from search.cli.bench_blocks import blocks
-from search.cli.bench_cluster import cluster as bench_cluster
-from search.cli.bench_compression import compression
-from search.cli.bench_rank import rank
-from search.cli.bench_recipe import recipe, step
-from search.cli.bench_search import fidelities, kills, strategies, table
-from search.cli.bench_simulate import simulate
 from search.cli.cluster import cluster
 from search.cli.compare import compare
 from search.cli.compress import compress
@@ -25,7 +16,7 @@ from search.cli.dashboard import dashboard
 from search.cli.data import data
 from search.cli.evaluate import evaluate
 from search.cli.export import export
-from search.cli.importing import import_
+from search.cli.import_weights import import_
 from search.cli.preset import preset
 from search.cli.profile import profile
 from search.cli.report import report
@@ -68,19 +59,6 @@ for command in (
     app.command(command.__name__.strip("_"))(command)
 app.add_typer(data, name="data")
 app.add_typer(cluster, name="cluster")
-bench.command("bank")(bank)
-bench.command("blocks")(blocks)
-bench.command("cluster")(bench_cluster)
-bench.command("compression")(compression)
-bench.command("rank")(rank)
-bench.command("recipe")(recipe)
-bench.command("step")(step)
-bench.command("table")(table)
-bench.command("kills")(kills)
-bench.command("simulate")(simulate)
-bench.command("fidelities")(fidelities)
-bench.command("strategies")(strategies)
-app.add_typer(bench, name="bench")
 
 
 def main() -> None:

@@ -24,10 +24,10 @@ from lightir_core.learning.recipe import PROXY
 from search.cli.options import DataFolders, Json, absolute
 from search.cli.preset import fitting
 from search.config import SearchConfig
-from search.engines.nodes import NodeReport, inspect_nodes, paths_of
-from search.engines.readiness import gathered, problems, remarks, step_seconds
+from search.engines.calibrate import Measured, Task, calibrate, recommend, share
+from search.engines.cluster_check import gathered, problems, remarks, step_seconds
+from search.engines.ray_nodes import NodeReport, inspect_nodes, paths_of
 from search.evaluators.job import Source
-from search.packing import Measured, Task, calibrate, recommend, share
 from search.terms import reference_size
 
 DEFAULT = SearchConfig()

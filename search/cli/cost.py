@@ -13,16 +13,16 @@ from rich.console import Console
 from rich.table import Table
 
 from budgets.assess import Terms, excess
+from budgets.breakdown import split_macs, table_params
 from budgets.latency import LatencyTable, latency
 from budgets.memory import inference_memory, training_memory
 from budgets.price import price
-from budgets.split import split_macs, table_params
 from budgets.units import Size, format_bytes, format_count, format_time
 from lightir_core.architecture import Architecture, from_json
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import ArchitectureError
 from lightir_core.learning.recipe import PROXY
-from lightir_core.presets import PRESETS, preset
+from lightir_core.published.presets import PRESETS, preset
 from search.cli.options import Json, Sizes
 from search.terms import read_budget, read_sizes
 

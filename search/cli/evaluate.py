@@ -15,16 +15,16 @@ from rich.table import Table
 from lightir_core.architecture import Architecture
 from lightir_core.checkpoints import load_model
 from lightir_core.data.datasets import make_pairs, validation_source
+from lightir_core.data.dihedral import WAYS
 from lightir_core.data.notes import shorten
 from lightir_core.data.tasks import Task, for_gray, parse_task
-from lightir_core.data.turns import WAYS
 from lightir_core.errors import CheckpointError, DataError
 from lightir_core.learning.evaluate import Evaluation, score
 from lightir_core.learning.evaluate import evaluate as score_network
-from lightir_core.learning.restore import has_fixed_tiles
+from lightir_core.learning.tiling import has_fixed_tiles
 from lightir_core.network import Network
-from lightir_core.presets import PRESETS
-from lightir_core.published import load_file
+from lightir_core.published.presets import PRESETS
+from lightir_core.published.weights import load_file
 from search.cli.options import FIXED_TILES, Json
 from search.config import SearchConfig
 from search.evaluators.score import baseline

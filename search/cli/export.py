@@ -14,11 +14,11 @@ import typer
 from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.evaluate import evaluate
+from lightir_core.onnx import OnnxNetwork, check_installed, export_onnx, quantise
 from results.card import add_exports, write_card, write_plain_card
 from results.models import RESULT, load_result
 from results.run import RunFolder
 from search.cli.options import DataFolders, Json, absolute
-from search.compress.export import OnnxNetwork, check_installed, export_onnx, quantise
 from search.compress.job import check_task
 from search.compress.parent import Parent, open_model, open_parent
 from search.evaluators.images import open_images, whole_images

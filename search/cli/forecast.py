@@ -10,7 +10,7 @@ from results.run import read_config
 from results.study import Record
 from search.cli.progress import Forecast
 from search.config import SearchConfig, load_config
-from search.eta import Progress, seconds_left
+from search.forecast import Progress, seconds_left
 from search.recipes import kept_recipes
 
 

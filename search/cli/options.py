@@ -11,7 +11,7 @@ import typer
 
 from lightir_core.data.folders import Folder, parse_folder
 from lightir_core.errors import SearchError
-from lightir_core.learning.restore import TILE_PX
+from lightir_core.learning.tiling import TILE_PX
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")]
 Json = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout, for machines.")]

@@ -16,8 +16,8 @@ from budgets.units import Size, format_count, parse_size
 from lightir_core.architecture import Architecture
 from lightir_core.checkpoints import write_text_atomic
 from lightir_core.data.tasks import parse_task
-from lightir_core.presets import PRESETS, shrink
-from lightir_core.presets import preset as published
+from lightir_core.published.presets import PRESETS, shrink
+from lightir_core.published.presets import preset as published
 from search.terms import read_budget, reference_size
 
 

@@ -13,10 +13,10 @@ from rich.table import Table
 
 from budgets.budget import AXES
 from lightir_core.data.tasks import parse_task
-from search import profile as profiling
 from search.cli.options import Json, Sizes
 from search.config import SearchConfig
-from search.feasible import Feasible
+from search.feasible import profile as profiling
+from search.feasible.space import Feasible
 from search.plan import find_space, format_size
 from search.terms import read_budget, read_share, read_sizes, terms_on
 from spaces import Frame

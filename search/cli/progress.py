@@ -18,7 +18,7 @@ from results.formats import format_value
 from results.objectives import Objective, minimised, values_of
 from results.pareto import Front
 from results.study import Trial
-from search.listener import Listener, Silent
+from search.callbacks import Listener, Silent
 
 Forecast = Callable[[str, int, float], float | None]
 """From phase, items done and seconds used to seconds left, None while nobody knows."""

@@ -22,8 +22,8 @@ from lightir_core.data.images import (
 from lightir_core.data.metrics import to_eight_bits
 from lightir_core.errors import DataError
 from lightir_core.learning.evaluate import unit
-from lightir_core.learning.restore import OVERLAP_PX, TILE_PX, has_fixed_tiles
-from lightir_core.learning.restore import restore as apply
+from lightir_core.learning.tiling import OVERLAP_PX, TILE_PX, has_fixed_tiles
+from lightir_core.learning.tiling import restore as apply
 from search.cli.options import FIXED_TILES
 from search.config import SearchConfig
 

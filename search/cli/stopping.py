@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from search.listener import Listener
+from search.callbacks import Listener
 from search.stopping import Stop
 
 FIRST = (

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from lightir_core.errors import SearchError
-from search.listener import Listener
+from search.callbacks import Listener
 from search.tracking.mlflow_tracker import MlflowTracker
 from search.tracking.tensorboard_tracker import TensorBoardTracker
 from search.tracking.tracker import Tracked

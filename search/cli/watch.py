@@ -13,12 +13,12 @@ from rich.text import Text
 from lightir_core.errors import LightIRError
 from results.findings import Findings, read_findings
 from results.formats import format_duration
-from results.report import sentences
+from results.report import text as sentences
 from results.run import RunFolder
 from search.cli.options import RunArgument
 from search.cli.progress import front_table
 from search.config import config_from_plain
-from search.eta import PRUNE, RIVALS, SEARCH, TRAIN_ON, Progress, seconds_left
+from search.forecast import PRUNE, RIVALS, SEARCH, TRAIN_ON, Progress, seconds_left
 from search.recipes import kept_recipes
 
 QUIET_S = 3600

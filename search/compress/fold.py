@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lightir_core.architecture import Architecture, Block, Stage, WindowAttention
 from lightir_core.network import Network
-from search.compress.cut import rebuilt
+from search.compress.surgery import rebuilt
 
 RESIDUAL = ".map."
 """What the names of a residual projection's tensors have in them, and its plain twin's do not."""

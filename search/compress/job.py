@@ -19,6 +19,7 @@ from lightir_core.learning.curve import Point
 from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.recipe import Recipe
 from lightir_core.network import Network
+from lightir_core.seeds import derive
 from results.models import ModelResult
 from search.compress.fold import fold
 from search.compress.importance import find
@@ -30,7 +31,6 @@ from search.compress.sparsify import group_lasso
 from search.evaluators.images import open_images, quick_score, whole_images
 from search.evaluators.job import Outcome, Source
 from search.evaluators.score import Finished, keep_network
-from search.seeds import derive
 
 ROUND_SHARE = 0.2
 """Share of the recipe's steps that all rounds but the last are recovered with, together."""

@@ -11,8 +11,8 @@ import torch
 from lightir_core.checkpoints import load_model, load_weights
 from lightir_core.errors import SearchError
 from lightir_core.network import Network, build
-from lightir_core.presets import PRESETS, preset
-from lightir_core.published import load_file
+from lightir_core.published.presets import PRESETS, preset
+from lightir_core.published.weights import load_file
 from results.findings import Findings, read_findings
 from results.models import RESULT, ModelResult, load_result
 from results.run import RunFolder

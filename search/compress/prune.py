@@ -21,11 +21,11 @@ from budgets.cost import Cost
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, SearchError
 from lightir_core.network import Network
-from search.compress.cut import cut_channels, cut_module
 from search.compress.drops import Drop, drops, without
 from search.compress.fold import fold, folded
 from search.compress.importance import IMPORTANCES, Batches, find, loss_on, rank
 from search.compress.plan import CHEAP, Target, floors, masks, plan
+from search.compress.surgery import cut_channels, cut_module
 from search.compress.units import units
 
 WAYS = 2

@@ -10,8 +10,8 @@ from torch import nn
 
 from lightir_core.learning.curve import Point
 from lightir_core.learning.distil import Teacher
-from lightir_core.learning.lesson import Batches, Penalty
 from lightir_core.learning.recipe import Recipe
+from lightir_core.learning.step import Batches, Penalty
 from lightir_core.learning.training import train
 from lightir_core.network import Network
 

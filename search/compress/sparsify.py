@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from lightir_core.errors import SearchError
 from lightir_core.network import Network
+from search.compress.channels import slices
 from search.compress.importance import Batches, loss_on
-from search.compress.places import slices
 from search.compress.slices import Slice, rows
 from search.compress.units import units
 

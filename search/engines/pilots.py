@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from search.engines.cluster import import_ray
+from search.engines.ray_connection import import_ray
 
 WAIT_S = 20.0
 """A pilot without work asks again after so long."""

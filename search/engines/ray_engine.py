@@ -18,9 +18,9 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from lightir_core.errors import RunFailedError
-from search.engines.cluster import import_ray
 from search.engines.desk import Done, OpenDesk
 from search.engines.pilots import Crew, Ears, OverError, conduct
+from search.engines.ray_connection import import_ray
 
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")

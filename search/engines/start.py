@@ -12,23 +12,23 @@ from functools import partial
 from pathlib import Path
 
 from lightir_core.errors import SearchError
+from search.callbacks import Listener
 from search.config import SearchConfig
-from search.engines.cluster import connected
 from search.engines.local import LocalEngine
-from search.engines.nodes import (
+from search.engines.pilots import Crew
+from search.engines.ray_connection import connected
+from search.engines.ray_engine import RayEngine
+from search.engines.ray_nodes import (
     NodeReport,
     check_versions,
     inspect_nodes,
     places,
     usable_nodes,
 )
-from search.engines.pilots import Crew
-from search.engines.ray_engine import RayEngine
-from search.engines.relay import NOTES, Relay, Relayed, score_relayed, with_paths
-from search.evaluators.candidate import score_candidate
+from search.engines.storage import NOTES, Relay, Relayed, score_relayed, with_paths
+from search.evaluators.evaluate import score_candidate
+from search.evaluators.failures import in_words, predicted_bytes
 from search.evaluators.job import Job, Outcome
-from search.evaluators.memory import in_words, predicted_bytes
-from search.listener import Listener
 from search.loop import Engine
 from search.plan import Plan
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from lightir_core.checkpoints import save_weights
 from lightir_core.data.tasks import parse_task
-from lightir_core.learning.lesson import Batches, precision
+from lightir_core.learning.step import Batches, precision
 from lightir_core.learning.training import train
 from lightir_core.network import Network, build
 from search.bank.bank import Bank, fill, load_bank

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lightir_core.architecture import Architecture
+from lightir_core.learning.cuda_graph import Launch
 from lightir_core.learning.curve import Point
 from lightir_core.learning.divergence import Restart
-from lightir_core.learning.launch import Launch
 from lightir_core.learning.recipe import PROXY, Recipe
 from search.evaluators.choice import TRAIN, Choice
 
@@ -50,7 +50,7 @@ class Job:
         bank: file of the weight bank that it inherits from, or None.
         checks: steps after which the learning curve is measured; none is a few, evenly.
         until: step to pause after, with everything kept in `state`; None trains to the end.
-        launch: how the kernels of a step are launched; see `lightir_core.learning.launch`.
+        launch: how the kernels of a step are launched; see `lightir_core.learning.cuda_graph`.
         state: file that a paused training, or one whose process died, goes on from.
         keep_s: seconds after which a running training is kept there again; 0 is never.
     """

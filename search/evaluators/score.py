@@ -20,7 +20,7 @@ from lightir_core.data.metrics import to_eight_bits
 from lightir_core.data.tasks import Task, parse_task
 from lightir_core.learning.evaluate import Evaluation, score, unit
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.restore import restore
+from lightir_core.learning.tiling import restore
 from lightir_core.network import Network, build
 from results.card import write_card
 from results.models import Crop, ImageScore, ModelResult, write_result

@@ -9,11 +9,11 @@ import torch
 from lightir_core.checkpoints import load_model, load_weights, save_weights
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import DivergedError, TrainingError
-from lightir_core.learning.ahead import Ahead
 from lightir_core.learning.curve import Point
 from lightir_core.learning.distil import Teacher
 from lightir_core.learning.divergence import Restart
-from lightir_core.learning.pause import Pause, kept_step, restart_of
+from lightir_core.learning.prefetch import Ahead
+from lightir_core.learning.state import Pause, kept_step, restart_of
 from lightir_core.learning.training import train
 from lightir_core.network import Network, build
 from search.evaluators.guard import guarded

@@ -13,9 +13,9 @@ import random
 from collections import deque
 from collections.abc import Sequence
 
+from lightir_core.seeds import derive
 from results.objectives import minimised
-from search.feasible import Candidate
-from search.seeds import derive
+from search.feasible.space import Candidate
 from search.strategies.fitness import fitness
 from search.strategies.strategy import Setting
 from spaces import Choices, Space

@@ -22,10 +22,10 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from lightir_core.errors import SearchError
+from lightir_core.seeds import derive
 from results.objectives import minimised
 from results.pareto import pareto_front
-from search.feasible import Candidate
-from search.seeds import derive
+from search.feasible.space import Candidate
 from search.strategies.optuna_sampler import quiet
 from search.strategies.rows import INACTIVE, answers, to_row
 from search.strategies.strategy import Setting

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from lightir_core.errors import SearchError
+from lightir_core.seeds import derive
 from results.objectives import minimised
-from search.feasible import Candidate
-from search.seeds import derive
+from search.feasible.space import Candidate
 from search.strategies.fitness import places
 from search.strategies.rows import INACTIVE, Row, answers, to_row, to_wish
 from search.strategies.strategy import Setting

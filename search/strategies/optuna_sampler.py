@@ -21,10 +21,10 @@ from optuna.search_space.group_decomposed import _GroupDecomposedSearchSpace, _S
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from lightir_core.seeds import derive
 from results.objectives import minimised
 from results.pareto import dominates
-from search.feasible import Candidate
-from search.seeds import derive
+from search.feasible.space import Candidate
 from search.strategies.strategy import Setting
 from spaces import Choices
 

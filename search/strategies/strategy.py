@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from results.objectives import Objective
-from search.feasible import Candidate, Feasible
+from search.feasible.space import Candidate, Feasible
 
 
 @dataclass(frozen=True)

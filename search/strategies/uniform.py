@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from search.feasible import Candidate
-from search.seeds import derive
+from lightir_core.seeds import derive
+from search.feasible.space import Candidate
 from search.strategies.strategy import Setting
 
 

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from lightir_core.errors import ResultsError
+from results.describe import in_words
 from results.run import RunFolder, read_config
 from results.trials import Trial
-from results.words import in_words
 
 LONGEST = 250
 """Characters of a value that every store of MLflow accepts."""

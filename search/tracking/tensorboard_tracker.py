@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from lightir_core.errors import ResultsError
+from results.describe import in_words
 from results.findings import read_findings
 from results.models import load_results
 from results.trials import Trial
-from results.words import in_words
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from results.trials import Trial
-from search.listener import Listener
+from search.callbacks import Listener
 
 
 class Tracker(Protocol):

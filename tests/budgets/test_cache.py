@@ -9,7 +9,7 @@ import pytest
 from budgets import cache
 from budgets.cache import CostCache, default_file, fingerprint
 from budgets.cost import Cost
-from budgets.measure import cost_cache, part_cost, trace_part
+from budgets.part_cost import cost_cache, part_cost, trace_part
 from budgets.parts import Part
 from budgets.units import Size
 from lightir_core.architecture import Block, ResidualConvolution
@@ -178,7 +178,7 @@ def test_a_part_is_traced_once_and_then_read(tmp_path, monkeypatch):
         first = part_cost(PART, SIZE)
         assert first == trace_part(PART, SIZE) == Cost(9 * 2 * 35 + 12 + 14, 2 * 9 * 35 * 99)
         cost_cache.cache_clear()
-        monkeypatch.setattr("budgets.measure.trace_part", None)
+        monkeypatch.setattr("budgets.part_cost.trace_part", None)
         assert part_cost(PART, SIZE) == first
     finally:
         cost_cache.cache_clear()

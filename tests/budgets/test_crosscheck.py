@@ -8,7 +8,7 @@ from budgets.price import price
 from budgets.units import Size
 from lightir_core.errors import BudgetError
 from lightir_core.network import build
-from lightir_core.presets import preset
+from lightir_core.published.presets import preset
 from tests.budgets.random_architectures import random_architecture
 
 SIDE = 32

@@ -28,12 +28,12 @@ PLAIN = Architecture(width=12, scale=2, stages=(Stage(blocks=(BLOCK, BLOCK)),) *
 
 @pytest.fixture
 def single_precision(monkeypatch):
-    monkeypatch.setattr("lightir_core.learning.lesson.has_fast_bfloat16", lambda device: False)
+    monkeypatch.setattr("lightir_core.learning.step.has_fast_bfloat16", lambda device: False)
 
 
 @pytest.fixture
 def half_precision(monkeypatch):
-    monkeypatch.setattr("lightir_core.learning.lesson.has_fast_bfloat16", lambda device: True)
+    monkeypatch.setattr("lightir_core.learning.step.has_fast_bfloat16", lambda device: True)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budgets.cost import Cost
-from budgets.measure import trace_part
+from budgets.part_cost import trace_part
 from budgets.parts import Part, feature_size, parts
 from budgets.price import price, skeleton_cost, stage_cost
 from budgets.trace import count_macs
@@ -24,7 +24,7 @@ from lightir_core.architecture import (
 )
 from lightir_core.errors import BudgetError
 from lightir_core.network import build
-from lightir_core.presets import preset
+from lightir_core.published.presets import preset
 from tests.budgets.random_architectures import random_architecture
 
 HD = parse_size("1280x720")

@@ -15,7 +15,7 @@ from budgets.units import Size
 from lightir_core.architecture import Architecture, Block, Mlp, Stage, WindowAttention
 from lightir_core.checkpoints import load_model, load_tensors, save_model
 from lightir_core.network import build
-from lightir_core.presets import shrink
+from lightir_core.published.presets import shrink
 from results.models import load_result, load_results
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -11,8 +11,8 @@ from PIL import Image
 from lightir_core.architecture import Architecture, Block, ChannelBranch, Stage, WindowAttention
 from lightir_core.checkpoints import save_model
 from lightir_core.network import build
-from lightir_core.presets import preset
-from lightir_core.published import SYSTEMS
+from lightir_core.published.presets import preset
+from lightir_core.published.weights import SYSTEMS
 
 CASA = Architecture(
     width=8,

@@ -29,7 +29,7 @@ cp -r disk/run ended
 """
 
 LOOP = (
-    "{python} -c 'from pathlib import Path; from search.bench import kills; "
+    "{python} -c 'from pathlib import Path; from benchmarks import kills; "
     'kills._search(Path("disk/run"), "evolution", 60, 0)\''
 )
 

@@ -15,9 +15,9 @@ from budgets.units import parse_size
 from lightir_core.architecture import from_json
 from lightir_core.checkpoints import load_model
 from lightir_core.data.tasks import parse_task
-from lightir_core.presets import PRESETS, preset
+from lightir_core.published.presets import PRESETS, preset
+from results.baselines import read_rivals
 from results.models import load_results
-from results.rivals import read_rivals
 from results.run import RunFolder
 from results.study import Record
 from search.config import load_config

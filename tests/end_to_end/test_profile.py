@@ -6,7 +6,7 @@ import pytest
 
 from budgets.price import price
 from budgets.units import Size
-from lightir_core.presets import preset
+from lightir_core.published.presets import preset
 
 
 def test_a_share_of_a_preset_at_several_sizes(in_process):

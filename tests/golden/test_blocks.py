@@ -5,11 +5,11 @@ import torch
 from einops import rearrange
 
 from lightir_core import architecture as arch
-from lightir_core import published_layouts as layouts
 from lightir_core.blocks.cascade_attention import CascadeAttention
 from lightir_core.blocks.cross_layer import CrossLayerAttention, set_temperature
 from lightir_core.blocks.window_attention import WindowAttention
-from lightir_core.designs import drt, grformer
+from lightir_core.published import tensor_names as layouts
+from lightir_core.published.systems import drt, grformer
 from lightir_core.stage import build_block, build_stage
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lightir_core.published import load
+from lightir_core.published.weights import load
 
 NETWORKS = [
     ("swinir", "swinir_light_tiny", "output"),

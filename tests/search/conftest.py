@@ -5,7 +5,7 @@ import pytest
 from budgets.budget import Budget
 from budgets.units import Size
 from results.objectives import Objective
-from search.feasible import Feasible
+from search.feasible.space import Feasible
 from search.strategies import Setting
 from spaces import SPACES, Dimension, Frame, Space, When
 

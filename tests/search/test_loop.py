@@ -12,13 +12,13 @@ import pytest
 
 from lightir_core.errors import SearchError
 from lightir_core.learning.recipe import PROXY
+from lightir_core.seeds import derive
 from results.objectives import Objective
 from results.study import Record
+from search.callbacks import Silent
 from search.evaluators.job import Job, Outcome, Source
-from search.listener import Silent
 from search.loop import Limits, search
 from search.rungs import FIDELITIES, rungs_for
-from search.seeds import derive
 from search.stopping import never
 from search.strategies import STRATEGIES
 

@@ -5,7 +5,7 @@ from budgets.price import price
 from budgets.units import Size
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import ArchitectureError, BudgetError
-from lightir_core.presets import preset
+from lightir_core.published.presets import preset
 from search.terms import read_budget, read_share, read_sizes, terms_on
 
 SR = parse_task("sr-x2")

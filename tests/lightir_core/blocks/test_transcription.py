@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from search.bench.blocks import PLAIN, cases
+from benchmarks.blocks import PLAIN, cases
 
 spec = importlib.util.spec_from_file_location("transcription", PLAIN)
 formulas = importlib.util.module_from_spec(spec)

@@ -7,8 +7,8 @@ import pytest
 
 from lightir_core.errors import DivergedError
 from lightir_core.learning.divergence import FIRST, LAST, Restart, Watch
-from lightir_core.learning.pause import Pause, restart_of
 from lightir_core.learning.recipe import Recipe
+from lightir_core.learning.state import Pause, restart_of
 
 CALM = Recipe(name="calm", steps=120, batch=2, patch_px=8, lr=2e-3)
 WILD = replace(CALM, name="wild", optimiser="adam", lr=5.0)

@@ -2,7 +2,7 @@ import pytest
 
 from budgets.price import price
 from budgets.units import Size
-from lightir_core.presets import preset
+from lightir_core.published.presets import preset
 from results.report.breakdown import by_kind, by_part
 
 

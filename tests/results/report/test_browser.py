@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
+from results.baselines import Rival, write_rivals
 from results.findings import read_findings
 from results.report import build_report
-from results.rivals import Rival, write_rivals
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""

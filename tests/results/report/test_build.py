@@ -10,13 +10,13 @@ from hashlib import sha256
 import pytest
 
 from lightir_core.errors import ResultsError
+from results.baselines import Rival, write_rivals
 from results.card import add_exports
 from results.findings import read_findings
 from results.models import Crop, load_results, save_result
 from results.objectives import Objective
 from results.report import build_report
 from results.report.library import scripts
-from results.rivals import Rival, write_rivals
 from results.run import RunFolder, write_config
 from results.study import Record
 

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 import pytest
 
 from lightir_core.architecture import Architecture, Block, CrossLayer, ResidualConvolution, Stage
-from lightir_core.presets import PRESETS, preset
+from lightir_core.published.presets import PRESETS, preset
 from results.report.diagram import diagram
 
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from results.baselines import Rival
 from results.findings import read_findings
 from results.objectives import Objective
 from results.report.points import Chart, Point, chart_of, first_axes, limits_of
-from results.rivals import Rival
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
+from results.baselines import Rival
 from results.findings import read_findings
 from results.report.systems import system_rows
-from results.rivals import Rival
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from lightir_core.architecture import (
 from lightir_core.network import build
 from search.bank.axes import ring
 from search.bank.bank import Bank
-from search.compress.places import slices
+from search.compress.channels import slices
 from search.compress.slices import cut
 from search.compress.units import narrowed, units
 

@@ -23,7 +23,7 @@ from lightir_core.architecture import (
     WindowAttention,
 )
 from lightir_core.network import build
-from lightir_core.presets import PRESETS, preset
+from lightir_core.published.presets import PRESETS, preset
 from search.bank.bank import Bank
 from search.bank.roles import places
 

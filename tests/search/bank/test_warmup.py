@@ -20,9 +20,9 @@ from lightir_core.architecture import (
     WindowAttention,
 )
 from lightir_core.errors import TrainingError
-from lightir_core.learning.lesson import precision
 from lightir_core.learning.optimiser import Optimiser
 from lightir_core.learning.recipe import Recipe
+from lightir_core.learning.step import precision
 from lightir_core.network import build
 from search.bank import warmup
 from search.bank.bank import STEPS, VALUE, Bank, fill, load_bank

@@ -3,8 +3,8 @@ import torch
 
 from lightir_core.errors import DataError, SearchError
 from search.cli.cluster import _page, advice, check
-from search.engines.nodes import NodeReport
-from search.packing import PLAIN, Measured, Variant
+from search.engines.calibrate import PLAIN, Measured, Variant
+from search.engines.ray_nodes import NodeReport
 
 GRAPHED = Variant(half=True, launch="graphed", ahead=True)
 

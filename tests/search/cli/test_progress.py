@@ -12,8 +12,8 @@ from lightir_core.architecture import Architecture, Block, ResidualConvolution, 
 from lightir_core.learning.divergence import Restart
 from results.objectives import Objective
 from results.trials import Trial
+from search.callbacks import Silent
 from search.cli.progress import Display, Lines, Tally, clock, show, watching
-from search.listener import Silent
 
 PSNR = Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y")
 MACS = Objective(name="macs", direction="minimise", unit="MACs", label="MACs")

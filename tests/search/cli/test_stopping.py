@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
+from search.callbacks import Silent
 from search.cli.stopping import FIRST, stopping
-from search.listener import Silent
 
 
 class Hearing(Silent):

@@ -14,7 +14,7 @@ from results.run import RunFolder, write_config
 from results.study import Record
 from search.cli.watch import is_over, phase_of, picture
 from search.config import SearchConfig, describe
-from search.eta import SEARCH, TRAIN_ON
+from search.forecast import SEARCH, TRAIN_ON
 
 KINDS = (
     Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y"),

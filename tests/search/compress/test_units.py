@@ -6,7 +6,7 @@ import torch
 
 from lightir_core.architecture import Mlp, ResidualConvolution
 from lightir_core.network import build
-from lightir_core.presets import PRESETS, preset
+from lightir_core.published.presets import PRESETS, preset
 from search.compress.fold import folded
 from search.compress.units import Extent, Unit, narrowed, units
 from tests.search.compress.conftest import ARCHITECTURES

@@ -7,8 +7,8 @@ import pytest
 pytest.importorskip("ray", reason="the extra ray is not installed")
 
 from lightir_core.errors import SearchError
-from search.engines.cluster import connected
 from search.engines.pilots import Crew
+from search.engines.ray_connection import connected
 from search.engines.ray_engine import ATTEMPTS, RayEngine
 from tests.search.engines import work
 

@@ -4,8 +4,8 @@ import pytest
 
 from lightir_core.errors import SearchError
 from search.config import SearchConfig
-from search.engines.nodes import NodeReport
 from search.engines.pilots import Crew
+from search.engines.ray_nodes import NodeReport
 from search.engines.start import crew_for
 
 

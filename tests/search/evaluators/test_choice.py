@@ -3,8 +3,8 @@
 import pytest
 
 from lightir_core.errors import SearchError
-from search.evaluators.candidate import EVALUATORS
 from search.evaluators.choice import KINDS, TRAIN, Choice, parse_evaluator
+from search.evaluators.evaluate import EVALUATORS
 from search.evaluators.proxies import PROXIES
 
 

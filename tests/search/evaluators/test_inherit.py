@@ -20,8 +20,8 @@ from lightir_core.learning.recipe import Recipe
 from lightir_core.network import build
 from search.bank.bank import VALUE, load_bank
 from search.bank.warmup import Warmup, warm_up
-from search.evaluators.candidate import score_candidate
 from search.evaluators.choice import parse_evaluator
+from search.evaluators.evaluate import score_candidate
 from search.evaluators.images import open_images, validation_crops
 from search.evaluators.inherit import recalibrate
 from search.evaluators.job import Job, Source

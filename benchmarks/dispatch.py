@@ -1,0 +1,297 @@
+"""What a trial costs on a cluster beside its training, and whether more workers do more."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.kills import OBJECTIVES
+from benchmarks.overhead import no_job
+from budgets.budget import Budget
+from budgets.units import Size
+from lightir_core.learning.recipe import PROXY
+from results.study import Record
+from search.callbacks import Silent
+from search.engines.pilots import Crew
+from search.engines.ray_connection import connected, import_ray
+from search.engines.ray_engine import RayEngine
+from search.evaluators.job import Job, Outcome
+from search.feasible.space import Feasible
+from search.loop import Engine, Limits, search
+from search.plan import find_space
+from search.rungs import rungs_for
+from search.strategies import STRATEGIES, Setting
+from spaces import Frame
+
+GENERATIONS = 4
+"""Of each search: the workers wait for each other, and for proposals, so often."""
+
+TRIALS_EACH = 16
+"""Of the scaling: trials for each worker."""
+
+WARM_S = 0.2
+PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
+LOUD = (PENDING, "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "TUNE_GLOBAL_CHECKPOINT_S")
+"""Switches that plain Ray Tune does not have set."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Trials that do nothing.
+
+    Attributes:
+        how: who ran them.
+        asked: how many.
+        done: how many there was time for.
+        seconds: of those, in a cluster that was running.
+    """
+
+    how: str
+    asked: int
+    done: int
+    seconds: float
+
+    @property
+    def each_s(self) -> float:
+        """Seconds of a trial."""
+        return self.seconds / max(1, self.done)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A search whose trials sleep for `sleep_s`.
+
+    Attributes:
+        workers: at the same time.
+        trials: in all.
+        sleep_s: of each.
+        seconds: that the engine took for them, given all at once.
+        search_s: that a search took: proposals, generations and the record besides.
+    """
+
+    workers: int
+    trials: int
+    sleep_s: float
+    seconds: float
+    search_s: float
+
+    def efficiency(self, seconds: float) -> float:
+        """Share of the workers' time in which they slept."""
+        return self.trials * self.sleep_s / (self.workers * seconds)
+
+
+def nap(seconds: float, job: Job) -> Outcome:
+    """A score that depends on the architecture alone, after a sleep."""
+    time.sleep(seconds)
+    score = int(job.architecture.id, 16) / 16**12
+    return Outcome(number=job.number, scores={"psnr_y": score}, curve=((1, score),))
+
+
+def rates(
+    counts: Sequence[int], workers: int, limit_s: float, tell: Callable[[str], None]
+) -> Iterator[Rate]:
+    """No-op trials: plain Ray Tune, what helps it, and ours, all in one cluster of this machine.
+
+    Args:
+        counts: how many, one number after the other.
+        workers: at the same time.
+        limit_s: Ray Tune by itself is stopped after so long.
+        tell: hears of every rate.
+    """
+    with connected(None, cpus=workers):
+        for count in counts:
+            for how, run in WAYS.items():
+                found = Rate(how, count, *run(count, workers, limit_s))
+                tell(f"{count} no-op trials, {how}: {found.done} at {found.each_s:.4f} s each")
+                yield found
+
+
+def scaling(
+    workers: Sequence[int], sleep_s: float, tell: Callable[[str], None]
+) -> Iterator[Scaled]:
+    """Searches whose trials sleep, with more and more workers; sleeping needs no processor."""
+    with connected(None, cpus=max(workers)):
+        for count in workers:
+            trials = TRIALS_EACH * count
+            with _engine(count, sleep_s) as engine:
+                times = _run(engine, trials), _search(engine, trials)
+            found = Scaled(count, trials, sleep_s, *times)
+            tell(f"{count} workers: " + ", ".join(f"{found.efficiency(t):.1%}" for t in times))
+            yield found
+
+
+def _plain(
+    count: int, workers: int, limit_s: float, *, loud: bool = False, reuse: bool = False
+) -> tuple[int, float]:
+    """Trials that Ray Tune ends within a limit, one of its own for each, and the seconds."""
+    import_ray()
+    from ray import tune
+
+    def trial(config: dict[str, Any]) -> None:
+        tune.report({"score": config["x"]})
+
+    with tempfile.TemporaryDirectory() as folder, _switched_off(LOUD if loud else (PENDING,)):
+        begun = time.monotonic()
+        found = tune.Tuner(
+            tune.with_resources(trial, {"cpu": 1}),
+            param_space={"x": tune.uniform(0, 1)},
+            tune_config=tune.TuneConfig(
+                num_samples=count,
+                max_concurrent_trials=workers,
+                reuse_actors=reuse,
+                time_budget_s=limit_s,
+            ),
+            run_config=tune.RunConfig(storage_path=folder, verbose=0),
+        ).fit()
+        seconds = time.monotonic() - begun
+        done = sum(bool(result.metrics and "score" in result.metrics) for result in found)
+        return done, seconds
+
+
+def _alone(count: int, workers: int, limit_s: float) -> tuple[int, float]:
+    """Seconds that our engine takes, its start left out as Ray's own is."""
+    with _engine(workers, 0.0) as engine:
+        return count, _run(engine, count)
+
+
+def _run(engine: Engine, count: int) -> float:
+    jobs = _jobs(count)
+    begun = time.monotonic()
+    assert len(list(engine.run(jobs))) == count
+    return time.monotonic() - begun
+
+
+def _started(count: int, workers: int, limit_s: float) -> tuple[int, float]:
+    """The same with the time until the pilots are in their seats."""
+    jobs = _jobs(count)
+    begun = time.monotonic()
+    with RayEngine(partial(nap, 0.0), _nobody, Crew(workers)) as engine:
+        assert len(list(engine.run(jobs))) == count
+        return count, time.monotonic() - begun
+
+
+def _whole(count: int, workers: int, limit_s: float) -> tuple[int, float]:
+    """Seconds of a whole search: proposed, priced, run and recorded."""
+    with _engine(workers, 0.0) as engine:
+        return count, _search(engine, count)
+
+
+WAYS: dict[str, Callable[[int, int, float], tuple[int, float]]] = {
+    "plain Ray Tune": partial(_plain, loud=True),
+    "... loggers off, snapshots rare": _plain,
+    "... and actors reused": partial(_plain, reuse=True),
+    "ours, its start included": _started,
+    "ours, once started": _alone,
+    "ours, a whole search": _whole,
+}
+"""From what Ray Tune does by itself to what we do with it."""
+
+
+def _search(engine: Engine, trials: int) -> float:
+    """Seconds of a search whose space is priced already."""
+    generation = max(2, trials // GENERATIONS)
+    setting = Setting(_feasible(), OBJECTIVES, generation, 0)
+    with tempfile.TemporaryDirectory() as folder:
+        dimensions = setting.feasible.space.distributions()
+        with Record.create(Path(folder) / "run", OBJECTIVES, dimensions) as record:
+            begun = time.monotonic()
+            search(
+                STRATEGIES["nsga2"](setting),
+                record,
+                engine,
+                lambda number, candidate, until: no_job(number, candidate, 0, until),
+                Limits(trials, generation, float("inf")),
+                Silent(),
+                rungs_for("none", PROXY.steps),
+            )
+            assert len(record) == trials
+            return time.monotonic() - begun
+
+
+@cache
+def _feasible() -> Feasible:
+    feasible = Feasible(find_space("small"), Frame(2), Budget.parse("400k"), Size(720, 1280))
+    feasible.check()
+    return feasible
+
+
+def _jobs(count: int) -> list[Job]:
+    """Jobs of one network: nobody looks at it."""
+    candidate = STRATEGIES["random"](Setting(_feasible(), OBJECTIVES, 8, 0)).propose(0)
+    return [no_job(number, candidate, 0) for number in range(count)]
+
+
+@contextmanager
+def _engine(workers: int, sleep_s: float) -> Iterator[Engine]:
+    """An engine all of whose pilots have arrived."""
+    with RayEngine(partial(nap, sleep_s), _nobody, Crew(workers)) as engine:
+        while engine.pilots < workers:
+            time.sleep(WARM_S)
+        yield engine
+
+
+@contextmanager
+def _switched_off(names: Sequence[str]) -> Iterator[None]:
+    before = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(before)
+
+
+def _nobody(job: Job, nodes: tuple[str, ...]) -> Outcome:
+    return Outcome(number=job.number, reason=f"lost on {', '.join(nodes)}")
+
+
+def rates_document(rows: Sequence[Rate], workers: int) -> str:
+    """The section on trials that do nothing, as Markdown."""
+    counts = sorted({row.asked for row in rows})
+    found = {(row.how, row.asked): row for row in rows}
+    lines = [
+        "## No-op trials",
+        "",
+        f"{workers} workers, 2 cores; seconds a trial (trials per second), in one run. *Started*",
+        "leaves out what Ray Tune takes to start the pilots, once in a search. Ray Tune by itself",
+        "was stopped after a time; where that ended it, the number of trials it had done is told.",
+        "",
+        "| | " + " | ".join(f"{count} trials" for count in counts) + " |",
+        "|---|" + "---:|" * len(counts),
+    ]
+    for how in dict.fromkeys(row.how for row in rows):
+        lines.append(f"| {how} | {' | '.join(_cell(found[how, count]) for count in counts)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(rate: Rate) -> str:
+    short = f", {rate.done} done" if rate.done < rate.asked else ""
+    return f"{rate.each_s:.4f} s ({1 / rate.each_s:,.1f}/s{short})"
+
+
+def scaling_document(rows: Sequence[Scaled]) -> str:
+    """The section on more and more workers, as Markdown."""
+    lines = [
+        "## Scaling",
+        "",
+        f"Trials that sleep for {rows[0].sleep_s:g} s, {TRIALS_EACH} for each worker; efficiency",
+        "is the share of the workers' time in which they slept. Sleeping workers may outnumber",
+        f"the 2 cores. *Search* is a whole one by nsga2 in {GENERATIONS} generations: proposals",
+        "and the record are in it, and the wait for the last of each generation.",
+        "",
+        "| workers | trials | ideal | given at once | efficiency | search | efficiency |",
+        "|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        ideal = row.trials * row.sleep_s / row.workers
+        lines.append(
+            f"| {row.workers} | {row.trials} | {ideal:.1f} s | {row.seconds:.1f} s "
+            f"| {row.efficiency(row.seconds):.1%} | {row.search_s:.1f} s "
+            f"| {row.efficiency(row.search_s):.1%} |"
+        )
+    return "\n".join(lines) + "\n"

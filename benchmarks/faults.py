@@ -1,0 +1,248 @@
+"""What a search survives on a cluster: real nodes, real trainings, and something dies.
+
+Every search is the real command, `python -m search run --engine ray`, on the head of a cluster of
+three nodes; it must end with the very trials of a search on this machine alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from benchmarks.machines import Machines, wait_for
+from lightir_core.checkpoints import write_text_atomic
+from lightir_core.data import photographs
+from lightir_core.data.images import write_image
+from lightir_core.errors import RunFailedError, SearchError
+from results.run import RunFolder
+from results.study import Record
+from results.trials import Trial
+
+TRIALS = 8
+STEPS = 60
+CROPS, CROP_PX = 3, 96
+"""What is trained on: crops of an embedded photograph, so that all ends soon."""
+
+ARGUMENTS = (
+    "--space", "small", "--budget", "40k", "--trials", str(TRIALS), "--steps", str(STEPS),
+    "--finalists", "1", "--finish-steps", "5", "--time", "0", "--keep", "0.5", "--device", "cpu",
+)  # fmt: skip
+CUT_S = 20.0
+PATIENCE_S = 900.0
+PILOT = "ray::ImplicitFunc"
+"""What Ray calls the process of a trial of Tune."""
+
+
+@dataclass(frozen=True)
+class Survived:
+    """How a search came through.
+
+    Attributes:
+        fault: what happened to it.
+        before: trials that had ended when it happened.
+        trials: that ended well, at last.
+        lost: trials that had ended, and were not found as they had been.
+        twice: architectures that were tried more than once.
+        identical: whether the trials are, to the last bit, those of a search on one machine alone.
+        losses: trials whose worker was lost, each with where and from which step they went on.
+        seconds: from the fault to the end, report included.
+        status: with which the command ended at last.
+    """
+
+    fault: str
+    before: int
+    trials: int
+    lost: int
+    twice: int
+    identical: bool
+    losses: tuple[str, ...]
+    seconds: float
+    status: int
+
+
+@dataclass
+class _Scene:
+    """A search that is going on."""
+
+    machines: Machines
+    folder: Path
+    log: Path
+    driver: subprocess.Popen[bytes]
+
+    def start(self, *arguments: str) -> None:
+        """Start the driver anew."""
+        program = [sys.executable, "-m", "search", *arguments]
+        self.driver = self.machines.run(program, self.log, Path.cwd())
+
+
+def nothing(scene: _Scene) -> None:
+    """The cluster as it should be, for comparison."""
+
+
+def kill_worker(scene: _Scene) -> None:
+    """Kill a worker process on a node."""
+    machines = scene.machines
+    [pid, *_] = machines.pids(machines.nodes[1], PILOT)
+    os.kill(pid, signal.SIGKILL)
+
+
+def kill_node(scene: _Scene) -> None:
+    """Switch a whole node off."""
+    scene.machines.kill(scene.machines.nodes[1])
+
+
+def kill_driver(scene: _Scene) -> None:
+    """Kill the driver, and `resume`."""
+    scene.driver.kill()
+    scene.driver.wait()
+    scene.start("resume", str(scene.folder))
+
+
+def cut_network(scene: _Scene) -> None:
+    """Pull a node's cable for 20 s."""
+    node = scene.machines.nodes[1]
+    scene.machines.unplug(node)
+    time.sleep(CUT_S)
+    scene.machines.plug(node)
+
+
+FAULTS: dict[str, Callable[[_Scene], None]] = {
+    "none": nothing,
+    "worker": kill_worker,
+    "node": kill_node,
+    "driver": kill_driver,
+    "network": cut_network,
+}
+
+
+def measure(
+    folder: Path, faults: Sequence[str], seed: int, tell: Callable[[str], None]
+) -> Iterator[Survived]:
+    """Search once on this machine alone, then on a cluster with each of the faults.
+
+    Goes on where it was stopped.
+
+    Args:
+        folder: for the run folders and logs.
+        faults: keys of `FAULTS`.
+        seed: of the searches.
+        tell: hears how far it is.
+
+    Raises:
+        SearchError: an unknown fault, or a user who may not make nodes.
+        RunFailedError: a search did not come to its end.
+    """
+    for name in faults:
+        if name not in FAULTS:
+            raise SearchError(f"fault {name!r} is not known; use one of {', '.join(FAULTS)}")
+    alone, data = folder / "alone", str(_crops(folder / "crops"))
+    tell("a search on this machine alone")
+    arguments = ("run", *ARGUMENTS, "--seed", str(seed), "--workers", "2", "--data", data)
+    command = [sys.executable, "-m", "search", *arguments, "--out", str(alone)]
+    if not RunFolder(alone).report.exists():
+        subprocess.run(command, check=True, capture_output=True)
+    for name in faults:
+        row = folder / f"{name}.json"
+        if not row.exists():
+            tell(f"a search on a cluster; fault: {name}")
+            shutil.rmtree(folder / name, ignore_errors=True)
+            found = _survived(folder / name, name, arguments, _ended(alone))
+            write_text_atomic(row, json.dumps(asdict(found)))
+        yield TypeAdapter(Survived).validate_json(row.read_bytes())
+
+
+def _crops(folder: Path) -> Path:
+    pixels = photographs.training().images[0].pixels
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(CROPS):
+        left = 170 + CROP_PX * number
+        write_image(folder / f"{number}.png", pixels[:CROP_PX, left : left + CROP_PX])
+    return folder
+
+
+def _survived(
+    folder: Path, name: str, arguments: Sequence[str], expected: dict[int, Any]
+) -> Survived:
+    with Machines(2) as machines:
+        log = folder.with_suffix(".log")
+        scene = _Scene(machines, folder, log, subprocess.Popen(["true"]))
+        scene.start(
+            *(*arguments, "--engine", "ray", "--address", machines.address, "--out", str(folder))
+        )
+        wait_for(lambda: _is_ripe(scene), PATIENCE_S, f"the search of {log} does not get going")
+        before, begun = _ended(folder), time.monotonic()
+        FAULTS[name](scene)
+        status = scene.driver.wait(PATIENCE_S)
+        seconds = time.monotonic() - begun
+    trials = Record.open(folder).trials()
+    after, ids = _ended(folder), [trial.architecture.id for trial in trials]
+    return Survived(
+        fault=(FAULTS[name].__doc__ or name).rstrip("."),
+        before=len(before),
+        trials=sum(trial.state == "finished" for trial in trials),
+        lost=sum(after.get(number) != story for number, story in before.items()),
+        twice=len(ids) - len(set(ids)),
+        identical=after == expected,
+        losses=tuple(f"trial {t.number}: {'; '.join(t.losses)}" for t in trials if t.losses),
+        seconds=seconds,
+        status=status,
+    )
+
+
+def _is_ripe(scene: _Scene) -> bool:
+    """Whether trials have ended, and all workers are in the middle of others."""
+    if scene.driver.poll() is not None:
+        raise RunFailedError(f"the search ended too early; see {scene.log}")
+    kept = list((scene.folder / "checkpoints").glob("*.state"))
+    return len(kept) >= 2 and 2 <= len(_ended(scene.folder)) <= TRIALS - 3
+
+
+def _ended(folder: Path) -> dict[int, Any]:
+    """What must be the same whatever happened, of the trials that have ended."""
+    try:
+        trials = Record.open(folder).trials()
+    except ValueError:  # it is not there yet
+        return {}
+    return {trial.number: _story(trial) for trial in trials if trial.state != "running"}
+
+
+def _story(trial: Trial) -> tuple[Any, ...]:
+    return (trial.state, trial.architecture.id, dict(trial.scores), trial.curve, trial.reason)
+
+
+def document(rows: Sequence[Survived]) -> str:
+    """The section of the results, as Markdown."""
+    lines = [
+        "## Faults",
+        "",
+        "Three Ray nodes with a network namespace each: the head without processors, two with one.",
+        f"A real search of {TRIALS} trials of {STEPS} steps, kept every half second; something",
+        "dies while both workers are in the middle of a training. *Identical*: every trial has the",
+        "architecture, curve and score, to the last bit, that it has in a search with",
+        "`--engine local`. Seconds are from the fault to the finished report.",
+        "",
+        "| fault | trials before | in the end | lost | twice | identical | exit | seconds |",
+        "|---|---:|---:|---:|---:|---|---:|---:|",
+    ]
+    for row in rows:
+        same = "yes" if row.identical else "NO"
+        lines.append(
+            f"| {row.fault} | {row.before} | {row.trials} of {TRIALS} | {row.lost} | {row.twice} "
+            f"| {same} | {row.status} | {row.seconds:.0f} |"
+        )
+    lines += ["", "What the records say of workers that were lost:", ""]
+    for row in rows:
+        told = "; ".join(row.losses) or "nothing was lost"
+        lines.append(f"* {row.fault}: {told}.")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""The published systems: designs, presets, and what their released weights are called."""

@@ -1,0 +1,117 @@
+"""The published systems beside a run: counted always; shrunk to its budget and trained if asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from budgets.price import price
+from lightir_core.architecture import Architecture
+from lightir_core.errors import ArchitectureError, SearchError
+from lightir_core.published.presets import PRESETS, preset, shrink
+from lightir_core.seeds import derive
+from results.baselines import Rival, read_rivals, write_rivals
+from search.callbacks import Listener
+from search.config import SearchConfig
+from search.evaluators.choice import parse_evaluator
+from search.evaluators.job import Job, Outcome
+from search.loop import Engine
+from search.plan import Plan
+
+
+def check_rivals(config: SearchConfig) -> None:
+    """Refuse to train published systems where the trials are not trained.
+
+    Raises:
+        SearchError: their scores would be of another kind than the trials'.
+    """
+    if config.presets and parse_evaluator(config.evaluator).kind != "train":
+        raise SearchError(
+            f"--presets trains published systems as trials are trained, but --evaluator "
+            f"{config.evaluator} does not train them; leave one of the two out"
+        )
+
+
+def stand_rivals(plan: Plan, engine: Engine, deadline: float, listener: Listener) -> None:
+    """Leave presets.json in the run folder; what is there already is not done again.
+
+    A system that is trained gets the steps, images and recipe of a trial, so that their scores may
+    be compared. None is begun after `deadline` on `time.monotonic`'s clock.
+    """
+    known = {rival.name: rival for rival in read_rivals(plan.folder.path)}
+    rivals = {name: known.get(name) or _counted(plan, name) for name in PRESETS}
+    if plan.config.presets:
+        listener.phase("published systems", len(rivals))
+        waiting = {name: r for name, r in rivals.items() if not (r.scores or r.reason)}
+        for rival in _trained(plan, waiting, engine, deadline):
+            rivals[rival.name] = rival
+            write_rivals(plan.folder.path, rivals.values())
+            score = rival.scores.get(plan.task.metric)
+            said = f"; {rival.restart}" if rival.restart else ""
+            listener.item(f"{rival.name}: " + (rival.reason or f"{score:.2f} dB") + said)
+    write_rivals(plan.folder.path, rivals.values())
+
+
+def _counted(plan: Plan, name: str) -> Rival:
+    cost = price(preset(name, plan.config.task), plan.feasible.size)
+    return Rival(name=name, cost=cost.to_plain())
+
+
+def _trained(
+    plan: Plan, rivals: dict[str, Rival], engine: Engine, deadline: float
+) -> Iterator[Rival]:
+    shrunk: dict[int, tuple[Rival, Architecture]] = {}
+    for number, rival in enumerate(rivals.values()):
+        try:
+            smaller = _framed(shrink(rival.name, plan.target.fits, plan.config.task))
+        except ArchitectureError as error:
+            yield replace(rival, reason=str(error))
+            continue
+        cost = price(smaller, plan.feasible.size).to_plain()
+        shrunk[number] = replace(rival, shrunk=smaller.id, shrunk_cost=cost), smaller
+    begun: set[int] = set()
+
+    def jobs() -> Iterator[Job]:
+        for number, (rival, architecture) in shrunk.items():
+            if time.monotonic() < deadline:
+                begun.add(number)
+                yield _job(plan, number, rival.name, architecture)
+
+    for job, outcome in engine.run(jobs()):
+        yield _told(plan, shrunk[job.number][0], outcome)
+    # not begun: nothing is written down, so that a resumed run with more time takes them up
+    yield from (rival for number, (rival, _) in shrunk.items() if number not in begun)
+
+
+def _framed(architecture: Architecture) -> Architecture:
+    """With the skip around everything that all trials have.
+
+    It costs nothing, and a network that starts at the interpolated image is far ahead after a few
+    hundred steps of one that does not: the design of the trunk would not show.
+    """
+    return replace(architecture, tail=replace(architecture.tail, skip="interpolated"))
+
+
+def _job(plan: Plan, number: int, name: str, architecture: Architecture) -> Job:
+    return Job(
+        number=number,
+        architecture=architecture,
+        recipe=plan.recipes.search,
+        source=plan.source,
+        seed=derive(plan.config.seed, "preset", name),
+        device=plan.device,
+        weights=plan.folder.checkpoints / f"preset-{name}.safetensors",
+    )
+
+
+def _told(plan: Plan, rival: Rival, outcome: Outcome) -> Rival:
+    return replace(
+        rival,
+        scores=outcome.scores,
+        curve=outcome.curve,
+        steps=plan.recipes.search.steps,
+        seconds=outcome.seconds,
+        reason=outcome.reason or "",
+        restart=outcome.restart.words if outcome.restart else "",
+    )

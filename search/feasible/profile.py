@@ -1,0 +1,221 @@
+"""What a budget means in a space, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from budgets.assess import Terms, assess
+from budgets.budget import AXES, Budget
+from budgets.cost import Cost
+from lightir_core.architecture import Architecture
+from lightir_core.published.presets import PRESETS, preset
+from lightir_core.seeds import derive
+from search.feasible.convolve import Chains
+from search.feasible.extremes import extremes
+from search.feasible.region import ADDITIVE, NORMAL_95, Region
+from search.feasible.space import Feasible
+from search.feasible.stage_costs import UNLIMITED
+
+DRAWS = 300
+"""Points that are drawn for medians."""
+
+COSTLY_DRAWS = 24
+"""Points of which memory or latency is worked out: their blocks must be traced or timed."""
+
+COUNTING_DRAWS = 2**16
+"""Networks that are drawn, without looking at their choices, to tell what share of them fits."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Smallest, median and largest cost; the ends are exact or those of the draws."""
+
+    smallest: float
+    median: float
+    largest: float
+    exact_ends: bool = False
+
+
+@dataclass(frozen=True)
+class Share:
+    """How much of the space fits.
+
+    Attributes:
+        least: proved lower bound; 0 where memory or latency is limited.
+        most: proved upper bound.
+        estimate: from draws where the bounds differ; else equal to both.
+        error: half of the estimate's 95 % interval.
+        how: how it was obtained, in words.
+    """
+
+    least: float
+    most: float
+    estimate: float
+    error: float
+    how: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The answer.
+
+    Attributes:
+        satisfiable: whether something fits; None if nothing was found and nothing was proved.
+        share: of the space that fits.
+        space: costs in the whole space, by axis; medians are of draws.
+        fits: costs of what fits, by axis; of draws.
+        presets: costs of each preset, and what is over budget, in words.
+        alone: by axis of the budget, about which share of the space meets that limit alone; for
+            memory and latency, which share of what meets all limits that add up.
+        binding: the limit that refuses most.
+    """
+
+    satisfiable: bool | None
+    share: Share
+    space: dict[str, Span]
+    fits: dict[str, Span]
+    presets: dict[str, tuple[Cost, str | None]]
+    alone: dict[str, float]
+    binding: str
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """Architectures that were drawn, those of them that fit, and how many were asked for."""
+
+    drawn: list[Architecture]
+    fitting: list[Architecture]
+    asked: int
+
+
+def profile(feasible: Feasible, task: str, axes: Sequence[str], seed: int) -> Profile:
+    """Count, draw and price.
+
+    Args:
+        feasible: the space and its budget.
+        task: what presets are for.
+        axes: what costs are told of, keys of `budgets.budget.AXES`.
+        seed: of the draws.
+
+    Raises:
+        LightIRError: an axis cannot be priced here.
+    """
+    terms = feasible.terms or Terms(sizes=(feasible.size,))
+    draws = _draw(feasible, seed)
+    share = _share(feasible, draws, seed)
+    limited = [axis for axis, _ in feasible.budget.limits]
+    if len(limited) == 1 and limited[0] in ADDITIVE and not feasible.fill:
+        alone = {limited[0]: share.estimate}
+    else:
+        alone = {axis: _alone(feasible, axis, draws, terms) for axis in limited}
+    return Profile(
+        satisfiable=True if draws.fitting else (False if share.most == 0 else None),
+        share=share,
+        space=_whole(feasible, axes, terms, seed),
+        fits=_spans(draws.fitting, axes, terms),
+        presets=_presets(feasible.budget, task, axes, terms),
+        alone=alone,
+        binding=min(alone, key=lambda axis: alone[axis]),
+    )
+
+
+def _draw(feasible: Feasible, seed: int) -> _Draws:
+    rng = np.random.default_rng(derive(seed, "profile"))
+    costly = any(axis not in ADDITIVE for axis, _ in feasible.budget.limits)
+    enough = COSTLY_DRAWS if costly else DRAWS
+    drawn: list[Architecture] = []
+    fitting: list[Architecture] = []
+    asked = 0
+    for found in feasible.region.draw(20 * enough, rng):
+        asked += 1
+        if found is not None:
+            drawn.append(feasible.space.decode(found.choices, feasible.frame))
+            if feasible.miss(feasible.price(drawn[-1])) <= 1:
+                fitting.append(drawn[-1])
+        if len(fitting) == enough or len(drawn) == 4 * enough:
+            break
+    return _Draws(drawn, fitting, asked)
+
+
+def _share(feasible: Feasible, draws: _Draws, seed: int) -> Share:
+    size = feasible.space.size
+    region = feasible.region
+    count = region.count
+    least, most = count.least / size, count.most / size
+    costly = [axis for axis, _ in feasible.budget.limits if axis not in ADDITIVE]
+    if not costly and count.is_exact:
+        return Share(most, most, most, 0.0, "exact: counted over the stages")
+    if not region.weight or not draws.asked:
+        return Share(0.0, most, 0.0, 0.0, "counted over the stages")
+    how = "counted over the stages in rounded costs, and "
+    if costly:
+        accepted = len(draws.fitting) / draws.asked
+        error = region.weight / size * NORMAL_95 * sqrt(accepted * (1 - accepted) / draws.asked)
+        estimate, least = region.weight / size * accepted, 0.0
+        how += f"{draws.asked} draws of which {len(draws.fitting)} fit"
+    else:
+        rng = np.random.default_rng(derive(seed, "profile", "share"))
+        estimate, error = (part / size for part in region.estimate(COUNTING_DRAWS, rng))
+        how += f"{COUNTING_DRAWS:,} draws"
+    return Share(least, most, min(max(estimate, least), most), error, how)
+
+
+def _alone(feasible: Feasible, axis: str, draws: _Draws, terms: Terms) -> float:
+    limit = feasible.budget.limit(axis) or 0.0
+    if axis in ADDITIVE:
+        region = Region(feasible.region.ledger, {}, {axis: limit})
+        # one axis is finely counted; its drawer, which is faster, counts parameters as well
+        found = region.weight if axis == "params" else region.count.most
+        return min(1.0, found / feasible.space.size)
+    some = draws.drawn[:COSTLY_DRAWS]
+    costs = [_value(assess(found, (axis,), terms), axis) for found in some]
+    return sum(cost <= limit for cost in costs) / max(1, len(costs))
+
+
+def _whole(feasible: Feasible, axes: Sequence[str], terms: Terms, seed: int) -> dict[str, Span]:
+    """Costs in the whole space."""
+    ledger = feasible.region.ledger
+    free = Region(ledger, {}, {})
+    rng = np.random.default_rng(derive(seed, "profile", "space"))
+    found = [
+        feasible.space.decode(drawn.choices, feasible.frame)
+        for drawn in free.draw(DRAWS, rng)
+        if drawn is not None
+    ]
+    spans = _spans(found, axes, terms)
+    limits = np.full(1 + len(ledger.sizes), UNLIMITED)
+    low, high = extremes(Chains(ledger, limits, (0, 1)))
+    columns = {"params": slice(0, 1), "macs": slice(1, None)}
+    for axis in set(axes) & set(ADDITIVE):
+        ends = low[columns[axis]].max(), high[columns[axis]].max()
+        spans[axis] = Span(int(ends[0]), spans[axis].median, int(ends[1]), exact_ends=True)
+    return spans
+
+
+def _spans(found: Sequence[Architecture], axes: Sequence[str], terms: Terms) -> dict[str, Span]:
+    """Costs of drawn architectures; of the first few where they are costly to work out."""
+    spans: dict[str, Span] = {}
+    for axis in axes:
+        some = found if axis in ADDITIVE else found[:COSTLY_DRAWS]
+        values = sorted(_value(assess(one, (axis,), terms), axis) for one in some)
+        if values:
+            spans[axis] = Span(values[0], median(values), values[-1])
+    return spans
+
+
+def _presets(
+    budget: Budget, task: str, axes: Sequence[str], terms: Terms
+) -> dict[str, tuple[Cost, str | None]]:
+    asked = {*axes, *(axis for axis, _ in budget.limits)}
+    costs = {name: assess(preset(name, task), asked, terms) for name in PRESETS}
+    return {name: (cost, budget.excess(cost)) for name, cost in costs.items()}
+
+
+def _value(cost: Cost, axis: str) -> Any:  # noqa: ANN401  the fields differ in type
+    return getattr(cost, AXES[axis].field)

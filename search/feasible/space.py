@@ -1,0 +1,230 @@
+"""A space cut down to what a budget allows: nothing that is proposed here is over budget."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from budgets.assess import Terms, assess
+from budgets.budget import AXES, Budget
+from budgets.cost import Cost
+from budgets.imagine import FLOAT
+from budgets.memory import weights_memory
+from budgets.units import Size
+from lightir_core.architecture import Architecture
+from lightir_core.errors import BudgetError, SearchError
+from search.feasible.region import ADDITIVE, Region, region_of
+from spaces import Choices, Frame, Space, Value
+
+ATTEMPTS = 2000
+STARTS = 4
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A point of the space, what it builds and what that costs."""
+
+    choices: Choices
+    architecture: Architecture
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Feasible:
+    """The part of `space` that `budget` allows, for a task's `frame`.
+
+    Attributes:
+        space: what may be chosen.
+        frame: what the task fixes.
+        budget: hard limits.
+        size: of the output, the largest if there are several.
+        terms: how training and inference run, for budgets of memory and latency, and all sizes;
+            None is what `Terms` takes when only the size is known.
+        fill: if not 0, the first limit of the budget must be used up to this share: 0.05 is a band
+            from 5 % below it.
+        priced: axes to price beside those that the budget limits, such as those of objectives.
+    """
+
+    space: Space
+    frame: Frame
+    budget: Budget
+    size: Size
+    terms: Terms | None = None
+    fill: float = 0.0
+    priced: tuple[str, ...] = ()
+
+    def candidate(self, choices: Choices) -> Candidate:
+        """The point with its architecture and cost, whether within budget or not."""
+        architecture = self.space.decode(choices, self.frame)
+        return Candidate(choices, architecture, self.price(architecture))
+
+    def price(self, architecture: Architecture) -> Cost:
+        """Parameters, MACs and every other axis that is limited or to be priced."""
+        axes = {*self.priced, *(axis for axis, _ in self.budget.limits)}
+        return assess(architecture, axes, self._terms)
+
+    def _weighed(self, choices: Choices) -> Candidate:
+        """The point with the costs that the budget limits: all that a walk has to know."""
+        architecture = self.space.decode(choices, self.frame)
+        axes = [axis for axis, _ in self.budget.limits]
+        return Candidate(choices, architecture, assess(architecture, axes, self._terms))
+
+    def _told(self, found: Candidate) -> Candidate:
+        """The end of a walk with all its costs."""
+        return replace(found, cost=self.price(found.architecture)) if self.priced else found
+
+    def near(
+        self, given: Mapping[str, Value], rng: random.Random, taken: Collection[str] = ()
+    ) -> Candidate:
+        """A candidate within budget that is not `taken`, as close to `given` as chance allows.
+
+        Walks downhill on the worst overrun by single changes until the budget holds, then
+        sideways until the architecture is a new one. Where that leads nowhere, it draws one.
+
+        Args:
+            given: choices to start from; empty for a random start.
+            rng: source of all chance.
+            taken: ids of architectures that must not come again.
+
+        Raises:
+            SearchError: nothing new within budget was found.
+        """
+        best = self._weighed(self.space.complete(given, rng))
+        miss = self.miss(best.cost)
+        for _ in range(ATTEMPTS):
+            if miss <= 1 and best.architecture.id not in taken:
+                return self._told(best)
+            changed = self._weighed(self.space.mutate(best.choices, rng))
+            after = self.miss(changed.cost)
+            if after <= max(miss, 1):
+                best, miss = changed, after
+        return self.draw(rng, taken)
+
+    def draw(self, rng: random.Random, taken: Collection[str] = ()) -> Candidate:
+        """A candidate within budget that is not `taken`, uniform among the points of the space.
+
+        Points that cost too many parameters or MACs are never drawn; those over a limit on memory
+        or latency, and taken ones, are drawn again.
+
+        Args:
+            rng: source of all chance.
+            taken: ids of architectures that must not come again.
+
+        Raises:
+            SearchError: nothing new within budget was found.
+        """
+        generator = np.random.default_rng(rng.getrandbits(64))
+        for drawn in self.region.draw(ATTEMPTS, generator):
+            if drawn is not None:
+                candidate = self._weighed(drawn.choices)
+                if self.miss(candidate.cost) <= 1 and candidate.architecture.id not in taken:
+                    return self._told(candidate)
+        raise SearchError(
+            f"no new architecture within budget {self.budget.text} after {ATTEMPTS} attempts; "
+            f"the space {self.space.name!r} has about run out: widen it or raise the budget"
+        )
+
+    @property
+    def region(self) -> Region:
+        """What the budget allows as far as costs add up; memory is at least that of the weights."""
+        upper = {axis: limit for axis, limit in self.budget.limits if axis in ADDITIVE}
+        most = [upper[axis] for axis in ("params",) if axis in upper]
+        for axis, bytes_each in (
+            ("memory", weights_memory(1, self._terms.state_copies)),
+            ("inference-memory", FLOAT),
+        ):
+            limit = self.budget.limit(axis)
+            if limit is not None:
+                most.append(limit // bytes_each)
+        if most:
+            upper["params"] = min(most)
+        first, limit = self.budget.limits[0]
+        lower = {first: limit * (1 - self.fill)} if self.fill and first in ADDITIVE else {}
+        sizes = self._terms.sizes
+        return region_of(self.space, self.frame, sizes, tuple(lower.items()), tuple(upper.items()))
+
+    @property
+    def _terms(self) -> Terms:
+        return self.terms or Terms(sizes=(self.size,))
+
+    def miss(self, cost: Cost) -> float:
+        """By what factor a cost misses the budget, or the band below it; at most 1 is inside."""
+        over = self.overrun(cost)
+        if over > 1 or not self.fill:
+            return over
+        axis, limit = self.budget.limits[0]
+        return max(over, limit * (1 - self.fill) / getattr(cost, AXES[axis].field))
+
+    def overrun(self, cost: Cost) -> float:
+        """Largest cost as a share of its limit; at most 1 is within budget."""
+        return max(
+            (getattr(cost, AXES[axis].field) / limit for axis, limit in self.budget.limits),
+            default=0.0,
+        )
+
+    def smallest(self) -> Candidate:
+        """The candidate with the smallest overrun that descent by single choices finds."""
+        rng = random.Random(0)
+        starts = [self._descend(self.space.sample(rng)) for _ in range(STARTS)]
+        return min(starts, key=lambda c: self.overrun(c.cost))
+
+    def check(self) -> None:
+        """Make sure that something fits.
+
+        Raises:
+            BudgetError: nothing does, and the smallest reachable cost is told; or latency is
+                limited without a table of times.
+        """
+        smallest = self.smallest()
+        if self.overrun(smallest.cost) <= 1:
+            if self.fill:
+                self._check_band()
+            return
+        if len(self.budget.limits) > 1 and self._is_met():
+            return  # what is smallest on all axes together is not always found by descent
+        # in all digits, as a budget is written: rounded down it could not be met either
+        reach = ",".join(
+            f"{axis}={getattr(smallest.cost, AXES[axis].field):_}" for axis, _ in self.budget.limits
+        )
+        raise BudgetError(
+            f"budget {self.budget.text!r} cannot be met in space {self.space.name!r}: the "
+            f"smallest network it holds costs {reach} (at {self.size}); raise the budget or "
+            f"widen the space"
+        )
+
+    def _is_met(self) -> bool:
+        try:
+            self.draw(random.Random(0))
+        except SearchError:
+            return False
+        return True
+
+    def _check_band(self) -> None:
+        if not self._is_met():
+            axis, limit = self.budget.limits[0]
+            raise BudgetError(
+                f"no network of space {self.space.name!r} was found within {self.fill:.2%} below "
+                f"the limit of {AXES[axis].format(limit)} on {axis}; ask for a wider band"
+            )
+
+    def _descend(self, start: Choices) -> Candidate:
+        """Take the best single change again and again until none helps."""
+        best = self._weighed(start)
+        improved = True
+        while improved:
+            improved = False
+            for name in list(best.choices):
+                if name not in best.choices:
+                    continue  # an earlier change made this choice inactive
+                for value in self.space.options(name, best.choices):
+                    changed = self._with(best.choices, name, value)
+                    if self.overrun(changed.cost) < self.overrun(best.cost):
+                        best, improved = changed, True
+        return best
+
+    def _with(self, choices: Choices, name: str, value: Value) -> Candidate:
+        completed = self.space.complete({**choices, name: value}, random.Random(0))
+        return self._weighed(completed)

@@ -1,0 +1,67 @@
+"""The comparison trains every way equally long, goes on where it stopped, and reports honestly."""
+
+import pytest
+import torch
+
+from benchmarks import compression
+from benchmarks.compression import WAYS, Row, Setting, interval, measure, report
+from lightir_core.checkpoints import load_model
+from search.evaluators.job import Source
+
+
+@pytest.fixture
+def setting(tmp_path, folder_of_photographs):
+    source = Source(task="sr-x2", data=(str(folder_of_photographs),))
+    return Setting(source=source, width=8, steps=2, finish=1, cuts=(0.3,), folder=tmp_path / "kept")
+
+
+def test_an_interval_by_hand():
+    # mean 2, standard deviation 1, t(0.975, 2) = 4.3027: 4.3027 / sqrt(3)
+    assert interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, 2.4842), abs=1e-4)
+    assert interval([5.0]) == (5.0, float("inf"))
+
+
+def test_every_way_is_there_and_within_its_share(setting):
+    rows = list(measure(setting, [0]))
+    assert [row.way for row in rows] == ["parent", *WAYS]
+    parent, *others = rows
+    for row in others:
+        assert 0.65 * parent.params < row.params <= 0.7 * parent.params
+    taylor, scratch = others[0], others[1]
+    assert taylor.params == scratch.params
+    kept = [load_model(setting.folder / f"0-{way}-0.3") for way in ("taylor", "scratch")]
+    assert kept[0].architecture == kept[1].architecture
+    assert not torch.equal(kept[0].stem.conv.weight, kept[1].stem.conv.weight)
+
+
+def test_every_way_trains_equally_long(setting, monkeypatch):
+    steps = []
+    monkeypatch.setattr(
+        compression, "train", lambda network, data, recipe, **_: steps.append(recipe.steps)
+    )
+    list(measure(setting, [0]))
+    # the parent's 2, which what is pruned shares, then 1 each; the parent itself and scratch have 3
+    assert steps == [2, 3, 1, 3, 1, 1]
+
+
+def test_a_stopped_measurement_goes_on(setting, monkeypatch):
+    rows = list(measure(setting, [0]))
+    monkeypatch.setattr(compression, "train", lambda *_, **__: pytest.fail("trained again"))
+    assert list(measure(setting, [0])) == rows
+
+
+def test_the_report_takes_differences_seed_by_seed(setting):
+    rows = [Row("parent", 0.0, seed, 1000, 30.0 + seed) for seed in (0, 1)]
+    rows += [
+        Row(way, 0.3, seed, 700, 30.0 + seed - loss)
+        for seed in (0, 1)
+        for way, loss in zip(WAYS, (0.1, 0.2, 0.3, 0.4), strict=True)
+    ]
+    text = report(setting, rows, "the command")
+    assert "| 1,000 | parent | 30.500 ± 6.353 | | |" in text
+    assert "| 700 (−30%, parent 1.43 ×) | taylor | 30.400 ± 6.353 | -0.100 ± 0.000 |  |" in text
+    assert (
+        "| 700 (−30%, parent 1.43 ×) | scratch | 30.300 ± 6.353 | -0.200 ± 0.000 | +0.100 ± 0.000 |"
+        in text
+    )
+    assert "`the command`" in text

@@ -1,0 +1,84 @@
+from dataclasses import replace
+
+import pytest
+
+from lightir_core.errors import SearchError
+from lightir_core.learning.recipe import PROXY
+from search.engines.calibrate import (
+    PLAIN,
+    Measured,
+    Pace,
+    Task,
+    Variant,
+    calibrate,
+    recommend,
+    share,
+)
+from search.evaluators.job import Source
+
+
+@pytest.fixture
+def task(few_candidates):
+    small = min(few_candidates, key=lambda candidate: candidate.cost.macs)
+    return Task(
+        architecture=small.architecture, source=Source(task="sr-x2"), device="cpu", seconds=0.2
+    )
+
+
+def row(together, per_hour):
+    return Measured(PLAIN, together, per_hour)
+
+
+def test_a_trial_is_its_first_step_and_the_others():
+    assert Pace(setup_s=2.0, step_s=0.5).trial_s(200) == 2 + 199 * 0.5
+
+
+def test_a_variant_says_what_it_is():
+    assert PLAIN.name == "float32, eager"
+    assert Variant(half=True, launch="graphed", ahead=True).name == (
+        "bfloat16, graphed, patches ahead"
+    )
+
+
+def test_few_at_once_win_where_more_give_hardly_more():
+    assert recommend([row(1, 50), row(2, 96), row(4, 100), row(8, 99)]).together == 2
+    assert recommend([row(1, 50), row(2, 94), row(4, 100)]).together == 4
+    assert recommend([row(1, 100), row(1, 120), row(2, 60)]).per_hour == 120
+
+
+@pytest.mark.parametrize("together", range(1, 17))
+def test_all_shares_fit_on_one_gpu(together):
+    assert 0.95 < share(together) * together <= 1
+
+
+def test_trainings_are_timed_alone_and_together(task):
+    told = []
+    rows = calibrate(task, 2, told.append)
+    assert told == rows
+    counted = [(row.variant.half, row.together) for row in rows]
+    assert counted[:2] == [(False, 1), (True, 1)]
+    assert (False, 2) in counted[2:]
+    for found in rows:
+        assert found.reason is None
+        assert found.setup_s > 0
+        # both parts of a trial, times those at once
+        each = 3600 * found.together / found.per_hour
+        assert each == pytest.approx(found.setup_s + (PROXY.steps - 1) * found.step_s, rel=0.5)
+
+
+def test_a_device_that_cannot_train_is_told(task):
+    # tensors without numbers: a loss cannot be read there
+    with pytest.raises(SearchError, match=r"does not work on meta: RuntimeError: .*meta tensors"):
+        calibrate(replace(task, device="meta"), 1, lambda row: None)
+
+
+def test_a_process_that_dies_is_told(task):
+    with pytest.raises(SearchError, match="does not work on cpu: its process died"):
+        calibrate(replace(task, source=Source(task="no such task")), 1, lambda row: None)
+
+
+@pytest.mark.gpu
+def test_every_way_to_train_works_on_a_gpu(task):
+    rows = calibrate(replace(task, device="cuda"), 2, lambda row: None)
+    assert [row.reason for row in rows] == [None] * len(rows)
+    assert all(row.peak_bytes > 0 for row in rows)
