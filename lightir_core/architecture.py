@@ -6,8 +6,8 @@
 
 Equal architectures build equal modules and have equal ids. Every published system that LightIR
 knows (`lightir_core/published/presets.py`) is one value of this type, and so is every pruned
-network: inner widths are numbers of each block. Rules that tie several fields together (divisibility and the
-like) live in this file and nowhere else.
+network: inner widths are numbers of each block. Rules that tie several fields together
+(divisibility and the like) live in this file and nowhere else.
 """
 
 from __future__ import annotations
