@@ -9,7 +9,7 @@ from pathlib import Path
 from results.objectives import Objective
 from results.report import build_report
 from search import pipeline
-from search.callbacks import Listener, Silent
+from search.callbacks import Callback, Silent
 from search.config import SearchConfig, default_folder
 from search.custom_objective import Calling, ObjectiveFunction, own_plan, own_record, own_search
 from search.found import Run
@@ -23,7 +23,7 @@ def run(
     *,
     objective: ObjectiveFunction | None = None,
     scores: Sequence[Objective] = (),
-    listener: Listener | None = None,
+    callback: Callback | None = None,
 ) -> Run:
     """Do what `python -m search run` does; with `objective`, score the candidates by it.
 
@@ -37,28 +37,28 @@ def run(
         folder: of the run; None is a new one under runs/.
         objective: (architecture, fidelity) -> scores by name.
         scores: what the objective measures; none is the score of the task, such as psnr_y.
-        listener: told about progress.
+        callback: told about progress.
 
     Raises:
         LightIRError: an impossible setting, no usable image, or a folder that is not new.
     """
     place = Path(folder) if folder is not None else default_folder(config)
-    listener = listener or Silent()
+    callback = callback or Silent()
     if objective is None:
-        pipeline.run(config, place, listener, ["python", *sys.argv])
+        pipeline.run(config, place, callback, ["python", *sys.argv])
         return Run(place)
     plan = own_plan(config, place)
     with own_record(plan, scores) as record:
-        own_search(plan, record, Calling(objective), listener)
+        own_search(plan, record, Calling(objective), callback)
     build_report(place)
     return Run(place)
 
 
-def resume(folder: Path | str, *, listener: Listener | None = None) -> Run:
+def resume(folder: Path | str, *, callback: Callback | None = None) -> Run:
     """Go on with a run that was stopped, as `python -m search resume` does.
 
     Raises:
         LightIRError: not a run folder, a damaged one, or one that is in use.
     """
-    pipeline.resume(Path(folder), listener or Silent())
+    pipeline.resume(Path(folder), callback or Silent())
     return Run(Path(folder))

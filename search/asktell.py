@@ -26,7 +26,7 @@ from lightir_core.architecture import Architecture
 from lightir_core.errors import SearchError
 from results.objectives import Objective
 from results.report import build_report
-from search.callbacks import Listener, Silent
+from search.callbacks import Callback, Silent
 from search.config import SearchConfig
 from search.custom_objective import (
     Scores,
@@ -67,7 +67,7 @@ class AskTell:
         folder: Path,
         *,
         scores: Sequence[Objective] = (),
-        listener: Listener | None = None,
+        callback: Callback | None = None,
     ) -> None:
         """Begin a search in `folder`, or go on with it.
 
@@ -75,7 +75,7 @@ class AskTell:
             config: its settings; those about training are not used.
             folder: of the run.
             scores: what you measure; none is the score of the task, such as psnr_y.
-            listener: told about progress.
+            callback: told about progress.
 
         Raises:
             LightIRError: an impossible setting, or a folder that is in use or of another run.
@@ -84,7 +84,7 @@ class AskTell:
         self._record = own_record(self._plan, scores)
         self._desk = _Desk()
         self._jobs: dict[tuple[int, int], Job] = {}
-        self._listener = listener or Silent()
+        self._callback = callback or Silent()
         self._thread = threading.Thread(target=self._search, daemon=True)
         self._thread.start()
 
@@ -165,7 +165,7 @@ class AskTell:
     def _search(self) -> None:
         try:
             own_search(
-                self._plan, self._record, self._desk, self._listener, self._desk.stopped.is_set
+                self._plan, self._record, self._desk, self._callback, self._desk.stopped.is_set
             )
         except BaseException as error:  # raised again in the thread that waits
             self._desk.leave(error)

@@ -12,7 +12,7 @@ from lightir_core.errors import ArchitectureError, SearchError
 from lightir_core.published.presets import PRESETS, preset, shrink
 from lightir_core.seeds import derive
 from results.baselines import Rival, read_rivals, write_rivals
-from search.callbacks import Listener
+from search.callbacks import Callback
 from search.config import SearchConfig
 from search.evaluators.choice import parse_evaluator
 from search.evaluators.job import Job, Outcome
@@ -33,7 +33,7 @@ def check_rivals(config: SearchConfig) -> None:
         )
 
 
-def stand_rivals(plan: Plan, engine: Engine, deadline: float, listener: Listener) -> None:
+def stand_rivals(plan: Plan, engine: Engine, deadline: float, callback: Callback) -> None:
     """Leave presets.json in the run folder; what is there already is not done again.
 
     A system that is trained gets the steps, images and recipe of a trial, so that their scores may
@@ -42,14 +42,14 @@ def stand_rivals(plan: Plan, engine: Engine, deadline: float, listener: Listener
     known = {rival.name: rival for rival in read_rivals(plan.folder.path)}
     rivals = {name: known.get(name) or _counted(plan, name) for name in PRESETS}
     if plan.config.presets:
-        listener.phase("published systems", len(rivals))
+        callback.phase("published systems", len(rivals))
         waiting = {name: r for name, r in rivals.items() if not (r.scores or r.reason)}
         for rival in _trained(plan, waiting, engine, deadline):
             rivals[rival.name] = rival
             write_rivals(plan.folder.path, rivals.values())
             score = rival.scores.get(plan.task.metric)
             said = f"; {rival.restart}" if rival.restart else ""
-            listener.item(f"{rival.name}: " + (rival.reason or f"{score:.2f} dB") + said)
+            callback.item(f"{rival.name}: " + (rival.reason or f"{score:.2f} dB") + said)
     write_rivals(plan.folder.path, rivals.values())
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from results.study import Trial
 
 
-class Listener(Protocol):
+class Callback(Protocol):
     """Told about progress as it happens."""
 
     def phase(self, name: str, total: int) -> None:

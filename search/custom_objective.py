@@ -14,7 +14,7 @@ from results.files import remove_drafts
 from results.objectives import Objective
 from results.run import RunFolder, read_config, write_config
 from results.study import Record
-from search.callbacks import Listener
+from search.callbacks import Callback
 from search.config import SearchConfig, describe
 from search.evaluators.job import Job, Outcome
 from search.fidelity import Fidelity
@@ -112,8 +112,8 @@ def own_record(plan: Plan, scores: Sequence[Objective] = ()) -> Record:
 
 
 def own_search(
-    plan: Plan, record: Record, engine: Engine, listener: Listener, stop: Stop = never
+    plan: Plan, record: Record, engine: Engine, callback: Callback, stop: Stop = never
 ) -> None:
     """Search, until a limit of the configuration is reached or nothing new is left."""
     limit_s = plan.config.time_s or float("inf")
-    search_planned(plan, record, engine, listener, time.monotonic() + limit_s, stop)
+    search_planned(plan, record, engine, callback, time.monotonic() + limit_s, stop)

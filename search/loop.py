@@ -16,7 +16,7 @@ from typing import Protocol
 from lightir_core.errors import SearchError
 from results.objectives import values_of
 from results.study import Record
-from search.callbacks import Listener
+from search.callbacks import Callback
 from search.evaluators.job import Job, Outcome
 from search.feasible.space import Candidate
 from search.rungs import Climb, Comparison, Rungs
@@ -72,7 +72,7 @@ def search(
     engine: Engine,
     make_job: MakeJob,
     limits: Limits,
-    listener: Listener,
+    callback: Callback,
     rungs: Rungs,
 ) -> None:
     """Fill `record` with trials until a limit is reached or nothing new is left.
@@ -89,12 +89,12 @@ def search(
             return
         why = limits.reached(first, progress.idle)
         if why is not None and first >= len(record):
-            listener.note(why)
+            callback.note(why)
             return
-        candidates = _propose(strategy, numbers, listener)
+        candidates = _propose(strategy, numbers, callback)
         _check_replay(candidates, record)
         climb = Climb(comparison, rungs, small_first=isfinite(limits.deadline))
-        generation = _Generation(candidates, record, climb, make_job, listener)
+        generation = _Generation(candidates, record, climb, make_job, callback)
         generation.run(engine, limits)
         for number in candidates:
             trial = record.trial(number)
@@ -108,7 +108,7 @@ def search(
 
 
 def _propose(
-    strategy: Strategy, numbers: Sequence[int], listener: Listener
+    strategy: Strategy, numbers: Sequence[int], callback: Callback
 ) -> dict[int, Candidate]:
     """A candidate for each number; fewer, with a note, when the space runs out."""
     candidates: dict[int, Candidate] = {}
@@ -116,7 +116,7 @@ def _propose(
         try:
             candidates[number] = strategy.propose(number)
         except SearchError as error:
-            listener.note(f"the search ends early: {error}")
+            callback.note(f"the search ends early: {error}")
             break
     return candidates
 
@@ -130,11 +130,11 @@ class _Generation:
         record: Record,
         climb: Climb,
         make_job: MakeJob,
-        listener: Listener,
+        callback: Callback,
     ) -> None:
         """Begin what is new, and take up what the record knows of the others."""
         self._candidates, self._record, self._climb = candidates, record, climb
-        self._make_job, self._listener = make_job, listener
+        self._make_job, self._callback = make_job, callback
         for number in candidates:
             self._begin(number)
 
@@ -199,7 +199,7 @@ class _Generation:
         else:
             record.finish(number, outcome.scores, *story)
         self._climb.end(number)
-        self._listener.trial(record.trial(number))
+        self._callback.trial(record.trial(number))
 
     def _reach(self, number: int, step: int, scores: Mapping[str, float]) -> None:
         objectives, cost = self._record.objectives, self._record.trial(number).cost
@@ -212,7 +212,7 @@ class _Generation:
             state = self._make_job(number, self._candidates[number], step).state
             if state is not None:
                 state.unlink(missing_ok=True)
-            self._listener.trial(self._record.trial(number))
+            self._callback.trial(self._record.trial(number))
 
 
 def _check_replay(candidates: dict[int, Candidate], record: Record) -> None:

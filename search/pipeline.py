@@ -30,7 +30,7 @@ from results.run import read_config, write_config
 from results.study import Record, Trial, is_unused
 from search.bank.prepare import prepare_bank
 from search.baselines import check_rivals, stand_rivals
-from search.callbacks import Listener
+from search.callbacks import Callback
 from search.compress.plan import Target
 from search.compress.prune import Pruned, Pruning, prune
 from search.config import SearchConfig, describe, load_config
@@ -58,7 +58,7 @@ LEAST_FINISH_STEPS = 50
 def run(
     config: SearchConfig,
     folder: Path,
-    listener: Listener,
+    callback: Callback,
     command: Sequence[str],
     stop: Stop = never,
 ) -> Path:
@@ -79,22 +79,22 @@ def run(
         # a share of a preset becomes a number now: the record says what was held
         plan = replace(plan, config=replace(plan.config, budget=plan.target.budget.plain))
     replace(plan.feasible, budget=plan.target.budget).check()
-    facts = facts_of(plan, command, listener)
+    facts = facts_of(plan, command, callback)
     with (
-        started(plan, listener) as engine,
+        started(plan, callback) as engine,
         _new_record(plan, {**describe(plan.config), **facts}) as record,
     ):
-        return _conduct(plan, record, Stoppable(engine, stop), listener, stop)
+        return _conduct(plan, record, Stoppable(engine, stop), callback, stop)
 
 
 def resume(
-    folder: Path, listener: Listener, stop: Stop = never, address: str | None = None
+    folder: Path, callback: Callback, stop: Stop = never, address: str | None = None
 ) -> Path:
     """Go on where the run in `folder` stopped; the path of its report.
 
     Args:
         folder: of the run.
-        listener: told about progress.
+        callback: told about progress.
         stop: as `run`.
         address: of the cluster, if it is no longer where it was.
 
@@ -113,9 +113,9 @@ def resume(
     recipes = kept_recipes(known.get("recipes"), config)
     config = replace(config, address=address or config.address)
     plan = make_plan(config, folder, space, recipes)
-    with _known_record(plan) as record, started(plan, listener) as engine:
+    with _known_record(plan) as record, started(plan, callback) as engine:
         remove_drafts(folder)
-        return _conduct(plan, record, Stoppable(engine, stop), listener, stop)
+        return _conduct(plan, record, Stoppable(engine, stop), callback, stop)
 
 
 def _new_record(plan: Plan, config: dict[str, object]) -> Record:
@@ -139,19 +139,19 @@ def _known_record(plan: Plan) -> Record:
     return Record.open(plan.folder.path, write=True)
 
 
-def _conduct(plan: Plan, record: Record, engine: Engine, listener: Listener, stop: Stop) -> Path:
+def _conduct(plan: Plan, record: Record, engine: Engine, callback: Callback, stop: Stop) -> Path:
     """The picture above, step by step; once `stop` says so only the report."""
     begun = time.monotonic()
-    prepare_bank(plan, listener, stop)
-    search_planned(plan, record, engine, listener, begun + plan.config.search_s, stop)
+    prepare_bank(plan, callback, stop)
+    search_planned(plan, record, engine, callback, begun + plan.config.search_s, stop)
     if not stop():
-        stand_rivals(plan, engine, begun + plan.config.trials_s, listener)
+        stand_rivals(plan, engine, begun + plan.config.trials_s, callback)
         finalists = _finalists(plan, record)
-        recipe = _affordable(plan, finalists, begun, listener)
-        trained = list(_train_on(plan, finalists, recipe, engine, listener))
+        recipe = _affordable(plan, finalists, begun, callback)
+        trained = list(_train_on(plan, finalists, recipe, engine, callback))
         if not stop():
-            _compress(plan, trained, recipe, engine, listener)
-    listener.phase("report", 1)
+            _compress(plan, trained, recipe, engine, callback)
+    callback.phase("report", 1)
     report = build_report(plan.folder.path)
     if stop():
         raise KeyboardInterrupt
@@ -178,7 +178,7 @@ def _finalists(plan: Plan, record: Record) -> list[Trial]:
     return [finished[index] for index in front[: plan.config.finalists]]
 
 
-def _affordable(plan: Plan, finalists: Sequence[Trial], begun: float, listener: Listener) -> Recipe:
+def _affordable(plan: Plan, finalists: Sequence[Trial], begun: float, callback: Callback) -> Recipe:
     """The recipe for further training, shortened if the time limit asks for it."""
     config, recipe = plan.config, plan.recipes.finish
     if not config.time_s:
@@ -188,49 +188,49 @@ def _affordable(plan: Plan, finalists: Sequence[Trial], begun: float, listener: 
     affordable = int(FINISH_SHARE * left_s / step_s) if step_s else recipe.steps
     steps = min(recipe.steps, max(affordable, LEAST_FINISH_STEPS))
     if steps < recipe.steps:
-        listener.note(f"time is short: {steps} further steps in place of {recipe.steps}")
+        callback.note(f"time is short: {steps} further steps in place of {recipe.steps}")
     return recipe.lasting(steps)
 
 
 def _train_on(
-    plan: Plan, finalists: Sequence[Trial], recipe: Recipe, engine: Engine, listener: Listener
+    plan: Plan, finalists: Sequence[Trial], recipe: Recipe, engine: Engine, callback: Callback
 ) -> Iterator[ModelResult]:
     """Train the finalists further and keep them as models."""
-    listener.phase("train on", len(finalists))
+    callback.phase("train on", len(finalists))
     known = {m.trial: m for m in load_results(plan.folder.path) if m.kind != "pruned"}
     jobs = [finish_job(plan, trial, recipe) for trial in finalists if trial.number not in known]
     outcomes = {job.number: (job, outcome) for job, outcome in engine.run(jobs)}
     for trial in finalists:
         model = known.get(trial.number)
         if model is None and trial.number in outcomes:  # it is missing if the user stopped
-            model = _keep(plan, *outcomes[trial.number], listener)
+            model = _keep(plan, *outcomes[trial.number], callback)
         if model is not None:
             over = ", over budget: to be pruned" if model.kind == "parent" else ""
-            listener.item(_in_words(model, plan.task) + over)
+            callback.item(_in_words(model, plan.task) + over)
             yield model
 
 
 def _compress(
-    plan: Plan, trained: Sequence[ModelResult], recipe: Recipe, engine: Engine, listener: Listener
+    plan: Plan, trained: Sequence[ModelResult], recipe: Recipe, engine: Engine, callback: Callback
 ) -> None:
     """Bring every finalist within budget, the parents teaching; if all are, prune the best."""
     parents = [model for model in trained if model.kind == "parent"]
-    listener.phase("prune and fine-tune", len(parents) or 1)
+    callback.phase("prune and fine-tune", len(parents) or 1)
     done = {model.parent for model in load_results(plan.folder.path) if model.kind == "pruned"}
     if not parents and done:
         return
-    pruned = _pruned(plan, [m for m in parents if m.id not in done], listener)
+    pruned = _pruned(plan, [m for m in parents if m.id not in done], callback)
     if not parents:
-        pruned = _smaller(plan, trained, listener)
+        pruned = _smaller(plan, trained, callback)
     jobs = {job.number: (job, parent) for job, parent in tuning_jobs(plan, pruned, recipe)}
     for job, outcome in engine.run([job for job, _ in jobs.values()]):
-        model = _keep(plan, job, outcome, listener, jobs[job.number][1])
+        model = _keep(plan, job, outcome, callback, jobs[job.number][1])
         if model is not None:
-            listener.item(_in_words(model, plan.task))
+            callback.item(_in_words(model, plan.task))
 
 
 def _pruned(
-    plan: Plan, parents: Sequence[ModelResult], listener: Listener
+    plan: Plan, parents: Sequence[ModelResult], callback: Callback
 ) -> list[tuple[ModelResult, Pruned]]:
     """Each parent with what it is within the budget; a note on those that cannot be."""
     found: list[tuple[ModelResult, Pruned]] = []
@@ -238,12 +238,12 @@ def _pruned(
         try:
             found.append((parent, _prune_to(plan, parent, plan.target)))
         except (SearchError, BudgetError) as error:
-            listener.note(f"{parent.id}: {error}")
+            callback.note(f"{parent.id}: {error}")
     return found
 
 
 def _smaller(
-    plan: Plan, trained: Sequence[ModelResult], listener: Listener
+    plan: Plan, trained: Sequence[ModelResult], callback: Callback
 ) -> list[tuple[ModelResult, Pruned]]:
     """The best network that can lose the share of its parameters that the settings name."""
     for parent in sorted(trained, key=lambda model: -model.scores[plan.task.metric]):
@@ -252,8 +252,8 @@ def _smaller(
         try:
             return [(parent, _prune_to(plan, parent, target))]
         except (SearchError, BudgetError) as error:
-            listener.note(str(error))
-    listener.note("no network could be pruned")
+            callback.note(str(error))
+    callback.note("no network could be pruned")
     return []
 
 
@@ -284,16 +284,16 @@ def _record(plan: Plan, parent: ModelResult) -> dict[str, object]:
 
 
 def _keep(
-    plan: Plan, job: Job, outcome: Outcome, listener: Listener, parent: ModelResult | None = None
+    plan: Plan, job: Job, outcome: Outcome, callback: Callback, parent: ModelResult | None = None
 ) -> ModelResult | None:
     """Keep what a job trained as a model of the run; None, with a note, if the training failed."""
     if outcome.reason is not None:
-        listener.note(f"{job.architecture.id} was not trained on: {outcome.reason}")
+        callback.note(f"{job.architecture.id} was not trained on: {outcome.reason}")
         return None
     recipe = job.recipe
     if outcome.restart is not None:
         recipe = recipe.gentler()
-        listener.note(f"{job.architecture.id} {outcome.restart.words}")
+        callback.note(f"{job.architecture.id} {outcome.restart.words}")
     within = plan.target.fits(job.architecture)
     finished = Finished(
         kind="pruned" if parent else "trained" if within else "parent",

@@ -12,7 +12,7 @@ from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import SearchError
 from results.objectives import Objective
 from results.run import RunFolder
-from search.callbacks import Listener
+from search.callbacks import Callback
 from search.compress.plan import Target
 from search.config import SearchConfig, known
 from search.evaluators.choice import Choice, parse_evaluator
@@ -136,12 +136,12 @@ def _source(config: SearchConfig, recipes: Recipes) -> Source:
     )
 
 
-def facts_of(plan: Plan, command: Sequence[str], listener: Listener) -> dict[str, object]:
+def facts_of(plan: Plan, command: Sequence[str], callback: Callback) -> dict[str, object]:
     """What `config.json` says beside the settings; reads the images, so it also checks them."""
     for note in open_images(plan.source).notes:
-        listener.note(note)
+        callback.note(note)
     space = plan.feasible.space
-    listener.item(
+    callback.item(
         f"space {space.name}: {format_size(space.size)} points, budget {plan.config.budget}"
     )
     kinds = plan.objectives

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from results.study import Record
-from search.callbacks import Listener
+from search.callbacks import Callback
 from search.jobs import trial_job
 from search.loop import Engine, Limits, search
 from search.plan import Plan
@@ -15,7 +15,7 @@ def search_planned(
     plan: Plan,
     record: Record,
     engine: Engine,
-    listener: Listener,
+    callback: Callback,
     deadline: float,
     stop: Stop = never,
 ) -> None:
@@ -25,19 +25,19 @@ def search_planned(
         plan: what is searched.
         record: of the trials; those in it are not run again.
         engine: runs the jobs.
-        listener: told about progress.
+        callback: told about progress.
         deadline: by `time.monotonic`, when no more trials begin.
         stop: likewise, when it says so.
     """
     config = plan.config
     setting = Setting(plan.feasible, record.objectives, config.generation, config.seed)
-    listener.phase("search", config.trials)
+    callback.phase("search", config.trials)
     search(
         STRATEGIES[config.strategy](setting),
         record,
         engine,
         lambda number, candidate, until: trial_job(plan, number, candidate, until),
         Limits(config.trials, config.generation, deadline, config.patience, stop),
-        listener,
+        callback,
         plan.rungs,
     )

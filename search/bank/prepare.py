@@ -9,7 +9,7 @@ from lightir_core.seeds import derive
 from search.bank.bank import load_bank
 from search.bank.sandwich import TURNS, Sandwich
 from search.bank.warmup import Warmup, warm_up
-from search.callbacks import Listener
+from search.callbacks import Callback
 from search.evaluators.images import open_images
 from search.pace import measured_step
 from search.plan import Plan
@@ -24,7 +24,7 @@ REPORTS = 10
 """How often progress is told."""
 
 
-def prepare_bank(plan: Plan, listener: Listener, stop: Stop) -> None:
+def prepare_bank(plan: Plan, callback: Callback, stop: Stop) -> None:
     """Train the bank, or go on with it, if the run's evaluator needs one."""
     if plan.evaluator.kind != "bank":
         return
@@ -34,22 +34,22 @@ def prepare_bank(plan: Plan, listener: Listener, stop: Stop) -> None:
     if done and done == facts["planned"]:
         return
     sandwich = Sandwich(plan.feasible, config.seed)
-    steps = facts["planned"] if done else _affordable(plan, sandwich, listener)
-    listener.phase("warm up the weight bank", 1)
+    steps = facts["planned"] if done else _affordable(plan, sandwich, callback)
+    callback.phase("warm up the weight bank", 1)
     setting = Warmup(
         recipe=plan.recipes.search.lasting(steps).suited(sparse=plan.task.is_sparse),
         seed=derive(config.seed, "bank"),
         device=config.torch_device,
         path=plan.bank,
     )
-    progress = _Progress(listener, done, steps)
+    progress = _Progress(callback, done, steps)
     data = open_images(plan.source).training
     bank = warm_up(setting, sandwich.network, data, progress.report, stop)
     if not stop():
-        listener.item(f"{len(bank):,} weights of {len(bank.tensors):,} tensors are shared")
+        callback.item(f"{len(bank):,} weights of {len(bank.tensors):,} tensors are shared")
 
 
-def _affordable(plan: Plan, sandwich: Sandwich, listener: Listener) -> int:
+def _affordable(plan: Plan, sandwich: Sandwich, callback: Callback) -> int:
     """As many steps as asked for, or as a share of the time limit allows."""
     asked, time_s = plan.config.bank_steps, plan.config.time_s
     if not time_s:
@@ -59,7 +59,7 @@ def _affordable(plan: Plan, sandwich: Sandwich, listener: Listener) -> int:
     affordable = int(SHARE * time_s * len(paces) / sum(paces))
     steps = min(asked, max(affordable, LEAST_STEPS))
     if steps < asked:
-        listener.note(f"time is short: {steps} steps of the weight bank in place of {asked}")
+        callback.note(f"time is short: {steps} steps of the weight bank in place of {asked}")
     return steps
 
 
@@ -67,7 +67,7 @@ def _affordable(plan: Plan, sandwich: Sandwich, listener: Listener) -> int:
 class _Progress:
     """Tells every tenth of the steps, and how long the rest will take."""
 
-    listener: Listener
+    callback: Callback
     first: int
     steps: int
     begun: float = field(default_factory=time.monotonic)
@@ -78,4 +78,4 @@ class _Progress:
         rate = (time.monotonic() - self.begun) / (done - self.first)
         left_s = round(rate * (self.steps - done))
         ahead = f", about {left_s // 60}:{left_s % 60:02d} more" if left_s else ""
-        self.listener.item(f"{done:,} of {self.steps:,} steps{ahead}")
+        self.callback.item(f"{done:,} of {self.steps:,} steps{ahead}")

@@ -18,7 +18,7 @@ from results.formats import format_value
 from results.objectives import Objective, minimised, values_of
 from results.pareto import Front
 from results.study import Trial
-from search.callbacks import Listener, Silent
+from search.callbacks import Callback, Silent
 
 Forecast = Callable[[str, int, float], float | None]
 """From phase, items done and seconds used to seconds left, None while nobody knows."""
@@ -35,22 +35,22 @@ class Lines:
         self._tally = Tally(objectives, forecast)
 
     def phase(self, name: str, total: int) -> None:
-        """See `Listener`."""
+        """See `Callback`."""
         self._tally.phase(name, total)
         self._say(f"{name} ({total})" if total > 1 else name)
 
     def item(self, text: str) -> None:
-        """See `Listener`."""
+        """See `Callback`."""
         self._tally.item()
         self._say(f"  {text}")
 
     def trial(self, trial: Trial) -> None:
-        """See `Listener`."""
+        """See `Callback`."""
         self._tally.trial(trial)
         self._say(f"  {self._tally.describe(trial)}; {self._tally.times()}")
 
     def note(self, text: str) -> None:
-        """See `Listener`."""
+        """See `Callback`."""
         self._say(f"  note: {text}")
 
     def _say(self, text: str) -> None:
@@ -69,24 +69,24 @@ class Display:
         self._last = ""
 
     def phase(self, name: str, total: int) -> None:
-        """See `Listener`."""
+        """See `Callback`."""
         self._tally.phase(name, total)
         self._draw()
 
     def item(self, text: str) -> None:
-        """See `Listener`."""
+        """See `Callback`."""
         self._tally.item()
         self._live.console.print(f"[{clock(self._tally.elapsed)}] {text}", markup=False)
         self._draw()
 
     def trial(self, trial: Trial) -> None:
-        """See `Listener`."""
+        """See `Callback`."""
         self._tally.trial(trial)
         self._last = self._tally.describe(trial)
         self._draw()
 
     def note(self, text: str) -> None:
-        """See `Listener`."""
+        """See `Callback`."""
         self._live.console.print(f"note: {text}", style="yellow", markup=False)
 
     def _draw(self) -> None:
@@ -179,8 +179,8 @@ def clock(seconds: float) -> str:
 @contextmanager
 def watching(
     objectives: tuple[Objective, ...], *, quiet: bool, forecast: Forecast | None = None
-) -> Iterator[Listener]:
-    """The listener that suits where stderr goes; `forecast` tells how long the run still takes."""
+) -> Iterator[Callback]:
+    """The callback that suits where stderr goes; `forecast` tells how long the run still takes."""
     console = Console(stderr=True)
     if quiet:
         yield Silent()

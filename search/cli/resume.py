@@ -33,8 +33,8 @@ def resume(
     with (
         resumable(folder),
         watching(kinds, quiet=quiet, forecast=forecast) as display,
-        tracked(display, folder, tensorboard=tensorboard, mlflow=mlflow) as listener,
-        stopping(listener) as stop,
+        tracked(display, folder, tensorboard=tensorboard, mlflow=mlflow) as callback,
+        stopping(callback) as stop,
     ):
-        pipeline.resume(folder, listener, stop, address)
+        pipeline.resume(folder, callback, stop, address)
     tell(folder, as_json=as_json)

@@ -129,10 +129,10 @@ def run(
     with (
         resumable(folder),
         watching(kinds, quiet=quiet, forecast=forecast) as display,
-        tracked(display, folder, tensorboard=tensorboard, mlflow=mlflow) as listener,
-        stopping(listener) as stop,
+        tracked(display, folder, tensorboard=tensorboard, mlflow=mlflow) as callback,
+        stopping(callback) as stop,
     ):
-        pipeline.run(config, folder, listener, _command(), stop)
+        pipeline.run(config, folder, callback, _command(), stop)
     tell(folder, as_json=as_json)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from search.callbacks import Listener
+from search.callbacks import Callback
 from search.stopping import Stop
 
 FIRST = (
@@ -18,7 +18,7 @@ FIRST = (
 
 
 @contextmanager
-def stopping(listener: Listener) -> Iterator[Stop]:
+def stopping(callback: Callback) -> Iterator[Stop]:
     """Whether Ctrl-C was pressed; pressed again it raises KeyboardInterrupt as usual."""
     pressed = threading.Event()
 
@@ -26,7 +26,7 @@ def stopping(listener: Listener) -> Iterator[Stop]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         pressed.set()
         # a thread of its own: the display may just be drawing in this one
-        threading.Thread(target=listener.note, args=(FIRST,)).start()
+        threading.Thread(target=callback.note, args=(FIRST,)).start()
 
     before = signal.signal(signal.SIGINT, first)
     try:

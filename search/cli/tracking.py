@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from lightir_core.errors import SearchError
-from search.callbacks import Listener
+from search.callbacks import Callback
 from search.tracking.mlflow_tracker import MlflowTracker
 from search.tracking.tensorboard_tracker import TensorBoardTracker
 from search.tracking.tracker import Tracked
@@ -22,9 +22,9 @@ MlflowFlag = Annotated[bool, typer.Option("--mlflow", help="Also log to MLflow."
 
 @contextmanager
 def tracked(
-    listener: Listener, folder: Path, *, tensorboard: bool, mlflow: bool
-) -> Iterator[Listener]:
-    """The listener, which also tells the trackers that were asked for.
+    callback: Callback, folder: Path, *, tensorboard: bool, mlflow: bool
+) -> Iterator[Callback]:
+    """The callback, which also tells the trackers that were asked for.
 
     Raises:
         SearchError: one of them is not installed; how to install it is told.
@@ -43,4 +43,4 @@ def tracked(
             trackers.append(stack.enter_context(TensorBoardTracker(folder)))
         if mlflow:
             trackers.append(stack.enter_context(MlflowTracker(folder)))
-        yield Tracked(listener, trackers) if trackers else listener
+        yield Tracked(callback, trackers) if trackers else callback

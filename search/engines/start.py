@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from lightir_core.errors import SearchError
-from search.callbacks import Listener
+from search.callbacks import Callback
 from search.config import SearchConfig
 from search.engines.local import LocalEngine
 from search.engines.pilots import Crew
@@ -34,14 +34,14 @@ from search.plan import Plan
 
 
 @contextmanager
-def started(plan: Plan, listener: Listener) -> Iterator[Engine]:
+def started(plan: Plan, callback: Callback) -> Iterator[Engine]:
     """The engine, until the end of the context.
 
     Raises:
         SearchError: a cluster that cannot be reached or does not suit the settings.
     """
     if plan.config.engine == "ray":
-        with _on_cluster(plan, listener) as engine:
+        with _on_cluster(plan, callback) as engine:
             yield engine
         return
     # a GPU waits for several threads; on the CPU each worker keeps to one core
@@ -51,7 +51,7 @@ def started(plan: Plan, listener: Listener) -> Iterator[Engine]:
 
 
 @contextmanager
-def _on_cluster(plan: Plan, listener: Listener) -> Iterator[Engine]:
+def _on_cluster(plan: Plan, callback: Callback) -> Iterator[Engine]:
     config, folder = plan.config, plan.folder.path.resolve()
     relay = Relay(config.storage, folder) if config.storage else None
     if relay is not None:
@@ -60,7 +60,7 @@ def _on_cluster(plan: Plan, listener: Listener) -> Iterator[Engine]:
     cpus = max(wanted, len(os.sched_getaffinity(0)))
     with connected(config.address, cpus=cpus, dashboard=config.ray_dashboard):
         reports = inspect_nodes(plan.source, None if relay else folder)
-        crew = _crew(config, reports, listener)
+        crew = _crew(config, reports, callback)
         with (
             _notes_of_tune(folder, relay) as notes,
             RayEngine(
@@ -70,27 +70,27 @@ def _on_cluster(plan: Plan, listener: Listener) -> Iterator[Engine]:
                 storage=notes,
                 retried=_retried,
                 names={report.id: report.name for report in reports},
-                note=listener.note,
+                note=callback.note,
             ) as engine,
         ):
             yield Relayed(engine, relay) if relay else _Absolute(engine)
 
 
-def _crew(config: SearchConfig, reports: Sequence[NodeReport], listener: Listener) -> Crew:
+def _crew(config: SearchConfig, reports: Sequence[NodeReport], callback: Callback) -> Crew:
     """The crew for the nodes that may train; what is not as one may think is told."""
     check_versions(reports)
     nodes, left_out = usable_nodes(reports)
     for note in left_out:
-        listener.note(note)
+        callback.note(note)
     crew = crew_for(config, reports, nodes)
-    listener.item(_cluster_in_words(nodes, crew))
+    callback.item(_cluster_in_words(nodes, crew))
     if crew.workers > config.generation:
-        listener.note(
+        callback.note(
             f"{config.generation} candidates are proposed at a time, so {crew.workers} "
             f"trainings at once will not be; set LIGHTIR_GENERATION={4 * crew.workers} or so"
         )
     if not crew.gpus and any(node.gpus for node in nodes):
-        listener.note("nothing is trained on the cluster's GPUs without --gpus-per-trial")
+        callback.note("nothing is trained on the cluster's GPUs without --gpus-per-trial")
     return crew
 
 

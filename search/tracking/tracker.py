@@ -1,4 +1,4 @@
-"""A listener that also tells trackers about the trials of a search."""
+"""A callback that also tells trackers about the trials of a search."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from results.trials import Trial
-from search.callbacks import Listener
+from search.callbacks import Callback
 
 
 class Tracker(Protocol):
@@ -20,25 +20,25 @@ class Tracker(Protocol):
 class Tracked:
     """Passes everything on, and trials to the trackers as well."""
 
-    def __init__(self, listener: Listener, trackers: Sequence[Tracker]) -> None:
+    def __init__(self, callback: Callback, trackers: Sequence[Tracker]) -> None:
         """`trackers` are entered and left by the caller."""
-        self._listener = listener
+        self._callback = callback
         self._trackers = trackers
 
     def phase(self, name: str, total: int) -> None:
-        """See `Listener`."""
-        self._listener.phase(name, total)
+        """See `Callback`."""
+        self._callback.phase(name, total)
 
     def item(self, text: str) -> None:
-        """See `Listener`."""
-        self._listener.item(text)
+        """See `Callback`."""
+        self._callback.item(text)
 
     def trial(self, trial: Trial) -> None:
-        """See `Listener`."""
-        self._listener.trial(trial)
+        """See `Callback`."""
+        self._callback.trial(trial)
         for tracker in self._trackers:
             tracker.trial(trial)
 
     def note(self, text: str) -> None:
-        """See `Listener`."""
-        self._listener.note(text)
+        """See `Callback`."""
+        self._callback.note(text)

@@ -131,7 +131,7 @@ def job_for(number, candidate, until=STEPS):
 def searched(tmp_path, setting):
     """Search, in a folder that is made at the first call with its name; the trials."""
 
-    def go(folder="run", *, strategy="nsga2", trials=TRIALS, deadline=FOREVER, listener=None,
+    def go(folder="run", *, strategy="nsga2", trials=TRIALS, deadline=FOREVER, callback=None,
            engine=None, patience=0, stop=never, fidelity="none", **more):  # fmt: skip
         set_up = setting(**more)
         path = tmp_path / folder
@@ -149,7 +149,7 @@ def searched(tmp_path, setting):
                 engine or InProcess(),
                 job_for,
                 Limits(trials, set_up.generation, deadline, patience, stop),
-                listener or Silent(),
+                callback or Silent(),
                 rungs_for(fidelity, STEPS, lowest=1),
             )
             return record.trials()
@@ -241,8 +241,8 @@ def test_seeds_make_other_searches(searched):
 
 
 def test_failures_are_recorded_and_the_search_goes_on(searched):
-    listener = Listening()
-    trials = searched(engine=InProcess(score_or_fail), listener=listener)
+    callback = Listening()
+    trials = searched(engine=InProcess(score_or_fail), callback=callback)
     assert len(trials) == TRIALS
     for trial in trials:
         if trial.number % 5 == 2:
@@ -250,7 +250,7 @@ def test_failures_are_recorded_and_the_search_goes_on(searched):
         elif trial.number % 5 == 4:
             assert trial.reason == "psnr_y is nan"
         assert trial.state == ("failed" if trial.number % 5 in (2, 4) else "finished")
-    assert sorted(t.number for t in listener.trials) == list(range(TRIALS))
+    assert sorted(t.number for t in callback.trials) == list(range(TRIALS))
 
 
 def test_a_failure_is_told_to_the_strategy(searched):
@@ -275,10 +275,10 @@ def test_with_a_deadline_the_smallest_starts_first(searched):
 
 
 def test_no_trial_begins_after_the_deadline(searched):
-    listener = Listening()
-    trials = searched(deadline=time.monotonic() - 1, listener=listener)
+    callback = Listening()
+    trials = searched(deadline=time.monotonic() - 1, callback=callback)
     assert trials == []
-    assert listener.notes == ["time is up after 0 trials"]
+    assert callback.notes == ["time is up after 0 trials"]
 
 
 def test_the_deadline_cuts_a_generation(searched):
@@ -288,16 +288,16 @@ def test_the_deadline_cuts_a_generation(searched):
         time.sleep(0.3)
         return score_by_size(job)
 
-    listener = Listening()
+    callback = Listening()
     engine = InProcess(slow)
-    trials = searched(engine=engine, deadline=time.monotonic() + 0.5, listener=listener)
+    trials = searched(engine=engine, deadline=time.monotonic() + 0.5, callback=callback)
     states = {trial.state for trial in trials}
     assert len(trials) == 4
     assert len(engine.taken) < 4
     assert states <= {"finished", "failed"}
     not_started = [t for t in trials if t.number not in engine.taken]
     assert {t.reason for t in not_started} == {"not started: the time was up"}
-    assert listener.notes == ["time is up after 4 trials"]
+    assert callback.notes == ["time is up after 4 trials"]
 
 
 def test_patience_ends_a_search_that_gains_nothing(searched):
@@ -308,16 +308,16 @@ def test_patience_ends_a_search_that_gains_nothing(searched):
         return Outcome(number=job.number, scores={"psnr_y": value})
 
     for workers in (1, 3):
-        listener = Listening()
+        callback = Listening()
         engine = InProcess(first_is_best, workers=workers, seed=workers)
         trials = searched(
-            f"run{workers}", engine=engine, patience=6, listener=listener, objectives=(PSNR,)
+            f"run{workers}", engine=engine, patience=6, callback=callback, objectives=(PSNR,)
         )
         assert len(trials) == 8  # after 4, 3 of them without gain; after 8, 7
-        assert listener.notes == ["the front has gained nothing for 7 trials: enough after 8"]
+        assert callback.notes == ["the front has gained nothing for 7 trials: enough after 8"]
         again = Listening()
-        resumed = searched(f"run{workers}", patience=6, listener=again, objectives=(PSNR,))
-        assert (outline(resumed), again.notes) == (outline(trials), listener.notes)
+        resumed = searched(f"run{workers}", patience=6, callback=again, objectives=(PSNR,))
+        assert (outline(resumed), again.notes) == (outline(trials), callback.notes)
 
 
 def test_patience_is_not_lost_on_a_search_that_gains(searched):
@@ -349,11 +349,11 @@ def test_stopped_by_the_user_and_resumed_is_as_uninterrupted(searched, workers):
 
 def test_a_space_that_runs_out_ends_the_search_early(searched, few_candidates):
     limit = sorted(c.cost.params for c in few_candidates)[5]
-    listener = Listening()
-    trials = searched(space="few", budget=str(limit), trials=40, generation=2, listener=listener)
+    callback = Listening()
+    trials = searched(space="few", budget=str(limit), trials=40, generation=2, callback=callback)
     assert len(trials) == len([c for c in few_candidates if c.cost.params <= limit])
-    assert len(listener.notes) == 1
-    assert listener.notes[0].startswith("the search ends early: no new architecture within budget")
+    assert len(callback.notes) == 1
+    assert callback.notes[0].startswith("the search ends early: no new architecture within budget")
 
 
 def test_a_space_smaller_than_a_generation_is_tried_whole(searched, few_candidates):

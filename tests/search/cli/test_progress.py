@@ -39,13 +39,13 @@ def trial(number, psnr, macs):
     )
 
 
-def events(listener):
-    listener.phase("search", 2)
-    listener.note("odd.png: skipped, not an image [bold]")
-    listener.trial(FINISHED)
-    listener.trial(FAILED)
-    listener.phase("report", 1)
-    listener.item("0123: 26,130 parameters, 33.10 dB")
+def events(callback):
+    callback.phase("search", 2)
+    callback.note("odd.png: skipped, not an image [bold]")
+    callback.trial(FINISHED)
+    callback.trial(FAILED)
+    callback.phase("report", 1)
+    callback.item("0123: 26,130 parameters, 33.10 dB")
 
 
 def test_a_restart_is_said_beside_the_scores():
@@ -144,15 +144,15 @@ def test_values_have_their_units():
 
 
 def test_watching_suits_the_place(capsys):
-    with watching(KINDS, quiet=True) as listener:
-        assert isinstance(listener, Silent)
-        events(listener)
+    with watching(KINDS, quiet=True) as callback:
+        assert isinstance(callback, Silent)
+        events(callback)
     assert capsys.readouterr().err == ""
-    with watching(KINDS, quiet=False) as listener:
-        assert isinstance(listener, Lines)
+    with watching(KINDS, quiet=False) as callback:
+        assert isinstance(callback, Lines)
 
 
 def test_a_terminal_gets_the_display(monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes any stream for a terminal
-    with watching(KINDS, quiet=False) as listener:
-        assert isinstance(listener, Display)
+    with watching(KINDS, quiet=False) as callback:
+        assert isinstance(callback, Display)

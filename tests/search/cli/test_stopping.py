@@ -24,13 +24,13 @@ def press():
 
 def test_once_is_a_wish_and_twice_is_an_order():
     before = signal.getsignal(signal.SIGINT)
-    listener = Hearing()
-    with stopping(listener) as stop:
+    callback = Hearing()
+    with stopping(callback) as stop:
         assert not stop()
         press()
         assert stop()
-        assert listener.heard.wait(5)
-        assert listener.notes == [FIRST]
+        assert callback.heard.wait(5)
+        assert callback.notes == [FIRST]
         with pytest.raises(KeyboardInterrupt):
             press()
     assert signal.getsignal(signal.SIGINT) == before

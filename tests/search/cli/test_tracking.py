@@ -7,10 +7,10 @@ from search.callbacks import Silent
 from search.cli.tracking import tracked
 
 
-def test_without_trackers_the_listener_is_itself(tmp_path):
-    listener = Silent()
-    with tracked(listener, tmp_path, tensorboard=False, mlflow=False) as found:
-        assert found is listener
+def test_without_trackers_the_callback_is_itself(tmp_path):
+    callback = Silent()
+    with tracked(callback, tmp_path, tensorboard=False, mlflow=False) as found:
+        assert found is callback
 
 
 @pytest.mark.parametrize("extra", ["tensorboard", "mlflow"])
