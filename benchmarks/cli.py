@@ -25,7 +25,7 @@ from search.feasible.space import Feasible
 from search.objectives import objectives
 from search.plan import find_space
 from search.terms import reference_size
-from spaces import Frame
+from spaces import TaskShape
 
 bench = typer.Typer(help="Measure the program itself.", no_args_is_help=True)
 DEFAULT = SearchConfig()
@@ -74,7 +74,7 @@ def overhead(
     Example:  python -m search bench overhead --trials 5000 --strategy nsga2
     """
     size = Size(720, 1280)
-    feasible = Feasible(find_space(space), Frame(scale=2), Budget.parse(budget), size)
+    feasible = Feasible(find_space(space), TaskShape(scale=2), Budget.parse(budget), size)
     kinds = objectives(DEFAULT.objectives, parse_task(DEFAULT.task))
     with tempfile.TemporaryDirectory() as folder:
         pairs = overheads.compare(feasible, kinds, strategy, trials, Path(folder), seed)

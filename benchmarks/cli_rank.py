@@ -22,7 +22,7 @@ from search.evaluators.job import Source
 from search.feasible.space import Feasible
 from search.plan import find_space
 from search.terms import reference_size
-from spaces import Frame
+from spaces import TaskShape
 
 DEFAULT = SearchConfig()
 
@@ -62,7 +62,7 @@ def rank(
     setting = Setting(
         feasible=Feasible(
             find_space(space),
-            Frame(kind.scale, kind.in_channels, kind.out_channels),
+            TaskShape(kind.scale, kind.in_channels, kind.out_channels),
             Budget.parse(budget),
             reference_size(kind),
         ),

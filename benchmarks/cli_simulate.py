@@ -25,7 +25,7 @@ from search.feasible.space import Feasible
 from search.objectives import objectives
 from search.plan import find_space
 from search.strategies import STRATEGIES
-from spaces import Frame
+from spaces import TaskShape
 
 DEFAULT = SearchConfig()
 COLUMNS = (
@@ -62,7 +62,7 @@ def simulate(
         known("strategy", name, STRATEGIES)
     shapes = list(_shapes(workers, generation))
     size, kinds = Size(720, 1280), objectives(DEFAULT.objectives, parse_task(DEFAULT.task))
-    feasible = Feasible(find_space(space), Frame(scale=2), Budget.parse(budget), size)
+    feasible = Feasible(find_space(space), TaskShape(scale=2), Budget.parse(budget), size)
     table = Table(*COLUMNS, box=None)
     for name in names:
         for count, together in shapes:

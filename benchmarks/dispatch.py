@@ -28,7 +28,7 @@ from search.loop import Engine, Limits, search
 from search.plan import find_space
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Setting
-from spaces import Frame
+from spaces import TaskShape
 
 GENERATIONS = 4
 """Of each search: the workers wait for each other, and for proposals, so often."""
@@ -217,7 +217,7 @@ def _search(engine: Engine, trials: int) -> float:
 
 @cache
 def _feasible() -> Feasible:
-    feasible = Feasible(find_space("small"), Frame(2), Budget.parse("400k"), Size(720, 1280))
+    feasible = Feasible(find_space("small"), TaskShape(2), Budget.parse("400k"), Size(720, 1280))
     feasible.check()
     return feasible
 

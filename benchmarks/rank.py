@@ -94,7 +94,7 @@ def draw(feasible: Feasible, count: int, seed: int) -> list[Candidate]:
     for index in range(count):
         share = Feasible(
             feasible.space,
-            feasible.frame,
+            feasible.shape,
             feasible.budget.scaled(SMALLEST + (1 - SMALLEST) * index / max(1, count - 1)),
             feasible.size,
         )

@@ -25,7 +25,7 @@ from lightir_core.seeds import derive
 from search.evaluators.job import Job, Outcome, Source
 from search.evaluators.train import evaluate_candidate
 from search.feasible.space import Candidate, Feasible
-from spaces import Choices, Dimension, Frame, Space, When, space_from_plain, space_to_plain
+from spaces import Choices, Dimension, Space, TaskShape, When, space_from_plain, space_to_plain
 from spaces.space import combinations
 
 FORMAT = "lightir-objective-table"
@@ -34,7 +34,7 @@ REPEATS = 1
 """Trainings of each network, from other weights and on other patches; their mean is the score."""
 
 TASK = "sr-x2"
-FRAME = Frame(scale=2)
+SHAPE = TaskShape(scale=2)
 SIZE = Size(720, 1280)
 
 _WINDOW = When("mixer", ("window",))
@@ -110,7 +110,7 @@ def points(space: Space) -> Iterator[Choices]:
 
 def feasible_table(space: Space = SPACE) -> Feasible:
     """The space, its networks priced at the task's usual size and none of them over budget."""
-    return Feasible(space, FRAME, Budget.parse("1M"), SIZE)
+    return Feasible(space, SHAPE, Budget.parse("1M"), SIZE)
 
 
 def train_table(folder: Path, tell: Callable[[str], None], *, more: bool = True) -> list[Row]:

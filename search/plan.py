@@ -27,8 +27,8 @@ from search.strategies import STRATEGIES
 from search.terms import read_budget, read_sizes, terms_on
 from spaces import (
     SPACES,
-    Frame,
     Space,
+    TaskShape,
     parse_only,
     read_space,
     space_to_plain,
@@ -96,7 +96,7 @@ def make_plan(
     steps, finish_steps = (recipe.steps for recipe in recipes.both)
     config = replace(config, steps=steps, finish_steps=finish_steps)
     task = parse_task(config.task)
-    frame = Frame(task.scale, task.in_channels, task.out_channels)
+    shape = TaskShape(task.scale, task.in_channels, task.out_channels)
     known("strategy", config.strategy, STRATEGIES)
     parse_evaluator(config.evaluator)
     # a limit on memory holds for every training of the run
@@ -111,7 +111,7 @@ def make_plan(
     # who asks for networks that fill the budget gets them by the search
     wide = budget if config.fill or config.prune_from == 1 else budget.scaled(config.prune_from)
     priced = priced_axes(config.objectives)
-    feasible = Feasible(space, frame, wide, terms.sizes[0], terms, config.fill, priced)
+    feasible = Feasible(space, shape, wide, terms.sizes[0], terms, config.fill, priced)
     if config.fidelity != "none" and config.evaluator != "train":
         raise SearchError(
             f"fidelity {config.fidelity!r} compares trials while they train, which evaluator "

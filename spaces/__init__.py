@@ -1,6 +1,6 @@
 """What may be chosen: search spaces as plain data, no tensor."""
 
-from spaces.decode import Frame, Value
+from spaces.decode import TaskShape, Value
 from spaces.default import DEFAULT, SMALL
 from spaces.papers import ACLA, AGILEIR, COMPACTER, DRT, GRFORMER
 from spaces.space import Choices, Dimension, Space, When
@@ -10,8 +10,8 @@ __all__ = [
     "SPACES",
     "Choices",
     "Dimension",
-    "Frame",
     "Space",
+    "TaskShape",
     "Value",
     "When",
     "parse_only",

@@ -88,7 +88,7 @@ POSITIONS: dict[str, Position | None] = {
 
 
 @dataclass(frozen=True)
-class Frame:
+class TaskShape:
     """What the task fixes about a network: channels in and out, and the scale factor."""
 
     scale: int = 1
@@ -96,14 +96,14 @@ class Frame:
     out_channels: int = 3
 
 
-def decode_network(choices: Mapping[str, Value], frame: Frame) -> Architecture:
+def decode_network(choices: Mapping[str, Value], shape: TaskShape) -> Architecture:
     """The architecture that `choices` stand for.
 
     Raises:
         ArchitectureError: the choices contradict each other; those of a `Space` never do.
     """
     try:
-        return _architecture(choices, frame)
+        return _architecture(choices, shape)
     except ValidationError as error:
         raise ArchitectureError(explain(error)) from None
 
@@ -117,7 +117,7 @@ def decode_stage(choices: Mapping[str, Value], width: int) -> Stage:
     return _stage(tuple(choices.items()), width)
 
 
-def _architecture(choices: Mapping[str, Value], frame: Frame) -> Architecture:
+def _architecture(choices: Mapping[str, Value], shape: TaskShape) -> Architecture:
     network = NETWORK_DEFAULTS | {k: v for k, v in choices.items() if "." not in k}
     sharing = int(network["stage_sharing"])
     stages = tuple(
@@ -127,9 +127,9 @@ def _architecture(choices: Mapping[str, Value], frame: Frame) -> Architecture:
     return Architecture(
         width=int(network["width"]),
         stages=stages,
-        scale=frame.scale,
-        in_channels=frame.in_channels,
-        out_channels=frame.out_channels,
+        scale=shape.scale,
+        in_channels=shape.in_channels,
+        out_channels=shape.out_channels,
         body=Body(norm=bool(network["body_norm"])),
         tail=Tail(skip="interpolated" if network["tail_skip"] == "interpolated" else "none"),
         stage_sharing=sharing,

@@ -14,7 +14,7 @@ from functools import cache, cached_property, lru_cache
 
 from lightir_core.architecture import Architecture
 from lightir_core.errors import SpaceError, nearest
-from spaces.decode import NETWORK_DEFAULTS, STAGE_DEFAULTS, Frame, Value, decode_network
+from spaces.decode import NETWORK_DEFAULTS, STAGE_DEFAULTS, TaskShape, Value, decode_network
 from spaces.rules import RULES
 from spaces.values import check_value
 
@@ -135,9 +135,9 @@ class Space:
             known["stage"] = int(group.removeprefix("stage"))
         return _allowed(dimension, known)
 
-    def decode(self, choices: Mapping[str, Value], frame: Frame) -> Architecture:
+    def decode(self, choices: Mapping[str, Value], shape: TaskShape) -> Architecture:
         """The architecture that a point stands for."""
-        return decode_network(choices, frame)
+        return decode_network(choices, shape)
 
     def distributions(self) -> dict[str, tuple[Value, ...]]:
         """Every choice that can occur, with all its values, active or not."""

@@ -11,12 +11,12 @@ from typing import Any
 
 from lightir_core.architecture import Architecture
 from lightir_core.seeds import derive
-from spaces import SPACES, Frame
+from spaces import SPACES, TaskShape
 
 Row = dict[str, Any]
 
-FRAMES = (Frame(1), Frame(2), Frame(3), Frame(4), Frame(1, 1, 1))
-"""The tasks' frames: same size, enlargement, gray."""
+SHAPES = (TaskShape(1), TaskShape(2), TaskShape(3), TaskShape(4), TaskShape(1, 1, 1))
+"""The tasks' shapes: same size, enlargement, gray."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Bench:
         space = SPACES["default"]
         for number in range(count):
             rng = random.Random(derive(self.seed, "bench costs", *purpose, number))
-            frame = rng.choice(FRAMES) if scale is None else Frame(scale)
-            yield space.decode(space.sample(rng), frame)
+            shape = rng.choice(SHAPES) if scale is None else TaskShape(scale)
+            yield space.decode(space.sample(rng), shape)
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from budgets.units import Size
 from lightir_core.seeds import derive
 from search.feasible.region import Region, ledger_of
 from search.feasible.space import Feasible
-from spaces import SPACES, Frame, Value
+from spaces import SPACES, TaskShape, Value
 
 HD = Size(720, 1280)
-FRAME = Frame(2)
+SHAPE = TaskShape(2)
 SAMPLES = 100_000
 CHANGES = 2000
 COUNTED = 2**20
@@ -55,7 +55,7 @@ def steps(bench: Bench) -> Iterator[tuple[str, Callable[[], Row]]]:
 def _sampled(text: str, count: int, bench: Bench) -> Row:
     """Draw, then build every network and price it independently of the tables."""
     budget, space = Budget.parse(text), SPACES["default"]
-    region = Region(ledger_of(space, FRAME, (HD,)), {}, dict(budget.limits))
+    region = Region(ledger_of(space, SHAPE, (HD,)), {}, dict(budget.limits))
     found = region.count
     rng = np.random.default_rng(derive(bench.seed, "sampling", text))
     estimate, error = region.estimate(COUNTED, rng)
@@ -67,7 +67,7 @@ def _sampled(text: str, count: int, bench: Bench) -> Row:
         cpu, wall = cpu + time.process_time() - begun[0], wall + time.perf_counter() - begun[1]
         made += len(drawn)
         for one in drawn:
-            over += not budget.allows(price(space.decode(one.choices, FRAME), HD))
+            over += not budget.allows(price(space.decode(one.choices, SHAPE), HD))
     return {
         "budget": text,
         "least": found.least / space.size,
@@ -84,7 +84,7 @@ def _sampled(text: str, count: int, bench: Bench) -> Row:
 def _changed(bench: Bench) -> Row:
     """Mutants and children of feasible networks, as the strategies make them."""
     budget = Budget.parse("params=100k,macs=30G")
-    feasible = Feasible(SPACES["default"], FRAME, budget, HD)
+    feasible = Feasible(SPACES["default"], SHAPE, budget, HD)
     rng = random.Random(derive(bench.seed, "changes"))
     count = bench.many(CHANGES)
     parents = [feasible.draw(rng) for _ in range(20)]
@@ -106,14 +106,14 @@ def uniformity(bench: Bench) -> Row:
     """A chi-square test on a space whose points are known one by one."""
     size = Size(64, 64)
     limits = {"params": 60_000, "macs": 60 * 10**6}
-    region = Region(ledger_of(TINY, FRAME, (size,)), {}, limits)
-    free = Region(ledger_of(TINY, FRAME, (size,)), {}, {})
+    region = Region(ledger_of(TINY, SHAPE, (size,)), {}, limits)
+    free = Region(ledger_of(TINY, SHAPE, (size,)), {}, {})
     rng = np.random.default_rng(derive(bench.seed, "uniform"))
     # every point of the space turns up among so many free draws
     there = set[frozenset[tuple[str, Value]]]()
     for one in free.draw(40 * TINY.size, rng):
         if one is not None:
-            cost = price(TINY.decode(one.choices, FRAME), size)
+            cost = price(TINY.decode(one.choices, SHAPE), size)
             if cost.params <= limits["params"] and cost.macs <= limits["macs"]:
                 there.add(frozenset(one.choices.items()))
     drawn = [one for one in region.draw(100 * len(there), rng) if one is not None]

@@ -29,8 +29,9 @@ FILL = """
 import sys
 from search.feasible.region import Region, ledger_of
 from budgets.units import Size
-from spaces import SPACES, Frame
-region = Region(ledger_of(SPACES["default"], Frame(2), (Size(720, 1280),)), {}, {"macs": 10**12})
+from spaces import SPACES, TaskShape
+ledger = ledger_of(SPACES["default"], TaskShape(2), (Size(720, 1280),))
+region = Region(ledger, {}, {"macs": 10**12})
 print(region.fill(int(sys.argv[1])))
 """
 

@@ -19,7 +19,7 @@ from search.feasible import profile as profiling
 from search.feasible.space import Feasible
 from search.plan import find_space, format_size
 from search.terms import read_budget, read_share, read_sizes, terms_on
-from spaces import Frame
+from spaces import TaskShape
 
 DEFAULT = SearchConfig()
 COSTLY = ("memory", "inference-memory")
@@ -53,9 +53,9 @@ def profile(
     where = SearchConfig(device=device)
     terms = terms_on(where.torch_device, read_sizes(",".join(at) if at else None, kind))
     limits = read_budget(budget, task, terms)
-    frame = Frame(kind.scale, kind.in_channels, kind.out_channels)
+    shape = TaskShape(kind.scale, kind.in_channels, kind.out_channels)
     searched = find_space(space, only or ())
-    feasible = Feasible(searched, frame, limits, terms.sizes[0], terms, read_share(fill))
+    feasible = Feasible(searched, shape, limits, terms.sizes[0], terms, read_share(fill))
     print("pricing the parts that the space can contain …", file=sys.stderr)
     new = feasible.region.fill(where.worker_count)
     print(f"{new} of them were new" if new else "all were known", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Networks as chains of stages: how many lie in each cell, for every frame of a space.
+"""Networks as chains of stages: how many lie in each cell, for every skeleton of a space.
 
 Stages are coupled by their windows alone: all sides of the feature map are padded to a multiple of
 all windows. So there is one count for each feature map: the networks whose windows all divide its
@@ -33,10 +33,10 @@ ROUNDINGS = 2
 
 @dataclass(frozen=True)
 class Chain:
-    """The networks of one frame on one feature map.
+    """The networks of one skeleton on one feature map.
 
     Attributes:
-        network: the frame's choices.
+        network: the choices of the network itself.
         places: of its stages, in order.
         skeleton: cost of stem, body and tail.
     """
@@ -109,7 +109,7 @@ class Chains:
                 yield self.chain(network, features, multiple)
 
     def chain(self, network: Choices, features: Sizes, multiple: int) -> Chain:
-        """The networks of a frame on a feature map whose windows divide `multiple`."""
+        """The networks of a skeleton on a feature map whose windows divide `multiple`."""
         places = tuple(
             Place(self.ledger.context(network, number), uses, features, multiple)
             for number, uses in leaders(network)

@@ -135,7 +135,7 @@ def _draw(feasible: Feasible, seed: int) -> _Draws:
     for found in feasible.region.draw(20 * enough, rng):
         asked += 1
         if found is not None:
-            drawn.append(feasible.space.decode(found.choices, feasible.frame))
+            drawn.append(feasible.space.decode(found.choices, feasible.shape))
             if feasible.miss(feasible.price(drawn[-1])) <= 1:
                 fitting.append(drawn[-1])
         if len(fitting) == enough or len(drawn) == 4 * enough:
@@ -184,7 +184,7 @@ def _whole(feasible: Feasible, axes: Sequence[str], terms: Terms, seed: int) -> 
     free = Region(ledger, {}, {})
     rng = np.random.default_rng(derive(seed, "profile", "space"))
     found = [
-        feasible.space.decode(drawn.choices, feasible.frame)
+        feasible.space.decode(drawn.choices, feasible.shape)
         for drawn in free.draw(DRAWS, rng)
         if drawn is not None
     ]

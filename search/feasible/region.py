@@ -13,7 +13,7 @@ from search.feasible.convolve import Chains
 from search.feasible.count import Count, count
 from search.feasible.sample import Drawer, Drawn
 from search.feasible.stage_costs import UNLIMITED, Ledger
-from spaces import Frame, Space
+from spaces import Space, TaskShape
 
 ADDITIVE = ("params", "macs")
 """Axes of a budget whose costs add up over the parts of a network."""
@@ -88,18 +88,18 @@ class Region:
 
 
 @lru_cache(maxsize=4)
-def ledger_of(space: Space, frame: Frame, sizes: tuple[Size, ...]) -> Ledger:
+def ledger_of(space: Space, shape: TaskShape, sizes: tuple[Size, ...]) -> Ledger:
     """The ledger of a space, kept for the next question."""
-    return Ledger(space, frame, sizes)
+    return Ledger(space, shape, sizes)
 
 
 @lru_cache(maxsize=4)
 def region_of(
     space: Space,
-    frame: Frame,
+    shape: TaskShape,
     sizes: tuple[Size, ...],
     lower: tuple[tuple[str, float], ...],
     upper: tuple[tuple[str, float], ...],
 ) -> Region:
     """The region between limits, kept for the next draw."""
-    return Region(ledger_of(space, frame, sizes), dict(lower), dict(upper))
+    return Region(ledger_of(space, shape, sizes), dict(lower), dict(upper))

@@ -183,7 +183,7 @@ def by_value(values: Integers) -> Iterator[tuple[int, Integers]]:
 
 
 def _point(chain: Chain, stages: Sequence[Choices]) -> Choices:
-    """The choices of the frame and of its stages."""
+    """The choices of the network and of its stages."""
     point = dict(chain.network)
     for (number, _), made in zip(leaders(chain.network), stages, strict=True):
         point.update({f"stage{number}.{name}": value for name, value in made.items()})

@@ -17,7 +17,7 @@ from budgets.units import Size
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, SearchError
 from search.feasible.region import ADDITIVE, Region, region_of
-from spaces import Choices, Frame, Space, Value
+from spaces import Choices, Space, TaskShape, Value
 
 ATTEMPTS = 2000
 STARTS = 4
@@ -34,11 +34,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Feasible:
-    """The part of `space` that `budget` allows, for a task's `frame`.
+    """The part of `space` that `budget` allows, for a task's `shape`.
 
     Attributes:
         space: what may be chosen.
-        frame: what the task fixes.
+        shape: what the task fixes.
         budget: hard limits.
         size: of the output, the largest if there are several.
         terms: how training and inference run, for budgets of memory and latency, and all sizes;
@@ -49,7 +49,7 @@ class Feasible:
     """
 
     space: Space
-    frame: Frame
+    shape: TaskShape
     budget: Budget
     size: Size
     terms: Terms | None = None
@@ -58,7 +58,7 @@ class Feasible:
 
     def candidate(self, choices: Choices) -> Candidate:
         """The point with its architecture and cost, whether within budget or not."""
-        architecture = self.space.decode(choices, self.frame)
+        architecture = self.space.decode(choices, self.shape)
         return Candidate(choices, architecture, self.price(architecture))
 
     def price(self, architecture: Architecture) -> Cost:
@@ -68,7 +68,7 @@ class Feasible:
 
     def _weighed(self, choices: Choices) -> Candidate:
         """The point with the costs that the budget limits: all that a walk has to know."""
-        architecture = self.space.decode(choices, self.frame)
+        architecture = self.space.decode(choices, self.shape)
         axes = [axis for axis, _ in self.budget.limits]
         return Candidate(choices, architecture, assess(architecture, axes, self._terms))
 
@@ -144,7 +144,7 @@ class Feasible:
         first, limit = self.budget.limits[0]
         lower = {first: limit * (1 - self.fill)} if self.fill and first in ADDITIVE else {}
         sizes = self._terms.sizes
-        return region_of(self.space, self.frame, sizes, tuple(lower.items()), tuple(upper.items()))
+        return region_of(self.space, self.shape, sizes, tuple(lower.items()), tuple(upper.items()))
 
     @property
     def _terms(self) -> Terms:

@@ -18,7 +18,7 @@ from budgets.parts import Kind, Part, Settings, cross_parts, feature_size, stage
 from budgets.price import skeleton_cost
 from budgets.units import Size
 from lightir_core.architecture import Architecture, Stage
-from spaces import Choices, Frame, Space, Value
+from spaces import Choices, Space, TaskShape, Value
 from spaces.decode import decode_stage
 from spaces.sections import SECTIONS, hubs, leaders, section_points, section_reads
 from spaces.space import depends
@@ -96,10 +96,10 @@ class Groups:
 class Ledger:
     """Costs of a space's stages and frames for a task, at some output sizes."""
 
-    def __init__(self, space: Space, frame: Frame, sizes: Sizes) -> None:
+    def __init__(self, space: Space, shape: TaskShape, sizes: Sizes) -> None:
         """Start empty; whatever is asked for is priced then."""
         self.space = space
-        self.frame = frame
+        self.shape = shape
         self.sizes = sizes
         # cached by value: the methods of a ledger are asked the same things again and again
         self.hubs = cache(self._find_hubs)
@@ -126,7 +126,7 @@ class Ledger:
     def _features(self, multiple: int) -> Sizes:
         """The padded feature maps where everything divides by `multiple`."""
         patch = self.skeleton(self.networks[0]).stem.patch_size
-        return tuple(feature_size(self.frame.scale, patch, multiple, size) for size in self.sizes)
+        return tuple(feature_size(self.shape.scale, patch, multiple, size) for size in self.sizes)
 
     def context(self, network: Mapping[str, Value], number: int) -> Context:
         """What a stage can see of its network: equal contexts have equal stages."""
@@ -135,9 +135,9 @@ class Ledger:
         return tuple((name, known[name]) for name in sorted(read) if name in known)
 
     def skeleton(self, network: Mapping[str, Value]) -> Architecture:
-        """An architecture with the frame of `network`; its only stage does not matter."""
+        """An architecture with the skeleton of `network`; its only stage does not matter."""
         smallest = {**network, "stages": 1, "stage_sharing": 1, "stage1.mixer": "convolution"}
-        return self.space.decode(smallest, self.frame)
+        return self.space.decode(smallest, self.shape)
 
     def skeleton_costs(self, network: Mapping[str, Value], features: Sizes) -> Integers:
         """Cost of stem, body and tail."""

@@ -11,12 +11,12 @@ from budgets.units import Size
 from lightir_core.learning.recipe import PROXY
 from search.evaluators.job import Source
 from search.feasible.space import Feasible
-from spaces import SPACES, Frame
+from spaces import SPACES, TaskShape
 
 
 @pytest.fixture(scope="module")
 def feasible():
-    return Feasible(SPACES["default"], Frame(2), Budget.parse("400k,macs=10G"), Size(720, 1280))
+    return Feasible(SPACES["default"], TaskShape(2), Budget.parse("400k,macs=10G"), Size(720, 1280))
 
 
 def test_signals_of_a_curve_are_what_they_say():

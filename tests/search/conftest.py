@@ -7,9 +7,9 @@ from budgets.units import Size
 from results.objectives import Objective
 from search.feasible.space import Feasible
 from search.strategies import Setting
-from spaces import SPACES, Dimension, Frame, Space, When
+from spaces import SPACES, Dimension, Space, TaskShape, When
 
-FRAME = Frame(scale=2)
+SHAPE = TaskShape(scale=2)
 SIZE = Size(64, 64)
 
 FEW = Space(
@@ -40,7 +40,7 @@ def feasible():
 
     def fitting(space="few", budget="1M"):
         space = {**SPACES, "few": FEW, "small": SMALL}[space] if isinstance(space, str) else space
-        return Feasible(space, FRAME, Budget.parse(budget), SIZE)
+        return Feasible(space, SHAPE, Budget.parse(budget), SIZE)
 
     return fitting
 

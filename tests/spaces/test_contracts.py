@@ -9,10 +9,10 @@ import torch
 from lightir_core.architecture import from_json
 from lightir_core.errors import SpaceError
 from lightir_core.network import build
-from spaces import SPACES, Frame
+from spaces import SPACES, TaskShape
 from spaces.rules import RULES
 
-FRAME = Frame(scale=2)
+SHAPE = TaskShape(scale=2)
 
 every_space = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 
@@ -44,22 +44,24 @@ def check_builds(architecture):
 @every_space
 def test_every_point_builds_and_runs(space):
     for choices in sampled(shallow(space), 12):
-        check_builds(space.decode(choices, FRAME))
+        check_builds(space.decode(choices, SHAPE))
 
 
 @every_space
 @pytest.mark.slow
 def test_every_deep_point_builds_and_runs(space):
     for choices in sampled(space, 25, seed=1):
-        check_builds(space.decode(choices, FRAME))
+        check_builds(space.decode(choices, SHAPE))
 
 
 @every_space
-def test_every_point_fits_the_frame_of_the_task(space):
-    for choices, frame in zip(
-        sampled(shallow(space), 3, seed=2), (Frame(), Frame(4), Frame(1, 1, 1)), strict=True
+def test_every_point_fits_the_shape_of_the_task(space):
+    for choices, shape in zip(
+        sampled(shallow(space), 3, seed=2),
+        (TaskShape(), TaskShape(4), TaskShape(1, 1, 1)),
+        strict=True,
     ):
-        check_builds(space.decode(choices, frame))
+        check_builds(space.decode(choices, shape))
 
 
 @every_space
@@ -96,15 +98,15 @@ def test_points_and_architectures_survive_json(space):
         again = json.loads(json.dumps(choices))
         assert again == choices
         assert list(map(type, again.values())) == list(map(type, choices.values()))
-        architecture = space.decode(choices, FRAME)
+        architecture = space.decode(choices, SHAPE)
         assert from_json(architecture.to_json()) == architecture
 
 
 @every_space
 def test_decoding_is_a_function_of_the_choices(space):
     for choices in sampled(space, 10):
-        first = space.decode(choices, FRAME)
-        assert space.decode(dict(reversed(choices.items())), FRAME).id == first.id
+        first = space.decode(choices, SHAPE)
+        assert space.decode(dict(reversed(choices.items())), SHAPE).id == first.id
 
 
 @every_space
@@ -116,7 +118,7 @@ def test_every_single_change_makes_another_network(space):
                 if value == choices[name]:
                     continue
                 changed = space.complete({**choices, name: value}, rng)
-                ids = {space.decode(c, FRAME).id for c in (choices, changed)}
+                ids = {space.decode(c, SHAPE).id for c in (choices, changed)}
                 assert len(ids) == 2, f"{name}={value} changes nothing beside {choices}"
 
 

@@ -16,10 +16,10 @@ from lightir_core.architecture import (
     WindowAttention,
 )
 from lightir_core.errors import ArchitectureError, SpaceError
-from spaces import Frame
+from spaces import TaskShape
 from spaces.decode import NETWORK_DEFAULTS, STAGE_DEFAULTS, decode_network, parse_window
 
-FRAME = Frame(scale=2)
+SHAPE = TaskShape(scale=2)
 
 
 def decoded(**stage):
@@ -27,7 +27,7 @@ def decoded(**stage):
     network = {k.removeprefix("net_"): v for k, v in stage.items() if k.startswith("net_")}
     choices = {"width": 24, "stages": 1, **network}
     choices |= {f"stage1.{k}": v for k, v in stage.items() if not k.startswith("net_")}
-    return decode_network(choices, FRAME)
+    return decode_network(choices, SHAPE)
 
 
 def block_of(index=0, **stage):
@@ -35,7 +35,7 @@ def block_of(index=0, **stage):
 
 
 def test_the_defaults_are_a_light_network_of_dense_shifted_windows():
-    architecture = decode_network({}, FRAME)
+    architecture = decode_network({}, SHAPE)
     assert (architecture.width, len(architecture.stages), architecture.stage_sharing) == (48, 2, 1)
     stage = architecture.stages[0]
     assert (stage.recursions, stage.anchor, stage.closing, stage.skip) == (
@@ -48,8 +48,10 @@ def test_the_defaults_are_a_light_network_of_dense_shifted_windows():
     assert architecture.body.norm
 
 
-def test_the_frame_is_the_tasks():
-    architecture = decode_network({"tail_skip": "none"}, Frame(4, in_channels=1, out_channels=3))
+def test_the_shape_is_the_tasks():
+    architecture = decode_network(
+        {"tail_skip": "none"}, TaskShape(4, in_channels=1, out_channels=3)
+    )
     assert (architecture.scale, architecture.in_channels, architecture.out_channels) == (4, 1, 3)
 
 
@@ -153,13 +155,13 @@ def test_cross_layer():
 
 def test_stages_have_choices_of_their_own():
     choices = {"width": 24, "stages": 2, "stage1.blocks": 1, "stage2.blocks": 3}
-    stages = decode_network(choices, FRAME).stages
+    stages = decode_network(choices, SHAPE).stages
     assert [len(stage.blocks) for stage in stages] == [1, 3]
 
 
 def test_shared_stages_follow_their_leader():
     choices = {"width": 24, "stages": 3, "stage_sharing": 2, "stage1.blocks": 1, "stage3.blocks": 4}
-    architecture = decode_network(choices, FRAME)
+    architecture = decode_network(choices, SHAPE)
     assert [len(stage.blocks) for stage in architecture.stages] == [1, 1, 4]
     assert architecture.stage_sharing == 2
 
@@ -167,7 +169,7 @@ def test_shared_stages_follow_their_leader():
 def test_equal_stages_are_one_object():
     """Pricing looks stages up by identity first."""
     choices = {"width": 24, "stages": 2, "stage1.heads": 2, "stage2.heads": 2}
-    first, second = (decode_network(choices, FRAME) for _ in range(2))
+    first, second = (decode_network(choices, SHAPE) for _ in range(2))
     assert first.stages[0] is second.stages[1]
 
 

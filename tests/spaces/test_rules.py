@@ -3,7 +3,7 @@
 import pytest
 
 from lightir_core.errors import ArchitectureError
-from spaces import Frame
+from spaces import TaskShape
 from spaces.decode import decode_network
 from spaces.rules import RULES
 
@@ -12,7 +12,7 @@ BESIDE = {"channel_heads": {"channel": True}, "cross_references": {"cross_keys":
 
 def builds(choices):
     try:
-        decode_network(choices, Frame())
+        decode_network(choices, TaskShape())
     except ArchitectureError:
         return False
     return True

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightir_core.errors import SpaceError
-from spaces import DEFAULT, Dimension, Frame, Space, When
+from spaces import DEFAULT, Dimension, Space, TaskShape, When
 
 WIDTH, STAGES = Dimension("width", (12, 18)), Dimension("stages", (1, 2))
 seeds = st.integers(0, 2**32)
@@ -36,7 +36,7 @@ def test_size_counts_shared_stages_once():
 
 
 def test_different_points_are_different_networks(tiny, all_points):
-    ids = {tiny.decode(point, Frame()).id for point in all_points}
+    ids = {tiny.decode(point, TaskShape()).id for point in all_points}
     assert len(ids) == tiny.size
 
 

@@ -10,8 +10,8 @@ from spaces import (
     DEFAULT,
     SPACES,
     Dimension,
-    Frame,
     Space,
+    TaskShape,
     When,
     parse_only,
     read_space,
@@ -94,7 +94,7 @@ def test_a_shared_point_decodes_equally_after_the_plain_form():
     again = space_from_plain(json.loads(json.dumps(space_to_plain(DEFAULT))))
     first, second = (space.sample(random.Random(3)) for space in (DEFAULT, again))
     assert first == second
-    assert DEFAULT.decode(first, Frame()).id == again.decode(second, Frame()).id
+    assert DEFAULT.decode(first, TaskShape()).id == again.decode(second, TaskShape()).id
 
 
 BAD = {

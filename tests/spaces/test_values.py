@@ -4,7 +4,7 @@ import pytest
 
 from lightir_core.architecture import Stage
 from lightir_core.errors import SpaceError
-from spaces import SPACES, Dimension, Frame, Space
+from spaces import SPACES, Dimension, Space, TaskShape
 from spaces.decode import NETWORK_DEFAULTS, STAGE_DEFAULTS, decode_network
 from spaces.values import RANGES, WORDS, check_value
 
@@ -70,11 +70,11 @@ def test_every_word_builds_another_network(name):
     beside |= {"recursions": 2} if name == "recursion_weights" else {}
     place = "" if name in NETWORK_DEFAULTS else "stage1."
     choices = {"width": 16, "stages": 1} | {f"stage1.{key}": v for key, v in beside.items()}
-    built = [decode_network({**choices, place + name: word}, Frame()) for word in WORDS[name]]
+    built = [decode_network({**choices, place + name: word}, TaskShape()) for word in WORDS[name]]
     assert len({architecture.id for architecture in built}) == len(WORDS[name])
 
 
 def test_the_largest_numbers_are_those_of_the_architecture():
-    stage = decode_network({"stages": 1, "stage1.recursions": 16}, Frame()).stages[0]
+    stage = decode_network({"stages": 1, "stage1.recursions": 16}, TaskShape()).stages[0]
     assert isinstance(stage, Stage)
-    assert decode_network({"width": 4096, "stages": 1}, Frame()).width == 4096
+    assert decode_network({"width": 4096, "stages": 1}, TaskShape()).width == 4096

@@ -8,9 +8,9 @@ import torch
 
 from lightir_core.network import build
 from search.bank.roles import places
-from spaces import SPACES, Frame
+from spaces import SPACES, TaskShape
 
-FRAME = Frame(scale=2)
+SHAPE = TaskShape(scale=2)
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,7 @@ def networks():
         for name in names:
             rng = random.Random(7)
             for _ in range(number):
-                architecture = SPACES[name].decode(SPACES[name].sample(rng), FRAME)
+                architecture = SPACES[name].decode(SPACES[name].sample(rng), SHAPE)
                 with torch.random.fork_rng(devices=[]):
                     yield name, build(architecture)
 

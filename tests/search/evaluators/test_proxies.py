@@ -10,7 +10,7 @@ from torch import nn
 from lightir_core.architecture import Architecture, Block, Body, ResidualConvolution, Stage, Tail
 from lightir_core.network import build
 from search.evaluators.proxies import PROXIES, awake, grad_norm, naswot, synflow
-from spaces import SPACES, Frame
+from spaces import SPACES, TaskShape
 
 CONVOLUTION = Architecture(
     width=8,
@@ -85,7 +85,7 @@ def test_every_kind_of_network_has_a_finite_score(proxy):
     for name, space in SPACES.items():
         rng = random.Random(5)
         for _ in range(2 if name == "default" else 1):
-            network = fresh(space.decode(space.sample(rng), Frame(scale=2)))
+            network = fresh(space.decode(space.sample(rng), TaskShape(scale=2)))
             scores.append(PROXIES[proxy](network, lq, gt))
     assert all(math.isfinite(score) for score in scores)
     assert len(set(scores)) == len(scores)

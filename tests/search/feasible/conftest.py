@@ -7,9 +7,9 @@ import pytest
 from budgets.price import price
 from budgets.units import Size
 from search.feasible.region import region_of
-from spaces import Dimension, Frame, Space, When
+from spaces import Dimension, Space, TaskShape, When
 
-FRAME = Frame(scale=2)
+SHAPE = TaskShape(scale=2)
 SIZE = Size(48, 80)  # with windows of 16 padded further than with smaller ones
 
 MIXED = Space(
@@ -68,7 +68,7 @@ def everything():
     """Every point of `MIXED` with its true cost."""
     priced = []
     for point in points(MIXED):
-        cost = price(MIXED.decode(point, FRAME), SIZE)
+        cost = price(MIXED.decode(point, SHAPE), SIZE)
         priced.append((frozenset(point.items()), (cost.params, cost.macs)))
     assert len({point for point, _ in priced}) == len(priced) == MIXED.size
     return priced
@@ -80,6 +80,6 @@ def region():
 
     def between(upper, lower=None, sizes=(SIZE,), fresh=False):
         make = region_of.__wrapped__ if fresh else region_of
-        return make(MIXED, FRAME, sizes, tuple((lower or {}).items()), tuple(upper.items()))
+        return make(MIXED, SHAPE, sizes, tuple((lower or {}).items()), tuple(upper.items()))
 
     return between

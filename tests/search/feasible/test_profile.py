@@ -7,7 +7,7 @@ from budgets.budget import Budget
 from lightir_core.published.presets import PRESETS
 from search.feasible.profile import profile
 from search.feasible.space import Feasible
-from tests.search.conftest import FEW, FRAME, SIZE
+from tests.search.conftest import FEW, SHAPE, SIZE
 
 AXES = ("params", "macs")
 
@@ -74,11 +74,11 @@ def test_every_preset_is_priced(feasible):
 
 def test_a_budget_of_memory_is_drawn(feasible, few_candidates):
     terms = Terms(sizes=(SIZE,), batch=1, patch_px=8)
-    everything = Feasible(FEW, FRAME, Budget.parse("memory=1TiB"), SIZE, terms)
+    everything = Feasible(FEW, SHAPE, Budget.parse("memory=1TiB"), SIZE, terms)
     costs = [everything.price(c.architecture) for c in few_candidates[::7]]
     peaks = sorted(cost.training_bytes or 0 for cost in costs)
     limit = peaks[len(peaks) // 2]
-    fitting = Feasible(FEW, FRAME, Budget.parse(f"memory={limit}B"), SIZE, terms)
+    fitting = Feasible(FEW, SHAPE, Budget.parse(f"memory={limit}B"), SIZE, terms)
     found = profile(fitting, "sr-x2", ("params", "memory"), seed=0)
     assert found.satisfiable
     assert 0 < found.share.estimate < 1

@@ -5,13 +5,13 @@ from collections import Counter
 import numpy as np
 import pytest
 from scipy.stats import chisquare
-from tests.search.counting.conftest import FRAME, MIXED, SIZE
 
 from budgets.price import price
 from budgets.units import Size
-from search.feasible import draw as drawing
-from search.feasible import table
+from search.feasible import cost_table as table
+from search.feasible import sample as drawing
 from search.feasible.extremes import extremes
+from tests.search.feasible.conftest import MIXED, SHAPE, SIZE
 
 
 def fitting(everything, upper, lower=None):
@@ -65,7 +65,7 @@ def test_a_small_space_is_counted_exactly_at_several_sizes(everything, region, l
     tall = Size(160, 24)
     limit = limits["macs"]["macs"]
     truth = sum(
-        all(price(MIXED.decode(point, FRAME), size).macs <= limit for size in (SIZE, tall))
+        all(price(MIXED.decode(point, SHAPE), size).macs <= limit for size in (SIZE, tall))
         for point in (dict(point) for point, _ in everything)
     )
     found = region(limits["macs"], sizes=(SIZE, tall)).count
@@ -133,7 +133,7 @@ def test_draws_in_a_band(everything, region):
 def test_a_drawn_cost_is_the_price(region, limits):
     for drawn in region(limits["both"]).draw(100, np.random.default_rng(1)):
         if drawn is not None:
-            cost = price(MIXED.decode(drawn.choices, FRAME), SIZE)
+            cost = price(MIXED.decode(drawn.choices, SHAPE), SIZE)
             assert drawn.cost == (cost.params, cost.macs)
 
 
@@ -143,7 +143,7 @@ def test_limits_hold_at_every_size(everything, limits, region):
     drawn = [d for d in region(upper, sizes=(SIZE, tall)).draw(500, np.random.default_rng(2)) if d]
     assert drawn
     for one in drawn:
-        architecture = MIXED.decode(one.choices, FRAME)
+        architecture = MIXED.decode(one.choices, SHAPE)
         assert all(price(architecture, size).macs <= upper["macs"] for size in (SIZE, tall))
 
 

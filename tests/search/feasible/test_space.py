@@ -31,7 +31,7 @@ def test_near_is_never_over_budget(feasible, space, budget, seed):
     candidate = fitting.near({}, random.Random(seed))
     assert fitting.budget.allows(candidate.cost)
     assert candidate.cost == price(candidate.architecture, fitting.size)
-    assert candidate.architecture == fitting.space.decode(candidate.choices, fitting.frame)
+    assert candidate.architecture == fitting.space.decode(candidate.choices, fitting.shape)
 
 
 @pytest.mark.slow
