@@ -26,7 +26,7 @@ from lightir_core.network import build
 from lightir_core.published.presets import preset
 from lightir_core.stage import Block, set_recomputation
 
-PLAIN = Path(__file__).parents[2] / "tests" / "lightir_core" / "blocks" / "transcription.py"
+PLAIN = Path(__file__).parents[1] / "tests" / "lightir_core" / "blocks" / "transcription.py"
 SIDE_PX = 64
 
 Forward = Callable[..., Tensor]
@@ -107,7 +107,7 @@ def cases() -> list[Case]:
         found.append(
             Case(name, FEED_FORWARDS[type(part)](part, architecture.width), architecture.width)
         )
-    cla = arch.CrossLayer(keys=9, references=4)
+    cla = arch.CrossLayerConfig(keys=9, references=4)
     for name, settings in (("CLA (EDSR)", cla), ("ACLA (EDSR)", replace(cla, selection="hard"))):
         found.append(Case(name, cross_layer.build(settings, 64), 64, references=4))
     return found

@@ -31,11 +31,11 @@ from budgets.price import price
 from budgets.units import Size
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    Mlp,
-    Stage,
-    Tail,
-    WindowAttention,
+    BlockConfig,
+    MlpConfig,
+    StageConfig,
+    TailConfig,
+    WindowAttentionConfig,
 )
 from lightir_core.checkpoints import load_model, save_model, write_text_atomic
 from lightir_core.data.datasets import Pair, make_pairs
@@ -106,9 +106,9 @@ def parent_architecture(width: int, task: Task) -> Architecture:
     """Two stages of two window attentions: the smallest network with everything that can go."""
     shifts = ((0, 0), (4, 4))
     blocks = tuple(
-        Block(
-            mixer=WindowAttention(num_heads=4, window_size=(8, 8), shift_size=shift),
-            feed_forward=Mlp(hidden_dim=2 * width),
+        BlockConfig(
+            mixer=WindowAttentionConfig(num_heads=4, window_size=(8, 8), shift_size=shift),
+            feed_forward=MlpConfig(hidden_dim=2 * width),
         )
         for shift in shifts
     )
@@ -117,8 +117,8 @@ def parent_architecture(width: int, task: Task) -> Architecture:
         scale=task.scale,
         in_channels=task.in_channels,
         out_channels=task.out_channels,
-        stages=(Stage(blocks=blocks, closing="depthwise"),) * 2,
-        tail=Tail(skip="interpolated"),
+        stages=(StageConfig(blocks=blocks, closing="depthwise"),) * 2,
+        tail=TailConfig(skip="interpolated"),
     )
 
 

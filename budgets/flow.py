@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from budgets.parts import Part
-from lightir_core.architecture import Architecture, Stage
+from lightir_core.architecture import Architecture, StageConfig
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def trunk_steps(architecture: Architecture) -> tuple[Step, ...]:
     return tuple(flow.steps)
 
 
-def _run_stage(flow: _Flow, stage: Stage, entry: int, owner: int) -> int:
+def _run_stage(flow: _Flow, stage: StageConfig, entry: int, owner: int) -> int:
     """As `lightir_core.stage` runs it; `owner` numbers the set of weights."""
     x, held = entry, flow.held
     for number in range(stage.recursions):

@@ -86,16 +86,18 @@ def without_trunk(architecture: arch.Architecture) -> arch.Architecture:
         block.mixer.window_size
         for stage in architecture.stages
         for block in stage.blocks
-        if not isinstance(block.mixer, arch.ResidualConvolution)
+        if not isinstance(block.mixer, arch.ResidualConvolutionConfig)
     }
     frame = skeleton(architecture)
     if not windows:
         return frame
     blocks = tuple(
-        arch.Block(mixer=arch.CascadeAttention(num_heads=1, key_dim=1, window_size=window))
+        arch.BlockConfig(
+            mixer=arch.CascadeAttentionConfig(num_heads=1, key_dim=1, window_size=window)
+        )
         for window in sorted(windows)
     )
-    return replace(frame, stages=(arch.Stage(blocks=blocks),))
+    return replace(frame, stages=(arch.StageConfig(blocks=blocks),))
 
 
 class _Cut(nn.Module):

@@ -28,7 +28,14 @@ from lightir_core.blocks import FEED_FORWARDS, MIXERS, cross_layer
 Kind = Literal[
     "stem", "shell", "mixer", "feed_forward", "block", "closing", "cross_layer", "body", "tail"
 ]
-Settings = arch.Architecture | arch.Block | arch.Mixer | arch.FeedForward | arch.CrossLayer | str
+Settings = (
+    arch.Architecture
+    | arch.BlockConfig
+    | arch.Mixer
+    | arch.FeedForward
+    | arch.CrossLayerConfig
+    | str
+)
 
 
 @dataclass(frozen=True)
@@ -76,8 +83,8 @@ BUILDERS: dict[Kind, Callable[[Any, int], nn.Module | None]] = {
 """The network's own builders, from (settings, width); None means that there is nothing to build."""
 
 _PLAIN: TypeAdapter[Any] = TypeAdapter(Any)
-_STAND_IN = arch.Mlp(hidden_dim=1)
-_NO_WINDOWS = arch.Stage(blocks=(arch.Block(mixer=arch.ResidualConvolution()),))
+_STAND_IN = arch.MlpConfig(hidden_dim=1)
+_NO_WINDOWS = arch.StageConfig(blocks=(arch.BlockConfig(mixer=arch.ResidualConvolutionConfig()),))
 
 
 def parts(architecture: arch.Architecture, size: Size) -> Iterator[Use]:
@@ -95,7 +102,7 @@ def parts(architecture: arch.Architecture, size: Size) -> Iterator[Use]:
     yield tail
 
 
-def stage_parts(settings: arch.Stage, width: int, size: Size) -> Iterator[Use]:
+def stage_parts(settings: arch.StageConfig, width: int, size: Size) -> Iterator[Use]:
     """Blocks, taken apart, and closing convolution of one stage at a feature size."""
     copies = 1 if settings.tied else settings.recursions
     for block in settings.blocks:
@@ -105,10 +112,10 @@ def stage_parts(settings: arch.Stage, width: int, size: Size) -> Iterator[Use]:
         yield Use(Part("closing", settings.closing, width), size)
 
 
-def block_parts(block: arch.Block, width: int) -> Iterator[Part]:
+def block_parts(block: arch.BlockConfig, width: int) -> Iterator[Part]:
     """Mixer, feed-forward and the shell around them: far fewer to trace than whole blocks."""
     feed_forward = block.feed_forward and _STAND_IN
-    shell = replace(block, mixer=arch.ResidualConvolution(), feed_forward=feed_forward)
+    shell = replace(block, mixer=arch.ResidualConvolutionConfig(), feed_forward=feed_forward)
     yield Part("shell", shell, width)
     yield Part("mixer", _unmoved(block.mixer), width)
     if block.feed_forward is not None:
@@ -118,13 +125,13 @@ def block_parts(block: arch.Block, width: int) -> Iterator[Part]:
 @lru_cache(maxsize=2**16)
 def _unmoved(mixer: arch.Mixer) -> arch.Mixer:
     """The mixer with windows that are neither shifted nor turned, which does as many products."""
-    if isinstance(mixer, arch.ResidualConvolution):
+    if isinstance(mixer, arch.ResidualConvolutionConfig):
         return mixer
     height, width = sorted(mixer.window_size)
     return replace(mixer, window_size=(height, width), shift_size=(0, 0))
 
 
-def cross_parts(settings: arch.Stage, width: int, size: Size) -> Iterator[Use]:
+def cross_parts(settings: arch.StageConfig, width: int, size: Size) -> Iterator[Use]:
     """The cross-layer module after a stage, which no two stages share."""
     if settings.cross_layer is not None:
         yield Use(Part("cross_layer", settings.cross_layer, width), size)
@@ -189,7 +196,7 @@ def part_inputs(part: Part, size: Size, batch: int = 1) -> tuple[Any, ...]:
         batch: images.
     """
     features = _map(batch, part.width, size)
-    if part.kind == "cross_layer" and isinstance(part.settings, arch.CrossLayer):
+    if part.kind == "cross_layer" and isinstance(part.settings, arch.CrossLayerConfig):
         references = [_map(batch, part.width, size) for _ in range(part.settings.references)]
         return features, references
     if part.kind == "body":

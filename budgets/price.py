@@ -21,7 +21,7 @@ from budgets.parts import (
     stage_parts,
 )
 from budgets.units import Size
-from lightir_core.architecture import Architecture, Stage
+from lightir_core.architecture import Architecture, StageConfig
 
 REMEMBERED_OBJECTS = 2**18
 
@@ -49,15 +49,15 @@ class _Priced:
 
     __slots__ = ("costs", "multiple", "stage")
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: StageConfig) -> None:
         self.stage = stage
         self.costs: dict[Features, StageCost] = {}
         self.multiple = stage.window_multiple
 
 
-_by_value: dict[Stage, _Priced] = {}
+_by_value: dict[StageConfig, _Priced] = {}
 # the stage is kept beside its address, so that no other object can come to live there
-_by_address: dict[int, tuple[Stage, _Priced]] = {}
+_by_address: dict[int, tuple[StageConfig, _Priced]] = {}
 
 
 def price(architecture: Architecture, size: Size) -> Cost:
@@ -83,7 +83,7 @@ def price(architecture: Architecture, size: Size) -> Cost:
     return Cost(params, macs)
 
 
-def stage_cost(stage: Stage, width: int, size: Size) -> StageCost:
+def stage_cost(stage: StageConfig, width: int, size: Size) -> StageCost:
     """Cost of one stage in a network of `width` channels on a feature map of `size`.
 
     Raises:
@@ -103,7 +103,7 @@ def skeleton_cost(architecture: Architecture, size: Size) -> Cost:
     return Cost(*_skeleton(architecture, (architecture.width, size.height, size.width)))
 
 
-def _find(stage: Stage) -> tuple[Stage, _Priced]:
+def _find(stage: StageConfig) -> tuple[StageConfig, _Priced]:
     """The entry of an equal stage, remembered for this object too."""
     priced = _by_value.get(stage)
     if priced is None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from budgets.parts import feature_size
 from budgets.price import skeleton_cost, stage_cost
 from budgets.units import Size
-from lightir_core.architecture import Architecture, Stage
+from lightir_core.architecture import Architecture, StageConfig
 
 Integers = NDArray[np.int64]
 
@@ -35,7 +35,9 @@ class CostTable:
     `frames` are architectures of which all but the stages counts; `stages` are what rows refer to.
     """
 
-    def __init__(self, frames: Sequence[Architecture], stages: Sequence[Stage], size: Size) -> None:
+    def __init__(
+        self, frames: Sequence[Architecture], stages: Sequence[StageConfig], size: Size
+    ) -> None:
         """Start empty; no part is priced before a row asks for it."""
         self.frames = tuple(frames)
         self.stages = tuple(stages)
@@ -114,7 +116,7 @@ class CostTable:
         return frame, feature_size(frame.scale, frame.stem.patch_size, multiple, self._size)
 
 
-def _all_multiples(stages: Sequence[Stage]) -> list[int]:
+def _all_multiples(stages: Sequence[StageConfig]) -> list[int]:
     """Every padding multiple that some choice of stages has, 1 first."""
     found = {1}
     for multiple in {stage.window_multiple for stage in stages}:

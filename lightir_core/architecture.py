@@ -16,9 +16,9 @@ import functools
 import hashlib
 import json
 import math
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from functools import cached_property
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -38,9 +38,11 @@ _STRICT = ConfigDict(extra="forbid", strict=True)
 Settings = TypeVar("Settings")
 
 
-def _explained(settings: type[Settings]) -> type[Settings]:
-    """The class, whose constructor raises ArchitectureError where pydantic raises its own error."""
-    construct = settings.__init__
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def settings(fields_of: type[Settings]) -> type[Settings]:
+    """Make a class a strict frozen dataclass whose constructor raises ArchitectureError."""
+    made: Any = dataclass(frozen=True, kw_only=True, config=_STRICT)(fields_of)
+    construct = made.__init__
 
     @functools.wraps(construct)
     def __init__(self: Settings, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401, N807
@@ -49,13 +51,12 @@ def _explained(settings: type[Settings]) -> type[Settings]:
         except ValidationError as error:
             raise ArchitectureError(explain(error)) from None
 
-    settings.__init__ = __init__
-    return settings
+    made.__init__ = __init__
+    return made
 
 
-@_explained
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class Projection:
+@settings
+class ProjectionConfig:
     """A linear map of channels in `groups` diagonal blocks, plus identity if `residual`.
 
     `groups=2, residual=True` is the grouped residual layer (GRL) of GRFormer, section 3.2.
@@ -66,29 +67,26 @@ class Projection:
     bias: bool = True
 
 
-@_explained
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class TablePosition:
+@settings
+class TablePositionConfig:
     """A learned table of relative positions, one column per head (Swin Transformer)."""
 
     kind: Literal["table"] = "table"
 
 
-@_explained
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class ExponentialPosition:
+@settings
+class ExponentialPositionConfig:
     """ES-RPB: an MLP over exponentially mapped offsets (GRFormer); `hidden` is its width M."""
 
     kind: Literal["exponential"] = "exponential"
     hidden: Count = 128
 
 
-Position = TablePosition | ExponentialPosition
+Position = TablePositionConfig | ExponentialPositionConfig
 
 
-@_explained
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class ChannelBranch:
+@settings
+class ChannelBranchConfig:
     """Channel-wise attention over the same q, k, v (Compacter's CASA).
 
     `interaction` lets the sigmoid of each branch gate the other one.
@@ -98,9 +96,8 @@ class ChannelBranch:
     interaction: bool = True
 
 
-@_explained
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class WindowAttention:
+@settings
+class WindowAttentionConfig:
     """Attention inside (shifted) windows; the switches cover SwinIR, GRFormer, DRT and Compacter.
 
     `key_dim` and `value_dim` are widths per head; None means width // num_heads. `depthwise_bias`
@@ -113,11 +110,11 @@ class WindowAttention:
     shift_size: Shift = (0, 0)
     key_dim: Count | None = None
     value_dim: Count | None = None
-    projection: Projection = Projection()
-    output: Projection = Projection()
+    projection: ProjectionConfig = ProjectionConfig()
+    output: ProjectionConfig = ProjectionConfig()
     logits: Literal["dot", "cosine"] = "dot"
-    position: Annotated[Position, Field(discriminator="kind")] | None = TablePosition()
-    channel: ChannelBranch | None = None
+    position: Annotated[Position, Field(discriminator="kind")] | None = TablePositionConfig()
+    channel: ChannelBranchConfig | None = None
     depthwise_value: bool = False
     depthwise_bias: _Biased = True
 
@@ -126,9 +123,8 @@ class WindowAttention:
         object.__setattr__(self, "shift_size", _settled_shift(self.shift_size, self.window_size))
 
 
-@_explained
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class CascadeAttention:
+@settings
+class CascadeAttentionConfig:
     """GSWA (AgileIR): one head per channel group, each fed with the output of the one before it.
 
     `key_dim` is the free width of queries and keys per head; values keep width // num_heads.
@@ -147,9 +143,8 @@ class CascadeAttention:
         object.__setattr__(self, "shift_size", _settled_shift(self.shift_size, self.window_size))
 
 
-@_explained
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class ResidualConvolution:
+@settings
+class ResidualConvolutionConfig:
     """EDSR's residual block: convolution, ReLU, convolution. `hidden_dim=None` means the width."""
 
     kind: Literal["residual_convolution"] = "residual_convolution"
@@ -157,30 +152,27 @@ class ResidualConvolution:
     kernel_size: Literal[3, 5] = 3
 
 
-Mixer = WindowAttention | CascadeAttention | ResidualConvolution
+Mixer = WindowAttentionConfig | CascadeAttentionConfig | ResidualConvolutionConfig
 
 
-@_explained
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class Mlp:
+@settings
+class MlpConfig:
     """Linear, GELU, Linear."""
 
     kind: Literal["mlp"] = "mlp"
     hidden_dim: Count
 
 
-@_explained
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class DepthwiseMlp:
+@settings
+class DepthwiseMlpConfig:
     """GRFormer's feed-forward: an MLP with two depth-wise convolutions as a residual inside."""
 
     kind: Literal["depthwise_mlp"] = "depthwise_mlp"
     hidden_dim: Count
 
 
-@_explained
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class Dsgm:
+@settings
+class DsgmConfig:
     """Compacter's dual selective gating module; `reading` settles what its figure leaves open.
 
     `bias` is that of its linear layers and of its convolutions.
@@ -192,12 +184,11 @@ class Dsgm:
     bias: _Biased = True
 
 
-FeedForward = Mlp | DepthwiseMlp | Dsgm
+FeedForward = MlpConfig | DepthwiseMlpConfig | DsgmConfig
 
 
-@_explained
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class Block:
+@settings
+class BlockConfig:
     """One residual mixer and one residual feed-forward; `norm` is where LayerNorm stands."""
 
     mixer: Annotated[Mixer, Field(discriminator="kind")]
@@ -205,9 +196,8 @@ class Block:
     norm: Literal["pre", "post", "none"] = "pre"
 
 
-@_explained
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class CrossLayer:
+@settings
+class CrossLayerConfig:
     """Cross-layer attention after a stage (ACLA): `keys` K per reference, `references` L.
 
     References are the outputs, before attention, of the last L slots, the stem's included.
@@ -220,9 +210,8 @@ class CrossLayer:
     depthwise_tail: bool = False
 
 
-@_explained
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class Stage:
+@settings
+class StageConfig:
     """Blocks applied in order, `recursions` times, then a closing convolution and a skip.
 
     Attributes:
@@ -234,13 +223,13 @@ class Stage:
         cross_layer: attention to earlier stages, applied to this stage's output.
     """
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[BlockConfig, ...]
     recursions: Annotated[int, Field(ge=1, le=16)] = 1
     tied: bool = True
     anchor: Literal["every", "last", "none"] = "none"
     closing: Literal["convolution", "depthwise", "none"] = "convolution"
     skip: Literal["input", "output", "none"] = "input"
-    cross_layer: CrossLayer | None = None
+    cross_layer: CrossLayerConfig | None = None
 
     def __post_init__(self) -> None:
         """Refuse empty stages and settle what has two spellings."""
@@ -262,7 +251,7 @@ class Stage:
         sides = [
             side
             for block in self.blocks
-            if not isinstance(block.mixer, ResidualConvolution)
+            if not isinstance(block.mixer, ResidualConvolutionConfig)
             for side in block.mixer.window_size
         ]
         return math.lcm(*sides)
@@ -280,9 +269,8 @@ class Stage:
         return {name: value for name, value in self.__dict__.items() if name != "_hash"}
 
 
-@_explained
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class Stem:
+@settings
+class StemConfig:
     """First layer: a 3x3 convolution, or with `kernel_size == patch_size` a patch embedding (DRT).
 
     `norm` puts a LayerNorm on the trunk's input, not on the global skip (SwinIR).
@@ -293,9 +281,8 @@ class Stem:
     norm: bool = False
 
 
-@_explained
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class Body:
+@settings
+class BodyConfig:
     """What closes the trunk: LayerNorm, 3x3 convolution, the stem's output added."""
 
     norm: bool = True
@@ -303,9 +290,8 @@ class Body:
     skip: bool = True
 
 
-@_explained
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class Tail:
+@settings
+class TailConfig:
     """From features to the image.
 
     Attributes:
@@ -319,8 +305,7 @@ class Tail:
     skip: Literal["none", "interpolated"] = "none"
 
 
-@_explained
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@settings
 class Architecture:
     """A network, described. Equal architectures build equal modules.
 
@@ -329,14 +314,14 @@ class Architecture:
     """
 
     width: Annotated[int, Field(ge=1, le=4096)]
-    stages: tuple[Stage, ...]
+    stages: tuple[StageConfig, ...]
     in_channels: Count = 3
     out_channels: Count = 3
     scale: Annotated[int, Field(ge=1, le=8)] = 1
     normalisation: Literal["none", "div2k", "imagenet"] = "none"
-    stem: Stem = Stem()
-    body: Body = Body()
-    tail: Tail = Tail()
+    stem: StemConfig = StemConfig()
+    body: BodyConfig = BodyConfig()
+    tail: TailConfig = TailConfig()
     stage_sharing: Count = 1
 
     def __post_init__(self) -> None:
@@ -420,14 +405,8 @@ def explain(error: ValidationError) -> str:
 
 
 _KNOWN_KEYS = tuple(
-    f.name
-    for part in (
-        Architecture, Stage, Block, WindowAttention, CascadeAttention, ResidualConvolution, Mlp,
-        DepthwiseMlp, Dsgm, CrossLayer, Stem, Body, Tail, Projection, ChannelBranch,
-        ExponentialPosition,
-    )
-    for f in fields(part)
-)  # fmt: skip
+    f.name for part in list(globals().values()) if is_dataclass(part) for f in fields(part)
+)
 
 
 def divisors(number: int) -> list[int]:
@@ -435,7 +414,7 @@ def divisors(number: int) -> list[int]:
     return [d for d in range(1, number + 1) if number % d == 0]
 
 
-def inner_dims(mixer: WindowAttention, width: int) -> tuple[int, int]:
+def inner_dims(mixer: WindowAttentionConfig, width: int) -> tuple[int, int]:
     """Widths of one head's keys and values, with None read as width // num_heads."""
     default = width // mixer.num_heads
     return mixer.key_dim or default, mixer.value_dim or default
@@ -445,17 +424,17 @@ def _settled_shift(shift: Shift, window: Side) -> Shift:
     return shift[0] % window[0], shift[1] % window[1]
 
 
-def _settled_stage(stage: Stage, width: int) -> Stage:
+def _settled_stage(stage: StageConfig, width: int) -> StageConfig:
     """The stage with explicit inner widths that equal the default written as None."""
     blocks = tuple(_settled_block(block, width) for block in stage.blocks)
     return stage if blocks == stage.blocks else replace(stage, blocks=blocks)
 
 
-def _settled_block(block: Block, width: int) -> Block:
+def _settled_block(block: BlockConfig, width: int) -> BlockConfig:
     mixer = block.mixer
-    if isinstance(mixer, ResidualConvolution) and mixer.hidden_dim == width:
+    if isinstance(mixer, ResidualConvolutionConfig) and mixer.hidden_dim == width:
         return replace(block, mixer=replace(mixer, hidden_dim=None))
-    if isinstance(mixer, WindowAttention) and width % mixer.num_heads == 0:
+    if isinstance(mixer, WindowAttentionConfig) and width % mixer.num_heads == 0:
         default = width // mixer.num_heads
         key_dim = None if mixer.key_dim == default else mixer.key_dim
         value_dim = None if mixer.value_dim == default else mixer.value_dim
@@ -464,7 +443,7 @@ def _settled_block(block: Block, width: int) -> Block:
     return block
 
 
-def _check_stage(stage: Stage, number: int, architecture: Architecture) -> None:
+def _check_stage(stage: StageConfig, number: int, architecture: Architecture) -> None:
     place = f"stages.{number}"
     for index, block in enumerate(stage.blocks):
         _check_mixer(block.mixer, architecture.width, f"{place}.blocks.{index}.mixer")
@@ -477,13 +456,13 @@ def _check_stage(stage: Stage, number: int, architecture: Architecture) -> None:
 
 
 def _check_mixer(mixer: Mixer, width: int, place: str) -> None:
-    if isinstance(mixer, WindowAttention):
+    if isinstance(mixer, WindowAttentionConfig):
         _check_window_attention(mixer, width, place)
-    elif isinstance(mixer, CascadeAttention) and width % mixer.num_heads:
+    elif isinstance(mixer, CascadeAttentionConfig) and width % mixer.num_heads:
         raise ArchitectureError(_indivisible(place, "num_heads", mixer.num_heads, "width", width))
 
 
-def _check_window_attention(mixer: WindowAttention, width: int, place: str) -> None:
+def _check_window_attention(mixer: WindowAttentionConfig, width: int, place: str) -> None:
     if (mixer.key_dim is None or mixer.value_dim is None) and width % mixer.num_heads:
         raise ArchitectureError(_indivisible(place, "num_heads", mixer.num_heads, "width", width))
     key_dim, value_dim = inner_dims(mixer, width)
@@ -503,7 +482,7 @@ def _check_window_attention(mixer: WindowAttention, width: int, place: str) -> N
 
 
 def _check_channel(
-    channel: ChannelBranch, num_heads: int, key_dim: int, value_dim: int, place: str
+    channel: ChannelBranchConfig, num_heads: int, key_dim: int, value_dim: int, place: str
 ) -> None:
     if key_dim != value_dim:
         raise ArchitectureError(
@@ -516,7 +495,7 @@ def _check_channel(
         )
 
 
-def _check_groups(projection: Projection, inputs: int, outputs: int, place: str) -> None:
+def _check_groups(projection: ProjectionConfig, inputs: int, outputs: int, place: str) -> None:
     for name, size in (("inputs", inputs), ("outputs", outputs)):
         if size % projection.groups:
             raise ArchitectureError(_indivisible(place, "groups", projection.groups, name, size))
@@ -550,7 +529,7 @@ def _check_skeleton(architecture: Architecture) -> None:
     _check_sharing(architecture)
 
 
-def _check_stem(stem: Stem) -> None:
+def _check_stem(stem: StemConfig) -> None:
     if stem.patch_size > 1 and stem.kernel_size != stem.patch_size:
         raise ArchitectureError(
             f"stem: patch_size={stem.patch_size} needs kernel_size={stem.patch_size}, "

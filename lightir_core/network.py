@@ -73,7 +73,7 @@ class Body(nn.Module):
 
 
 class Tail(nn.Module):
-    """Features to image; see `lightir_core.architecture.Tail`."""
+    """Features to image; see `lightir_core.architecture.TailConfig`."""
 
     def __init__(self, architecture: arch.Architecture) -> None:
         """Build the part of this architecture."""

@@ -25,12 +25,12 @@ class Block(nn.Module):
             whose purpose is memory; see `set_recomputation`.
     """
 
-    def __init__(self, settings: arch.Block, width: int) -> None:
+    def __init__(self, settings: arch.BlockConfig, width: int) -> None:
         """Build what `settings` describes for maps of `width` channels."""
         super().__init__()
         feed_forward, norm = settings.feed_forward, settings.norm
         self.norm = norm
-        self.recompute = isinstance(settings.mixer, arch.CascadeAttention)
+        self.recompute = isinstance(settings.mixer, arch.CascadeAttentionConfig)
         self.norm1 = nn.LayerNorm(width) if norm != "none" else None
         self.mixer = MIXERS[type(settings.mixer)](settings.mixer, width)
         self.norm2 = nn.LayerNorm(width) if feed_forward and norm != "none" else None
@@ -64,7 +64,7 @@ class Stage(nn.Module):
     Untied passes keep their blocks one pass after another in `blocks`.
     """
 
-    def __init__(self, settings: arch.Stage, width: int) -> None:
+    def __init__(self, settings: arch.StageConfig, width: int) -> None:
         """Build what `settings` describes for maps of `width` channels."""
         super().__init__()
         self.recursions = settings.recursions
@@ -104,7 +104,7 @@ def apply_norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
     return channels_first(norm(channels_last(x)))
 
 
-def build_block(settings: arch.Block, width: int) -> Block:
+def build_block(settings: arch.BlockConfig, width: int) -> Block:
     """One block for feature maps of `width` channels."""
     return Block(settings, width)
 
@@ -117,7 +117,7 @@ def build_closing(kind: str, width: int) -> nn.Conv2d | None:
     return nn.Conv2d(width, width, 3, padding=1, groups=groups)
 
 
-def build_stage(settings: arch.Stage, width: int) -> Stage:
+def build_stage(settings: arch.StageConfig, width: int) -> Stage:
     """One stage without its cross-layer slot, which belongs to the network."""
     return Stage(settings, width)
 

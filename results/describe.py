@@ -9,18 +9,18 @@ from typing import TypeVar
 
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    CascadeAttention,
-    CrossLayer,
-    DepthwiseMlp,
-    Dsgm,
+    BlockConfig,
+    CascadeAttentionConfig,
+    CrossLayerConfig,
+    DepthwiseMlpConfig,
+    DsgmConfig,
     FeedForward,
     Mixer,
-    Mlp,
-    Projection,
-    ResidualConvolution,
-    Stage,
-    WindowAttention,
+    MlpConfig,
+    ProjectionConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    WindowAttentionConfig,
     inner_dims,
 )
 
@@ -52,13 +52,13 @@ def short_words(architecture: Architecture) -> str:
 
 
 _KINDS: dict[type[Mixer], str] = {
-    WindowAttention: "window attention",
-    CascadeAttention: "cascade attention",
-    ResidualConvolution: "convolution",
+    WindowAttentionConfig: "window attention",
+    CascadeAttentionConfig: "cascade attention",
+    ResidualConvolutionConfig: "convolution",
 }
 
 
-def _stage(stage: Stage, width: int) -> str:
+def _stage(stage: StageConfig, width: int) -> str:
     # Alternate blocks differ by their shift only: told once, not block by block.
     plain = [_unshifted(block) for block in stage.blocks]
     blocks = [
@@ -75,7 +75,7 @@ def _stage(stage: Stage, width: int) -> str:
     return ", ".join([" then ".join(blocks), *extras])
 
 
-def _block(block: Block, width: int) -> str:
+def _block(block: BlockConfig, width: int) -> str:
     parts = [_mixer(block.mixer, width)]
     if block.feed_forward is not None:
         parts.append(_feed_forward(block.feed_forward))
@@ -85,10 +85,10 @@ def _block(block: Block, width: int) -> str:
 
 
 def _mixer(mixer: Mixer, width: int) -> str:
-    if isinstance(mixer, ResidualConvolution):
+    if isinstance(mixer, ResidualConvolutionConfig):
         hidden = "" if mixer.hidden_dim is None else f" {mixer.hidden_dim} wide"
         return f"residual convolutions {mixer.kernel_size}×{mixer.kernel_size}{hidden}"
-    if isinstance(mixer, CascadeAttention):
+    if isinstance(mixer, CascadeAttentionConfig):
         cascade = "" if mixer.cascade else ", heads apart"
         return (
             f"cascade attention {_side(mixer.window_size)}, {_count(mixer.num_heads, 'head')} "
@@ -97,14 +97,14 @@ def _mixer(mixer: Mixer, width: int) -> str:
     return ", ".join(_window_attention(mixer, width))
 
 
-def _window_attention(mixer: WindowAttention, width: int) -> Iterable[str]:
+def _window_attention(mixer: WindowAttentionConfig, width: int) -> Iterable[str]:
     yield f"window attention {_side(mixer.window_size)}"
     heads = _count(mixer.num_heads, "head")
     if mixer.key_dim is not None or mixer.value_dim is not None:
         keys, values = inner_dims(mixer, width)
         heads += f" (keys {keys}, values {values})"
     yield heads
-    if mixer.projection != Projection():
+    if mixer.projection != ProjectionConfig():
         yield f"{_projection(mixer.projection)} projections"
     if mixer.output.groups > 1:
         yield f"{_projection(mixer.output)} output"
@@ -120,7 +120,7 @@ def _window_attention(mixer: WindowAttention, width: int) -> Iterable[str]:
         yield "depth-wise values"
 
 
-def _projection(projection: Projection) -> str:
+def _projection(projection: ProjectionConfig) -> str:
     words = [f"grouped (g={projection.groups})"] if projection.groups > 1 else []
     words += ["residual"] if projection.residual else []
     words += [] if projection.bias else ["bias-free"]
@@ -132,27 +132,27 @@ def _feed_forward(feed_forward: FeedForward) -> str:
 
 
 _FEED_FORWARDS: dict[type[FeedForward], str] = {
-    Mlp: "MLP",
-    DepthwiseMlp: "depth-wise MLP",
-    Dsgm: "gated DSGM",
+    MlpConfig: "MLP",
+    DepthwiseMlpConfig: "depth-wise MLP",
+    DsgmConfig: "gated DSGM",
 }
 
 
-def _shifts(blocks: Sequence[Block]) -> list[str]:
+def _shifts(blocks: Sequence[BlockConfig]) -> list[str]:
     shifted = sum(block != _unshifted(block) for block in blocks)
     if shifted == 0:
         return []
     return ["all shifted"] if shifted == len(blocks) else [f"{shifted} of {len(blocks)} shifted"]
 
 
-def _passes(stage: Stage) -> list[str]:
+def _passes(stage: StageConfig) -> list[str]:
     if stage.recursions == 1:
         return []
     sharing = "sharing weights" if stage.tied else "each with its own weights"
     return [f"{stage.recursions} passes {sharing}"]
 
 
-def _cross_layer(cross: CrossLayer) -> str:
+def _cross_layer(cross: CrossLayerConfig) -> str:
     selection = {"none": "", "soft": ", keys gated", "hard": ", keys selected"}[cross.selection]
     return (
         f"cross-layer attention to {_count(cross.references, 'earlier output')} "
@@ -174,8 +174,8 @@ def _skeleton(architecture: Architecture) -> list[str]:
     return phrases
 
 
-def _unshifted(block: Block) -> Block:
-    if isinstance(block.mixer, ResidualConvolution):
+def _unshifted(block: BlockConfig) -> BlockConfig:
+    if isinstance(block.mixer, ResidualConvolutionConfig):
         return block
     return replace(block, mixer=replace(block.mixer, shift_size=(0, 0)))
 

@@ -15,24 +15,24 @@ from pydantic import ValidationError
 
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    Body,
-    CascadeAttention,
-    ChannelBranch,
-    CrossLayer,
-    DepthwiseMlp,
-    Dsgm,
-    ExponentialPosition,
+    BlockConfig,
+    BodyConfig,
+    CascadeAttentionConfig,
+    ChannelBranchConfig,
+    CrossLayerConfig,
+    DepthwiseMlpConfig,
+    DsgmConfig,
+    ExponentialPositionConfig,
     FeedForward,
     Mixer,
-    Mlp,
+    MlpConfig,
     Position,
-    Projection,
-    ResidualConvolution,
-    Stage,
-    TablePosition,
-    Tail,
-    WindowAttention,
+    ProjectionConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    TablePositionConfig,
+    TailConfig,
+    WindowAttentionConfig,
     explain,
 )
 from lightir_core.errors import ArchitectureError, SpaceError
@@ -74,15 +74,15 @@ STAGE_DEFAULTS: dict[str, Value] = {
     "cross_selection": "none",
 }
 
-FEED_FORWARDS: dict[str, type[Mlp] | type[DepthwiseMlp] | type[Dsgm]] = {
-    "mlp": Mlp,
-    "depthwise_mlp": DepthwiseMlp,
-    "dsgm": Dsgm,
+FEED_FORWARDS: dict[str, type[MlpConfig] | type[DepthwiseMlpConfig] | type[DsgmConfig]] = {
+    "mlp": MlpConfig,
+    "depthwise_mlp": DepthwiseMlpConfig,
+    "dsgm": DsgmConfig,
 }
 
 POSITIONS: dict[str, Position | None] = {
-    "table": TablePosition(),
-    "exponential": ExponentialPosition(),
+    "table": TablePositionConfig(),
+    "exponential": ExponentialPositionConfig(),
     "none": None,
 }
 
@@ -108,7 +108,7 @@ def decode_network(choices: Mapping[str, Value], shape: TaskShape) -> Architectu
         raise ArchitectureError(explain(error)) from None
 
 
-def decode_stage(choices: Mapping[str, Value], width: int) -> Stage:
+def decode_stage(choices: Mapping[str, Value], width: int) -> StageConfig:
     """One stage of a network of `width` channels, from its own choices without prefix.
 
     Raises:
@@ -130,8 +130,8 @@ def _architecture(choices: Mapping[str, Value], shape: TaskShape) -> Architectur
         scale=shape.scale,
         in_channels=shape.in_channels,
         out_channels=shape.out_channels,
-        body=Body(norm=bool(network["body_norm"])),
-        tail=Tail(skip="interpolated" if network["tail_skip"] == "interpolated" else "none"),
+        body=BodyConfig(norm=bool(network["body_norm"])),
+        tail=TailConfig(skip="interpolated" if network["tail_skip"] == "interpolated" else "none"),
         stage_sharing=sharing,
     )
 
@@ -147,11 +147,11 @@ def _stage_choices(choices: Mapping[str, Value], number: int) -> tuple[tuple[str
 
 
 @lru_cache(maxsize=65536)
-def _stage(chosen: tuple[tuple[str, Value], ...], width: int) -> Stage:
+def _stage(chosen: tuple[tuple[str, Value], ...], width: int) -> StageConfig:
     """One stage; equal choices give the same object, which makes pricing a look-up."""
     c = STAGE_DEFAULTS | dict(chosen)
     recursions = int(c["recursions"])
-    return Stage(
+    return StageConfig(
         blocks=tuple(_block(c, width, index) for index in range(int(c["blocks"]))),
         recursions=recursions,
         tied=c["recursion_weights"] == "tied",
@@ -162,10 +162,10 @@ def _stage(chosen: tuple[tuple[str, Value], ...], width: int) -> Stage:
     )
 
 
-def _block(c: Mapping[str, Value], width: int, index: int) -> Block:
+def _block(c: Mapping[str, Value], width: int, index: int) -> BlockConfig:
     if c["mixer"] == "convolution":
-        return Block(mixer=ResidualConvolution(), norm="none")
-    return Block(
+        return BlockConfig(mixer=ResidualConvolutionConfig(), norm="none")
+    return BlockConfig(
         mixer=_attention(c, index),
         feed_forward=_feed_forward(c, width),
         norm="post" if c["norm"] == "post" else "pre",
@@ -179,22 +179,22 @@ def _attention(c: Mapping[str, Value], index: int) -> Mixer:
     shifted = c["shift"] == "alternate" and index % 2 == 1
     shift = (height // 2, width // 2) if shifted else (0, 0)
     if c["mixer"] == "cascade":
-        return CascadeAttention(
+        return CascadeAttentionConfig(
             num_heads=int(c["heads"]),
             key_dim=int(c["key_dim"]),
             window_size=(height, width),
             shift_size=shift,
         )
     groups = int(c["groups"])
-    return WindowAttention(
+    return WindowAttentionConfig(
         num_heads=int(c["heads"]),
         window_size=(height, width),
         shift_size=shift,
-        projection=Projection(groups=groups, residual=groups > 1),
-        output=Projection(groups=groups),
+        projection=ProjectionConfig(groups=groups, residual=groups > 1),
+        output=ProjectionConfig(groups=groups),
         logits="cosine" if c["logits"] == "cosine" else "dot",
         position=POSITIONS[str(c["position"])],
-        channel=ChannelBranch(num_heads=int(c["channel_heads"])) if c["channel"] else None,
+        channel=ChannelBranchConfig(num_heads=int(c["channel_heads"])) if c["channel"] else None,
         depthwise_value=bool(c["depthwise_value"]),
     )
 
@@ -206,10 +206,10 @@ def _feed_forward(c: Mapping[str, Value], width: int) -> FeedForward | None:
     return FEED_FORWARDS[kind](hidden_dim=max(1, round(width * float(c["ratio"]))))
 
 
-def _cross_layer(c: Mapping[str, Value]) -> CrossLayer | None:
+def _cross_layer(c: Mapping[str, Value]) -> CrossLayerConfig | None:
     if not c["cross_keys"]:
         return None
-    return CrossLayer(
+    return CrossLayerConfig(
         keys=int(c["cross_keys"]),
         references=int(c["cross_references"]),
         selection=_one_of(c["cross_selection"], ("none", "soft", "hard")),

@@ -17,7 +17,7 @@ from benchmarks.costs.part import Bench, Row
 from budgets.price import price
 from budgets.table import CostTable
 from budgets.units import Size
-from lightir_core.architecture import ResidualConvolution, Stage, WindowAttention
+from lightir_core.architecture import ResidualConvolutionConfig, StageConfig, WindowAttentionConfig
 
 HD = Size(720, 1280)
 ARCHITECTURES = 2000
@@ -88,11 +88,11 @@ def _rates(run: Callable[[], object], count: int) -> Row:
     return {"rate": median(cpus), "wall": median(walls)}
 
 
-def _fits_all(stage: Stage, widths: Sequence[int]) -> bool:
+def _fits_all(stage: StageConfig, widths: Sequence[int]) -> bool:
     """Whether the stage's heads and groups divide every width."""
     mixers = [block.mixer for block in stage.blocks]
-    numbers = [m.num_heads for m in mixers if not isinstance(m, ResidualConvolution)]
-    numbers += [m.projection.groups for m in mixers if isinstance(m, WindowAttention)]
+    numbers = [m.num_heads for m in mixers if not isinstance(m, ResidualConvolutionConfig)]
+    numbers += [m.projection.groups for m in mixers if isinstance(m, WindowAttentionConfig)]
     return all(width % number == 0 for width in widths for number in numbers)
 
 

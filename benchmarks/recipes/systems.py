@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 
-from lightir_core.architecture import Architecture, Stem
+from lightir_core.architecture import Architecture, StemConfig
 from lightir_core.data.tasks import Task
 from lightir_core.published.presets import spread_blocks
 from lightir_core.published.systems import compacter, drt, edsr, grformer, swinir
@@ -31,7 +31,7 @@ def _grouped(width: int, depth: int, scale: int) -> Architecture:
 def _recursive(width: int, depth: int, scale: int) -> Architecture:
     """With a 3x3 stem, as the spaces have: behind DRT's own, 1x1, only windows see neighbours."""
     made = drt(width, depth, 3, 2, 8, width, scale=scale)
-    return replace(made, stem=Stem())
+    return replace(made, stem=StemConfig())
 
 
 def _casa(width: int, depth: int, scale: int) -> Architecture:

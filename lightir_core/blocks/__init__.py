@@ -22,12 +22,12 @@ __all__ = ["FEED_FORWARDS", "MIXERS"]
 
 # settings type -> (settings, width) -> module
 MIXERS: dict[type, Callable[[Any, int], nn.Module]] = {
-    arch.WindowAttention: WindowAttention,
-    arch.CascadeAttention: CascadeAttention,
-    arch.ResidualConvolution: ResidualConvolution,
+    arch.WindowAttentionConfig: WindowAttention,
+    arch.CascadeAttentionConfig: CascadeAttention,
+    arch.ResidualConvolutionConfig: ResidualConvolution,
 }
 FEED_FORWARDS: dict[type, Callable[[Any, int], nn.Module]] = {
-    arch.Mlp: Mlp,
-    arch.DepthwiseMlp: DepthwiseMlp,
-    arch.Dsgm: Dsgm,
+    arch.MlpConfig: Mlp,
+    arch.DepthwiseMlpConfig: DepthwiseMlp,
+    arch.DsgmConfig: Dsgm,
 }

@@ -20,7 +20,7 @@ from lightir_core.blocks.unit import unit
 class ChannelBranch(nn.Module):
     """Channel attention over q, k, v, joined with the window attention's output."""
 
-    def __init__(self, settings: arch.ChannelBranch) -> None:
+    def __init__(self, settings: arch.ChannelBranchConfig) -> None:
         """Build what `settings` describes; it has a temperature per head and nothing else."""
         super().__init__()
         self.num_heads = settings.num_heads

@@ -58,7 +58,7 @@ class CascadeHead(nn.Module):
 class CascadeAttention(nn.Module):
     """Heads one after another inside the windows of a (B, C, H, W) map."""
 
-    def __init__(self, settings: arch.CascadeAttention, width: int) -> None:
+    def __init__(self, settings: arch.CascadeAttentionConfig, width: int) -> None:
         """Build what `settings` describes for maps of `width` channels."""
         super().__init__()
         self.num_heads = settings.num_heads

@@ -17,7 +17,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lightir_core.architecture import CrossLayer
+from lightir_core.architecture import CrossLayerConfig
 from lightir_core.blocks.layout import channels_first, channels_last
 from lightir_core.blocks.weighted_rows import weighted_rows
 
@@ -32,7 +32,7 @@ class CrossLayerAttention(nn.Module):
 
     tau: Tensor
 
-    def __init__(self, settings: CrossLayer, width: int) -> None:
+    def __init__(self, settings: CrossLayerConfig, width: int) -> None:
         """Build what `settings` describes for maps of `width` channels."""
         super().__init__()
         self.keys, self.references = settings.keys, settings.references
@@ -165,7 +165,7 @@ def _build_tail(width: int) -> nn.Module:
     )
 
 
-def build(settings: CrossLayer, width: int) -> CrossLayerAttention:
+def build(settings: CrossLayerConfig, width: int) -> CrossLayerAttention:
     """The module that `settings` describes, for feature maps of `width` channels."""
     return CrossLayerAttention(settings, width)
 

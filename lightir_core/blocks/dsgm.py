@@ -25,7 +25,7 @@ from lightir_core.blocks.projection import build_linear
 class Dsgm(nn.Module):
     """Two depth-wise paths that gate each other."""
 
-    def __init__(self, settings: arch.Dsgm, width: int) -> None:
+    def __init__(self, settings: arch.DsgmConfig, width: int) -> None:
         """Build what `settings` describes for maps of `width` channels."""
         super().__init__()
         hidden, bias = settings.hidden_dim, settings.bias

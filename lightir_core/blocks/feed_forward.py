@@ -18,7 +18,7 @@ from lightir_core.blocks.projection import build_linear
 class Mlp(nn.Module):
     """Linear, GELU, Linear."""
 
-    def __init__(self, settings: arch.Mlp, width: int) -> None:
+    def __init__(self, settings: arch.MlpConfig, width: int) -> None:
         """Build what `settings` describes for maps of `width` channels."""
         super().__init__()
         self.inward = build_linear(width, settings.hidden_dim)
@@ -32,7 +32,7 @@ class Mlp(nn.Module):
 class DepthwiseMlp(nn.Module):
     """The MLP of GRFormer's released code, with a 3x3 depth-wise residual between its layers."""
 
-    def __init__(self, settings: arch.DepthwiseMlp, width: int) -> None:
+    def __init__(self, settings: arch.DepthwiseMlpConfig, width: int) -> None:
         """Build what `settings` describes for maps of `width` channels."""
         super().__init__()
         hidden = settings.hidden_dim

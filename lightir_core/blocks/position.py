@@ -87,6 +87,6 @@ def build_position(
     """The module that `settings` describes; calling it gives (h, N, N)."""
     if settings is None:
         return None
-    if isinstance(settings, arch.ExponentialPosition):
+    if isinstance(settings, arch.ExponentialPositionConfig):
         return ExponentialPosition(window, num_heads, settings.hidden)
     return TablePosition(window, num_heads)

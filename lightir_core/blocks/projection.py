@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightir_core.architecture import Projection
+from lightir_core.architecture import ProjectionConfig
 from lightir_core.blocks.traced import is_traced
 
 
@@ -115,7 +115,7 @@ def build_linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
     return linear
 
 
-def build_projection(settings: Projection, inputs: int, outputs: int) -> nn.Module:
+def build_projection(settings: ProjectionConfig, inputs: int, outputs: int) -> nn.Module:
     """The map that `settings` describes, from `inputs` to `outputs` channels."""
     if settings.groups == 1:
         inner: nn.Module = build_linear(inputs, outputs, bias=settings.bias)

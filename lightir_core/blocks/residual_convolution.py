@@ -14,7 +14,7 @@ from lightir_core import architecture as arch
 class ResidualConvolution(nn.Module):
     """Two convolutions with a ReLU between them."""
 
-    def __init__(self, settings: arch.ResidualConvolution, width: int) -> None:
+    def __init__(self, settings: arch.ResidualConvolutionConfig, width: int) -> None:
         """Build what `settings` describes for maps of `width` channels."""
         super().__init__()
         hidden, kernel = settings.hidden_dim or width, settings.kernel_size

@@ -29,7 +29,7 @@ from lightir_core.blocks.windows import ShiftMask, merge_heads, roll, split_head
 class WindowAttention(nn.Module):
     """Attention inside windows of a (B, C, H, W) map whose sides the window divides."""
 
-    def __init__(self, settings: arch.WindowAttention, width: int) -> None:
+    def __init__(self, settings: arch.WindowAttentionConfig, width: int) -> None:
         """Build what `settings` describes for maps of `width` channels."""
         super().__init__()
         self.num_heads = settings.num_heads

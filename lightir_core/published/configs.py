@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lightir_core.architecture import Architecture, Tail
+from lightir_core.architecture import Architecture, TailConfig
 from lightir_core.errors import CheckpointError
 from lightir_core.published import systems as designs
 
@@ -167,7 +167,7 @@ def _swin_ends(architecture: Architecture, config: Config) -> Architecture:
         in_channels=channels,
         out_channels=channels,
         normalisation="div2k" if channels == 3 else "none",  # the mean is of colours only
-        tail=Tail(skip="none" if upsampler else "interpolated"),
+        tail=TailConfig(skip="none" if upsampler else "interpolated"),
     )
 
 

@@ -11,21 +11,21 @@ from typing import Literal
 
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    Body,
-    CascadeAttention,
-    ChannelBranch,
-    CrossLayer,
-    DepthwiseMlp,
-    Dsgm,
-    ExponentialPosition,
-    Mlp,
-    Projection,
-    ResidualConvolution,
-    Stage,
-    Stem,
-    Tail,
-    WindowAttention,
+    BlockConfig,
+    BodyConfig,
+    CascadeAttentionConfig,
+    ChannelBranchConfig,
+    CrossLayerConfig,
+    DepthwiseMlpConfig,
+    DsgmConfig,
+    ExponentialPositionConfig,
+    MlpConfig,
+    ProjectionConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    StemConfig,
+    TailConfig,
+    WindowAttentionConfig,
 )
 
 
@@ -38,17 +38,17 @@ def swinir(
     scale: int,
 ) -> Architecture:
     """SwinIR (ICCVW 2021) with its light upsampler; `depths` and `num_heads` are per stage."""
-    feed_forward = Mlp(hidden_dim=hidden_dim)
+    feed_forward = MlpConfig(hidden_dim=hidden_dim)
 
-    def block(heads: int, index: int) -> Block:
+    def block(heads: int, index: int) -> BlockConfig:
         shift = window // 2 * (index % 2)
-        mixer = WindowAttention(
+        mixer = WindowAttentionConfig(
             num_heads=heads, window_size=(window, window), shift_size=(shift, shift)
         )
-        return Block(mixer=mixer, feed_forward=feed_forward)
+        return BlockConfig(mixer=mixer, feed_forward=feed_forward)
 
     stages = tuple(
-        Stage(blocks=tuple(block(heads, index) for index in range(depth)))
+        StageConfig(blocks=tuple(block(heads, index) for index in range(depth)))
         for depth, heads in zip(depths, num_heads, strict=True)
     )
     return _swin_frame(width, stages, scale)
@@ -64,20 +64,20 @@ def agileir(
     scale: int,
 ) -> Architecture:
     """AgileIR (ICANN 2025): SwinIR's skeleton with GSWA; a key width per stage."""
-    feed_forward = Mlp(hidden_dim=hidden_dim)
+    feed_forward = MlpConfig(hidden_dim=hidden_dim)
 
-    def block(heads: int, key_dim: int, index: int) -> Block:
+    def block(heads: int, key_dim: int, index: int) -> BlockConfig:
         shift = window // 2 * (index % 2)
-        mixer = CascadeAttention(
+        mixer = CascadeAttentionConfig(
             num_heads=heads,
             key_dim=key_dim,
             window_size=(window, window),
             shift_size=(shift, shift),
         )
-        return Block(mixer=mixer, feed_forward=feed_forward)
+        return BlockConfig(mixer=mixer, feed_forward=feed_forward)
 
     stages = tuple(
-        Stage(blocks=tuple(block(heads, key_dim, index) for index in range(depth)))
+        StageConfig(blocks=tuple(block(heads, key_dim, index) for index in range(depth)))
         for depth, heads, key_dim in zip(depths, num_heads, key_dims, strict=True)
     )
     return _swin_frame(width, stages, scale)
@@ -96,21 +96,23 @@ def grformer(
     The released code does not turn the shift with the window; its weights expect that.
     """
 
-    def block(heads: int, index: int) -> Block:
+    def block(heads: int, index: int) -> BlockConfig:
         turned = index // 2 % 2 == 1
-        mixer = WindowAttention(
+        mixer = WindowAttentionConfig(
             num_heads=heads,
             window_size=(window[1], window[0]) if turned else window,
             shift_size=(window[0] // 2, window[1] // 2) if index % 2 else (0, 0),
-            projection=Projection(groups=2, residual=True),
-            output=Projection(groups=2),
+            projection=ProjectionConfig(groups=2, residual=True),
+            output=ProjectionConfig(groups=2),
             logits="cosine",
-            position=ExponentialPosition(),
+            position=ExponentialPositionConfig(),
         )
-        return Block(mixer=mixer, feed_forward=DepthwiseMlp(hidden_dim=hidden_dim), norm="post")
+        return BlockConfig(
+            mixer=mixer, feed_forward=DepthwiseMlpConfig(hidden_dim=hidden_dim), norm="post"
+        )
 
     stages = tuple(
-        Stage(blocks=tuple(block(heads, index) for index in range(depth)), skip="output")
+        StageConfig(blocks=tuple(block(heads, index) for index in range(depth)), skip="output")
         for depth, heads in zip(depths, num_heads, strict=True)
     )
     return Architecture(
@@ -129,18 +131,18 @@ def drt(
     scale: int = 1,
 ) -> Architecture:
     """DRT (CVPRW 2022): `stages` recursive transformer blocks of two blocks, never shifted."""
-    block = Block(
-        mixer=WindowAttention(num_heads=num_heads, window_size=(window, window)),
-        feed_forward=Mlp(hidden_dim=hidden_dim),
+    block = BlockConfig(
+        mixer=WindowAttentionConfig(num_heads=num_heads, window_size=(window, window)),
+        feed_forward=MlpConfig(hidden_dim=hidden_dim),
     )
-    stage = Stage(blocks=(block, block), recursions=recursions, anchor="every", skip="none")
+    stage = StageConfig(blocks=(block, block), recursions=recursions, anchor="every", skip="none")
     return Architecture(
         width=width,
         stages=(stage,) * stages,
         scale=scale,
         normalisation="imagenet",
-        stem=Stem(kernel_size=patch_size, patch_size=patch_size),
-        body=Body(norm=False, closing="none"),
+        stem=StemConfig(kernel_size=patch_size, patch_size=patch_size),
+        body=BodyConfig(norm=False, closing="none"),
         tail=_light_tail(scale),
     )
 
@@ -160,21 +162,21 @@ def compacter(
 
     `bias` is that of everything in a block but the projections to queries, keys and values.
     """
-    mixer = WindowAttention(
+    mixer = WindowAttentionConfig(
         num_heads=num_heads,
         window_size=(window, window),
-        projection=Projection(bias=False),
-        channel=ChannelBranch(num_heads=num_channel_heads),
-        output=Projection(bias=bias),
+        projection=ProjectionConfig(bias=False),
+        channel=ChannelBranchConfig(num_heads=num_channel_heads),
+        output=ProjectionConfig(bias=bias),
         depthwise_value=True,
         depthwise_bias=bias,
     )
-    block = Block(mixer=mixer, feed_forward=Dsgm(hidden_dim=hidden_dim, bias=bias))
+    block = BlockConfig(mixer=mixer, feed_forward=DsgmConfig(hidden_dim=hidden_dim, bias=bias))
     return Architecture(
         width=width,
-        stages=(Stage(blocks=(block,) * depth, closing="none", skip="none"),),
+        stages=(StageConfig(blocks=(block,) * depth, closing="none", skip="none"),),
         scale=scale,
-        body=Body(norm=False),
+        body=BodyConfig(norm=False),
         tail=_light_tail(scale),
     )
 
@@ -192,17 +194,17 @@ def edsr(
 
     Slot t reads the stem's output and those of all t earlier stages.
     """
-    block = Block(mixer=ResidualConvolution(), norm="none")
+    block = BlockConfig(mixer=ResidualConvolutionConfig(), norm="none")
 
-    def slot(number: int) -> CrossLayer | None:
+    def slot(number: int) -> CrossLayerConfig | None:
         if not keys:
             return None
-        return CrossLayer(
+        return CrossLayerConfig(
             keys=keys, references=number + 1, selection=selection, depthwise_tail=depthwise_tail
         )
 
     stages = tuple(
-        Stage(blocks=(block,) * depth, closing="none", skip="none", cross_layer=slot(number))
+        StageConfig(blocks=(block,) * depth, closing="none", skip="none", cross_layer=slot(number))
         for number, depth in enumerate(depths)
     )
     return Architecture(
@@ -210,21 +212,21 @@ def edsr(
         stages=stages,
         scale=scale,
         normalisation="div2k",
-        body=Body(norm=False),
-        tail=Tail(upsampler="staged", skip="interpolated" if scale == 1 else "none"),
+        body=BodyConfig(norm=False),
+        tail=TailConfig(upsampler="staged", skip="interpolated" if scale == 1 else "none"),
     )
 
 
-def _swin_frame(width: int, stages: tuple[Stage, ...], scale: int) -> Architecture:
+def _swin_frame(width: int, stages: tuple[StageConfig, ...], scale: int) -> Architecture:
     return Architecture(
         width=width,
         stages=stages,
         scale=scale,
         normalisation="div2k",
-        stem=Stem(norm=True),
+        stem=StemConfig(norm=True),
         tail=_light_tail(scale),
     )
 
 
-def _light_tail(scale: int) -> Tail:
-    return Tail(skip="interpolated" if scale == 1 else "none")
+def _light_tail(scale: int) -> TailConfig:
+    return TailConfig(skip="interpolated" if scale == 1 else "none")

@@ -15,14 +15,14 @@ from markupsafe import Markup
 
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    CascadeAttention,
-    DepthwiseMlp,
-    Dsgm,
-    Mlp,
-    ResidualConvolution,
-    Stage,
-    WindowAttention,
+    BlockConfig,
+    CascadeAttentionConfig,
+    DepthwiseMlpConfig,
+    DsgmConfig,
+    MlpConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    WindowAttentionConfig,
 )
 from results.describe import in_words
 
@@ -30,7 +30,7 @@ _STAGE, _SMALL, _GAP, _PAD = 140, 64, 18, 8
 _ARC, _CELL, _FOOT, _ROOM, _STEP = 52, 40, 22, 6, 13
 _INSIDE = _STAGE - 2 * _PAD
 
-_FEED_FORWARDS = {Mlp: "MLP", DepthwiseMlp: "DW-MLP", Dsgm: "DSGM"}
+_FEED_FORWARDS = {MlpConfig: "MLP", DepthwiseMlpConfig: "DW-MLP", DsgmConfig: "DSGM"}
 
 
 @dataclass(frozen=True)
@@ -90,17 +90,17 @@ def _boxes(architecture: Architecture) -> list[_Box]:
     return [*boxes, _Box(left, middle, _SMALL, _CELL)]
 
 
-def _groups(stage: Stage) -> list[tuple[Block, int, int]]:
+def _groups(stage: StageConfig) -> list[tuple[BlockConfig, int, int]]:
     """Runs of blocks that are equal but for their shift: block, how many, how many shifted."""
-    groups: list[tuple[Block, int, int]] = []
+    groups: list[tuple[BlockConfig, int, int]] = []
     for block, same in groupby(stage.blocks, key=_unshifted):
         members = list(same)
         groups.append((block, len(members), sum(member != block for member in members)))
     return groups
 
 
-def _unshifted(block: Block) -> Block:
-    if isinstance(block.mixer, ResidualConvolution):
+def _unshifted(block: BlockConfig) -> BlockConfig:
+    if isinstance(block.mixer, ResidualConvolutionConfig):
         return block
     return replace(block, mixer=replace(block.mixer, shift_size=(0, 0)))
 
@@ -131,7 +131,7 @@ def _wire(boxes: list[_Box]) -> int:
     return boxes[0].top + boxes[0].height // 2
 
 
-def _stage(stage: Stage, box: _Box, width: int) -> Iterator[Markup]:
+def _stage(stage: StageConfig, box: _Box, width: int) -> Iterator[Markup]:
     yield _rect(box.left, box.top, box.width, box.height, "stage")
     for number, (block, count, shifted) in enumerate(_groups(stage)):
         top = box.top + _PAD + number * (_CELL + _ROOM)
@@ -151,14 +151,14 @@ def _stage(stage: Stage, box: _Box, width: int) -> Iterator[Markup]:
         yield _text(box.centre, box.top - 41, "shared" if stage.tied else "own weights", "small")
 
 
-def _foot(stage: Stage) -> str:
+def _foot(stage: StageConfig) -> str:
     closing = {"convolution": "conv 3×3", "depthwise": "DW conv", "none": ""}[stage.closing]
     skip = {"input": "+ skip", "output": "+ short skip", "none": ""}[stage.skip]
     return " ".join(filter(None, (closing, skip))) or "no closing, no skip"
 
 
 def _cell(
-    block: Block, count: int, shifted: int, at: tuple[int, int], width: int
+    block: BlockConfig, count: int, shifted: int, at: tuple[int, int], width: int
 ) -> Iterator[Markup]:
     left, top = at
     kind, first, second = _mixer_words(block, width)
@@ -169,21 +169,21 @@ def _cell(
     yield _text(left + _INSIDE / 2, top + 31, second + (" ⇄" if shifted else ""), "small")
 
 
-def _mixer_words(block: Block, width: int) -> tuple[str, str, str]:
+def _mixer_words(block: BlockConfig, width: int) -> tuple[str, str, str]:
     """CSS class, first and second line of a block."""
     forward = block.feed_forward
     feed = "no FFN" if forward is None else f"{_FEED_FORWARDS[type(forward)]} {forward.hidden_dim}"
     mixer = block.mixer
-    if isinstance(mixer, ResidualConvolution):
+    if isinstance(mixer, ResidualConvolutionConfig):
         side = mixer.kernel_size
         return "convolution", f"conv {side}×{side}", f"{mixer.hidden_dim or width} wide"
     heads = f"{mixer.window_size[0]}×{mixer.window_size[1]} {mixer.num_heads}h"
-    if isinstance(mixer, CascadeAttention):
+    if isinstance(mixer, CascadeAttentionConfig):
         return "cascade", f"GSWA {heads}", feed
     return "window", f"{_attention_name(mixer)} {heads}", feed
 
 
-def _attention_name(mixer: WindowAttention) -> str:
+def _attention_name(mixer: WindowAttentionConfig) -> str:
     if mixer.channel is not None:
         return "CASA"
     return "GRSA" if mixer.projection.groups > 1 else "attn"

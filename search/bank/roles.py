@@ -36,12 +36,12 @@ from torch import Tensor
 
 from lightir_core.architecture import (
     Architecture,
-    CascadeAttention,
-    CrossLayer,
+    CascadeAttentionConfig,
+    CrossLayerConfig,
     FeedForward,
     Mixer,
-    Stage,
-    WindowAttention,
+    StageConfig,
+    WindowAttentionConfig,
     inner_dims,
 )
 from lightir_core.network import Network
@@ -130,7 +130,7 @@ def _stages(architecture: Architecture, rest: str) -> Found:
     return _block(stage, f"stages.{number}", int(block), inner, architecture.width)
 
 
-def _block(stage: Stage, prefix: str, index: int, inner: str, width: int) -> Found:
+def _block(stage: StageConfig, prefix: str, index: int, inner: str, width: int) -> Found:
     pass_, number = divmod(index, len(stage.blocks))
     block = stage.blocks[number]
     prefix = f"{prefix}.blocks.{number}.{block.norm}" + (f".pass{pass_}" if pass_ else "")
@@ -147,7 +147,7 @@ def _inside(settings: Mixer | FeedForward, width: int) -> Axes:
     return INSIDE[type(settings)](settings, width) if type(settings) in INSIDE else {}
 
 
-def _window(mixer: WindowAttention, width: int) -> Axes:
+def _window(mixer: WindowAttentionConfig, width: int) -> Axes:
     key_dim, value_dim = inner_dims(mixer, width)
     number, trunk = mixer.num_heads, plain(width)
     keys, values = heads(number, key_dim), heads(number, value_dim)
@@ -170,7 +170,7 @@ def _window(mixer: WindowAttention, width: int) -> Axes:
     return axes
 
 
-def _cascade(mixer: CascadeAttention, width: int) -> Axes:
+def _cascade(mixer: CascadeAttentionConfig, width: int) -> Axes:
     dim = width // mixer.num_heads
     maps = (stacked(plain(mixer.key_dim), plain(mixer.key_dim), plain(dim)),)
     axes: dict[str, tuple[Axis, ...]] = {
@@ -185,8 +185,8 @@ def _cascade(mixer: CascadeAttention, width: int) -> Axes:
 
 
 INSIDE: dict[type, Callable[[Any, int], Axes]] = {
-    WindowAttention: _window,
-    CascadeAttention: _cascade,
+    WindowAttentionConfig: _window,
+    CascadeAttentionConfig: _cascade,
 }
 """Settings of a mixer or a feed-forward -> axes that are not just channels in order."""
 
@@ -199,7 +199,7 @@ def _cross_layers(architecture: Architecture, rest: str) -> Found:
 
 
 @lru_cache(maxsize=256)
-def _cross(cross: CrossLayer) -> Axes:
+def _cross(cross: CrossLayerConfig) -> Axes:
     keys = product(newest_first(cross.references), ring(cross.keys))
     readers = (("offset", product(keys, plain(2))), ("logit", keys), ("selection", keys))
     return {f"{name}.{part}": (axis,) for name, axis in readers for part in ("weight", "bias")}

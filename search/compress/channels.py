@@ -17,15 +17,15 @@ from torch import Tensor, nn
 
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    CascadeAttention,
-    ExponentialPosition,
+    BlockConfig,
+    CascadeAttentionConfig,
+    ExponentialPositionConfig,
     FeedForward,
     Mixer,
-    ResidualConvolution,
-    Stage,
-    TablePosition,
-    WindowAttention,
+    ResidualConvolutionConfig,
+    StageConfig,
+    TablePositionConfig,
+    WindowAttentionConfig,
     inner_dims,
 )
 from lightir_core.blocks import FEED_FORWARDS, MIXERS
@@ -66,40 +66,40 @@ def _prefixes(architecture: Architecture, stage: int, block: int) -> Iterator[st
 # Inside a block; every function takes the block and the network's width.
 
 
-def _keys(block: Block, width: int) -> Iterator[Slice]:
+def _keys(block: BlockConfig, width: int) -> Iterator[Slice]:
     mixer = block.mixer
-    if isinstance(mixer, CascadeAttention):
+    if isinstance(mixer, CascadeAttentionConfig):
         yield from _cascade_keys(mixer, width)
         return
-    assert isinstance(mixer, WindowAttention)
+    assert isinstance(mixer, WindowAttentionConfig)
     owner = torch.arange(mixer.num_heads * inner_dims(mixer, width)[0])
     for name in ("mixer.q", "mixer.k"):
         yield from _outputs(name, mixer.projection.groups, owner, bias=mixer.projection.bias)
 
 
-def _values(block: Block, width: int) -> Iterator[Slice]:
+def _values(block: BlockConfig, width: int) -> Iterator[Slice]:
     mixer = block.mixer
-    assert isinstance(mixer, WindowAttention)
+    assert isinstance(mixer, WindowAttentionConfig)
     owner = torch.arange(mixer.num_heads * inner_dims(mixer, width)[1])
     yield from _outputs("mixer.v", mixer.projection.groups, owner, bias=mixer.projection.bias)
     yield from _read_values(mixer, owner)
 
 
-def _read_values(mixer: WindowAttention, owner: Tensor) -> Iterator[Slice]:
+def _read_values(mixer: WindowAttentionConfig, owner: Tensor) -> Iterator[Slice]:
     """What reads the values, `owner` being the channel of each."""
     yield _inputs("mixer.output", mixer.output.groups, owner)
     if mixer.depthwise_value:
         yield from _vectors(owner, "mixer.depthwise.weight", "mixer.depthwise.bias")
 
 
-def _inner(block: Block, width: int) -> Iterator[Slice]:
+def _inner(block: BlockConfig, width: int) -> Iterator[Slice]:
     yield from _keys(block, width)
     yield from _values(block, width)
 
 
-def _heads(block: Block, width: int) -> Iterator[Slice]:
+def _heads(block: BlockConfig, width: int) -> Iterator[Slice]:
     mixer = block.mixer
-    assert isinstance(mixer, WindowAttention)
+    assert isinstance(mixer, WindowAttentionConfig)
     heads = torch.arange(mixer.num_heads)
     keys, values = (heads.repeat_interleave(dim) for dim in inner_dims(mixer, width))
     projection = mixer.projection
@@ -108,23 +108,23 @@ def _heads(block: Block, width: int) -> Iterator[Slice]:
     yield from _read_values(mixer, values)
     if mixer.logits == "cosine":
         yield Slice("mixer.log_tau", 0, heads)
-    if isinstance(mixer.position, TablePosition):
+    if isinstance(mixer.position, TablePositionConfig):
         yield Slice("mixer.position.table", 1, heads)
-    elif isinstance(mixer.position, ExponentialPosition):
+    elif isinstance(mixer.position, ExponentialPositionConfig):
         yield Slice("mixer.position.outward.weight", 0, heads)
 
 
-def _position(block: Block, _: int) -> Iterator[Slice]:
+def _position(block: BlockConfig, _: int) -> Iterator[Slice]:
     mixer = block.mixer
-    assert isinstance(mixer, WindowAttention)
-    assert isinstance(mixer.position, ExponentialPosition)
+    assert isinstance(mixer, WindowAttentionConfig)
+    assert isinstance(mixer.position, ExponentialPositionConfig)
     owner = torch.arange(mixer.position.hidden)
     name = "mixer.position"
     yield from _vectors(owner, f"{name}.inward.weight", f"{name}.inward.bias")
     yield Slice(f"{name}.outward.weight", 1, owner)
 
 
-def _cascade_keys(mixer: CascadeAttention, width: int) -> Iterator[Slice]:
+def _cascade_keys(mixer: CascadeAttentionConfig, width: int) -> Iterator[Slice]:
     values = torch.full((width // mixer.num_heads,), -1)
     for head in range(mixer.num_heads):
         own = torch.arange(mixer.key_dim) + head * mixer.key_dim
@@ -136,21 +136,21 @@ def _cascade_keys(mixer: CascadeAttention, width: int) -> Iterator[Slice]:
         yield from _batch_norm(f"{name}.filter_norm", own)
 
 
-def _hidden(block: Block, _: int) -> Iterator[Slice]:
+def _hidden(block: BlockConfig, _: int) -> Iterator[Slice]:
     feed_forward = block.feed_forward
     assert feed_forward is not None
     for name, axis in _dependent(feed_forward):
         yield Slice(f"feed_forward.{name}", axis, torch.arange(feed_forward.hidden_dim))
 
 
-def _convolution(block: Block, width: int) -> Iterator[Slice]:
+def _convolution(block: BlockConfig, width: int) -> Iterator[Slice]:
     mixer = block.mixer
-    assert isinstance(mixer, ResidualConvolution)
+    assert isinstance(mixer, ResidualConvolutionConfig)
     for name, axis in _dependent(replace(mixer, hidden_dim=PROBE_HIDDEN)):
         yield Slice(f"mixer.{name}", axis, torch.arange(mixer.hidden_dim or width))
 
 
-INSIDE: dict[str, Callable[[Block, int], Iterator[Slice]]] = {
+INSIDE: dict[str, Callable[[BlockConfig, int], Iterator[Slice]]] = {
     "heads": _heads,
     "keys": _keys,
     "values": _values,
@@ -163,7 +163,7 @@ INSIDE: dict[str, Callable[[Block, int], Iterator[Slice]]] = {
 
 
 @lru_cache(maxsize=64)
-def _dependent(settings: FeedForward | ResidualConvolution) -> tuple[tuple[str, int], ...]:
+def _dependent(settings: FeedForward | ResidualConvolutionConfig) -> tuple[tuple[str, int], ...]:
     """(tensor, axis) of everything that hidden channels lie on, from torch-pruning's graph."""
     module = _stand_in(settings)
     names = {layer: name for name, layer in module.named_modules()}
@@ -219,7 +219,7 @@ def _width(architecture: Architecture) -> Iterator[Slice]:
     yield from _tail_width(architecture)
 
 
-def _stage_width(architecture: Architecture, number: int, stage: Stage) -> Iterator[Slice]:
+def _stage_width(architecture: Architecture, number: int, stage: StageConfig) -> Iterator[Slice]:
     width = architecture.width
     for index, block in enumerate(stage.blocks):
         once = tuple(_block_width(block, width))
@@ -232,13 +232,13 @@ def _stage_width(architecture: Architecture, number: int, stage: Stage) -> Itera
         yield from _vectors(torch.arange(width), f"{name}.weight", f"{name}.bias")
 
 
-def _block_width(block: Block, width: int) -> Iterator[Slice]:
+def _block_width(block: BlockConfig, width: int) -> Iterator[Slice]:
     all_ = torch.arange(width)
     if block.norm != "none":
         yield from _layer_norm("norm1", all_)
-    if isinstance(block.mixer, WindowAttention):
+    if isinstance(block.mixer, WindowAttentionConfig):
         yield from _attention_width(block.mixer, all_)
-    elif isinstance(block.mixer, CascadeAttention):
+    elif isinstance(block.mixer, CascadeAttentionConfig):
         yield from _cascade_width(block.mixer, all_)
     else:
         yield from _probed("mixer", block.mixer, all_)
@@ -248,13 +248,13 @@ def _block_width(block: Block, width: int) -> Iterator[Slice]:
         yield from _probed("feed_forward", block.feed_forward, all_)
 
 
-def _attention_width(mixer: WindowAttention, all_: Tensor) -> Iterator[Slice]:
+def _attention_width(mixer: WindowAttentionConfig, all_: Tensor) -> Iterator[Slice]:
     for name in ("mixer.q", "mixer.k", "mixer.v"):
         yield _inputs(name, mixer.projection.groups, all_)
     yield from _outputs("mixer.output", mixer.output.groups, all_, bias=mixer.output.bias)
 
 
-def _cascade_width(mixer: CascadeAttention, all_: Tensor) -> Iterator[Slice]:
+def _cascade_width(mixer: CascadeAttentionConfig, all_: Tensor) -> Iterator[Slice]:
     """A head reads its slice of the trunk; its values are added to the slice of the next head."""
     groups = all_.chunk(mixer.num_heads)
     values: list[Tensor] = []
@@ -270,7 +270,9 @@ def _cascade_width(mixer: CascadeAttention, all_: Tensor) -> Iterator[Slice]:
     yield from _batch_norm("mixer.output_norm", all_)
 
 
-def _probed(prefix: str, settings: FeedForward | ResidualConvolution, all_: Tensor) -> list[Slice]:
+def _probed(
+    prefix: str, settings: FeedForward | ResidualConvolutionConfig, all_: Tensor
+) -> list[Slice]:
     """Every axis of a stand-in that is as long as the trunk is wide."""
     return [
         Slice(f"{prefix}.{name}", axis, all_)

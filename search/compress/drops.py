@@ -13,7 +13,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from lightir_core.architecture import Architecture, Stage
+from lightir_core.architecture import Architecture, StageConfig
 
 
 @dataclass(frozen=True, order=True)
@@ -64,7 +64,7 @@ def without(architecture: Architecture, drop: Drop) -> Architecture:
     )
 
 
-def _shortened(stage: Stage, drop: Drop) -> Stage:
+def _shortened(stage: StageConfig, drop: Drop) -> StageConfig:
     if drop.kind == "cross_layer":
         return replace(stage, cross_layer=None)
     if drop.kind == "pass":
@@ -93,7 +93,7 @@ def drop_tensors(
     return left
 
 
-def _kept(stage: Stage, drop: Drop) -> list[int]:
+def _kept(stage: StageConfig, drop: Drop) -> list[int]:
     """Numbers of the block modules that stay."""
     depth = len(stage.blocks)
     copies = 1 if stage.tied else stage.recursions

@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from lightir_core.architecture import Architecture, Block, Stage, WindowAttention
+from lightir_core.architecture import Architecture, BlockConfig, StageConfig, WindowAttentionConfig
 from lightir_core.network import Network
 from search.compress.surgery import rebuilt
 
@@ -47,13 +47,13 @@ def _with_identity(weight: Tensor) -> Tensor:
     return weight + torch.eye(weight.shape[-1], dtype=weight.dtype, device=weight.device)
 
 
-def _folded_stage(stage: Stage) -> Stage:
+def _folded_stage(stage: StageConfig) -> StageConfig:
     return replace(stage, blocks=tuple(_folded_block(block) for block in stage.blocks))
 
 
-def _folded_block(block: Block) -> Block:
+def _folded_block(block: BlockConfig) -> BlockConfig:
     mixer = block.mixer
-    if not isinstance(mixer, WindowAttention):
+    if not isinstance(mixer, WindowAttentionConfig):
         return block
     projection = replace(mixer.projection, residual=False)
     output = replace(mixer.output, residual=False)

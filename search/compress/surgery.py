@@ -11,9 +11,9 @@ from torch import Tensor
 
 from lightir_core.architecture import (
     Architecture,
-    CascadeAttention,
+    CascadeAttentionConfig,
     Mixer,
-    WindowAttention,
+    WindowAttentionConfig,
     inner_dims,
 )
 from lightir_core.checkpoints import load_state
@@ -80,9 +80,9 @@ def rescaled(
 
 
 def _growth(before: Mixer, after: Mixer, width_before: int, width_after: int) -> float:
-    if isinstance(before, CascadeAttention) and isinstance(after, CascadeAttention):
+    if isinstance(before, CascadeAttentionConfig) and isinstance(after, CascadeAttentionConfig):
         return math.sqrt(after.key_dim / before.key_dim)
-    if isinstance(before, WindowAttention) and isinstance(after, WindowAttention):
+    if isinstance(before, WindowAttentionConfig) and isinstance(after, WindowAttentionConfig):
         if before.logits == "cosine":
             return 1.0
         dims = inner_dims(before, width_before)[0], inner_dims(after, width_after)[0]
@@ -92,6 +92,6 @@ def _growth(before: Mixer, after: Mixer, width_before: int, width_after: int) ->
 
 def _query_layers(mixer: Mixer) -> list[str]:
     """The last layers of a mixer that scale its queries."""
-    if isinstance(mixer, CascadeAttention):
+    if isinstance(mixer, CascadeAttentionConfig):
         return [f"heads.{head}.filter_norm" for head in range(mixer.num_heads)]
     return ["q"]

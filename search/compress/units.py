@@ -26,13 +26,13 @@ from fractions import Fraction
 
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    CascadeAttention,
-    ExponentialPosition,
+    BlockConfig,
+    CascadeAttentionConfig,
+    ExponentialPositionConfig,
     Mixer,
-    ResidualConvolution,
-    Stage,
-    WindowAttention,
+    ResidualConvolutionConfig,
+    StageConfig,
+    WindowAttentionConfig,
     inner_dims,
 )
 
@@ -103,19 +103,19 @@ def width_lanes(architecture: Architecture) -> int:
     lanes = 1
     for stage in architecture.stages:
         for block in stage.blocks:
-            if isinstance(block.mixer, WindowAttention):
+            if isinstance(block.mixer, WindowAttentionConfig):
                 groups = block.mixer.projection.groups, block.mixer.output.groups
                 lanes = math.lcm(lanes, *groups)
-            elif isinstance(block.mixer, CascadeAttention):
+            elif isinstance(block.mixer, CascadeAttentionConfig):
                 lanes = math.lcm(lanes, block.mixer.num_heads)
     return lanes
 
 
-def _block_units(block: Block, width: int) -> Iterator[tuple[str, Extent]]:
+def _block_units(block: BlockConfig, width: int) -> Iterator[tuple[str, Extent]]:
     mixer = block.mixer
-    if isinstance(mixer, WindowAttention):
+    if isinstance(mixer, WindowAttentionConfig):
         yield from _attention_units(mixer, width)
-    elif isinstance(mixer, CascadeAttention):
+    elif isinstance(mixer, CascadeAttentionConfig):
         yield "keys", Extent(mixer.num_heads, mixer.key_dim)
     else:
         yield "convolution", Extent(1, mixer.hidden_dim or width)
@@ -123,7 +123,7 @@ def _block_units(block: Block, width: int) -> Iterator[tuple[str, Extent]]:
         yield "hidden", Extent(1, block.feed_forward.hidden_dim)
 
 
-def _attention_units(mixer: WindowAttention, width: int) -> Iterator[tuple[str, Extent]]:
+def _attention_units(mixer: WindowAttentionConfig, width: int) -> Iterator[tuple[str, Extent]]:
     key_dim, value_dim = inner_dims(mixer, width)
     heads, groups = mixer.num_heads, mixer.projection.groups
     both = math.lcm(groups, mixer.output.groups)
@@ -137,13 +137,13 @@ def _attention_units(mixer: WindowAttention, width: int) -> Iterator[tuple[str, 
         yield "inner", Extent(lanes, heads * key_dim // lanes)
     if heads % both == 0:
         yield "heads", Extent(both, heads // both)
-    if isinstance(mixer.position, ExponentialPosition):
+    if isinstance(mixer.position, ExponentialPositionConfig):
         yield "position", Extent(1, mixer.position.hidden)
 
 
 def narrowed(architecture: Architecture, shares: Shares) -> Architecture:
     """The architecture of which only `shares` of its units is left."""
-    stages = list[Stage]()
+    stages = list[StageConfig]()
     for number, stage in enumerate(architecture.stages):
         leader = number - number % architecture.stage_sharing
         blocks = tuple(
@@ -172,7 +172,7 @@ class _Left:
         return left.numerator
 
 
-def _narrowed_block(block: Block, width: int, left: _Left) -> Block:
+def _narrowed_block(block: BlockConfig, width: int, left: _Left) -> BlockConfig:
     feed_forward = block.feed_forward
     if feed_forward is not None:
         hidden = left.of("hidden", feed_forward.hidden_dim)
@@ -183,15 +183,15 @@ def _narrowed_block(block: Block, width: int, left: _Left) -> Block:
 
 
 def _narrowed_mixer(mixer: Mixer, width: int, left: _Left) -> Mixer:
-    if isinstance(mixer, CascadeAttention):
+    if isinstance(mixer, CascadeAttentionConfig):
         return replace(mixer, key_dim=left.of("keys", mixer.key_dim))
-    if isinstance(mixer, ResidualConvolution):
+    if isinstance(mixer, ResidualConvolutionConfig):
         # in figures: None would follow the width of the trunk
         return replace(mixer, hidden_dim=left.of("convolution", mixer.hidden_dim or width))
     key_dim, value_dim = inner_dims(mixer, width)
     tied = mixer.channel is not None
     position = mixer.position
-    if isinstance(position, ExponentialPosition):
+    if isinstance(position, ExponentialPositionConfig):
         position = replace(position, hidden=left.of("position", position.hidden))
     return replace(
         mixer,

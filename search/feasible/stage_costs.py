@@ -17,7 +17,7 @@ from budgets.part_cost import measure_parts, part_cost
 from budgets.parts import Kind, Part, Settings, cross_parts, feature_size, stage_parts
 from budgets.price import skeleton_cost
 from budgets.units import Size
-from lightir_core.architecture import Architecture, Stage
+from lightir_core.architecture import Architecture, StageConfig
 from spaces import Choices, Space, TaskShape, Value
 from spaces.decode import decode_stage
 from spaces.sections import SECTIONS, hubs, leaders, section_points, section_reads
@@ -200,7 +200,7 @@ class Ledger:
             )
         return self._sections[key]
 
-    def _number(self, name: str, stages: Sequence[Stage]) -> Integers:
+    def _number(self, name: str, stages: Sequence[StageConfig]) -> Integers:
         """Numbers of the parts that a section of each stage builds."""
         rows = [
             [
@@ -250,13 +250,13 @@ _ANY_SIZE = Size(1, 1)
 
 
 @lru_cache(maxsize=2**16)
-def _parts(stage: Stage) -> tuple[Part, ...]:
+def _parts(stage: StageConfig) -> tuple[Part, ...]:
     """The parts of a stage; their width does not matter."""
     uses = *stage_parts(stage, 1, _ANY_SIZE), *cross_parts(stage, 1, _ANY_SIZE)
     return tuple(use.part for use in uses)
 
 
-def _repeats(stage: Stage) -> tuple[int, int]:
+def _repeats(stage: StageConfig) -> tuple[int, int]:
     return (1 if stage.tied else stage.recursions), stage.recursions
 
 

@@ -2,12 +2,18 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.throughput import Throughput, measure
-from lightir_core.architecture import Architecture, Block, ResidualConvolution, Stage
+from lightir_core.architecture import (
+    Architecture,
+    BlockConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+)
 from lightir_core.data.tasks import parse_task
 from search.cli.app import app
 
 SMALL = Architecture(
-    width=4, stages=(Stage(blocks=(Block(mixer=ResidualConvolution(), norm="none"),)),)
+    width=4,
+    stages=(StageConfig(blocks=(BlockConfig(mixer=ResidualConvolutionConfig(), norm="none"),)),),
 )
 
 

@@ -4,22 +4,22 @@ import random
 
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    Body,
-    CascadeAttention,
-    ChannelBranch,
-    CrossLayer,
-    DepthwiseMlp,
-    Dsgm,
-    ExponentialPosition,
-    Mlp,
-    Projection,
-    ResidualConvolution,
-    Stage,
-    Stem,
-    TablePosition,
-    Tail,
-    WindowAttention,
+    BlockConfig,
+    BodyConfig,
+    CascadeAttentionConfig,
+    ChannelBranchConfig,
+    CrossLayerConfig,
+    DepthwiseMlpConfig,
+    DsgmConfig,
+    ExponentialPositionConfig,
+    MlpConfig,
+    ProjectionConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    StemConfig,
+    TablePositionConfig,
+    TailConfig,
+    WindowAttentionConfig,
 )
 
 WIDTHS = (12, 24, 36)
@@ -43,24 +43,24 @@ def random_architecture(seed: int) -> Architecture:
         in_channels=in_channels,
         out_channels=rng.choice((in_channels, 3)),
         scale=rng.choice((1, 2, 3, 4)),
-        stem=Stem(
+        stem=StemConfig(
             kernel_size=2 if patch == 2 else rng.choice((1, 3)),
             patch_size=patch,
             norm=rng.random() < 0.5,
         ),
-        body=Body(
+        body=BodyConfig(
             norm=rng.random() < 0.5,
             closing=rng.choice(("convolution", "none")),
             skip=rng.random() < 0.5,
         ),
-        tail=Tail(upsampler=rng.choice(("direct", "staged"))),
+        tail=TailConfig(upsampler=rng.choice(("direct", "staged"))),
     )
 
 
-def _stage(rng: random.Random, width: int, number: int) -> Stage:
+def _stage(rng: random.Random, width: int, number: int) -> StageConfig:
     recursions = rng.choice((1, 1, 2, 3))
     closing = rng.choice(("convolution", "depthwise", "none"))
-    return Stage(
+    return StageConfig(
         blocks=tuple(_block(rng, width) for _ in range(rng.randint(1, 3))),
         recursions=recursions,
         tied=recursions == 1 or rng.random() < 0.5,
@@ -71,8 +71,8 @@ def _stage(rng: random.Random, width: int, number: int) -> Stage:
     )
 
 
-def _cross_layer(rng: random.Random, number: int) -> CrossLayer:
-    return CrossLayer(
+def _cross_layer(rng: random.Random, number: int) -> CrossLayerConfig:
+    return CrossLayerConfig(
         keys=rng.choice((2, 5, 9)),
         references=rng.randint(1, number + 1),
         selection=rng.choice(("none", "soft", "hard")),
@@ -80,48 +80,48 @@ def _cross_layer(rng: random.Random, number: int) -> CrossLayer:
     )
 
 
-def _block(rng: random.Random, width: int) -> Block:
+def _block(rng: random.Random, width: int) -> BlockConfig:
     mixer = rng.choice((_window_attention, _window_attention, _cascade, _convolution))
     hidden = rng.choice((width, 2 * width, width + 5))
     feed_forwards = (
-        Mlp(hidden_dim=hidden),
-        DepthwiseMlp(hidden_dim=hidden),
-        Dsgm(hidden_dim=hidden, reading=rng.choice(("cross", "literal", "single"))),
+        MlpConfig(hidden_dim=hidden),
+        DepthwiseMlpConfig(hidden_dim=hidden),
+        DsgmConfig(hidden_dim=hidden, reading=rng.choice(("cross", "literal", "single"))),
         None,
     )
-    return Block(
+    return BlockConfig(
         mixer=mixer(rng, width),
         feed_forward=rng.choice(feed_forwards),
         norm=rng.choice(("pre", "post", "none")),
     )
 
 
-def _window_attention(rng: random.Random, width: int) -> WindowAttention:
+def _window_attention(rng: random.Random, width: int) -> WindowAttentionConfig:
     window, heads = rng.choice(WINDOWS), rng.choice((1, 2, 3))
     pruned = rng.random() < 0.3
     head_dim = rng.choice((2, 4)) if pruned else None
     channel = rng.random() < 0.3
     groups = 1 if pruned else rng.choice((1, 2, 3))
-    return WindowAttention(
+    return WindowAttentionConfig(
         num_heads=heads,
         window_size=window,
         shift_size=rng.choice(((0, 0), (window[0] // 2, window[1] // 2))),
         key_dim=head_dim,
         value_dim=head_dim if channel or not pruned else 6,
-        projection=Projection(
+        projection=ProjectionConfig(
             groups=groups, residual=not pruned and rng.random() < 0.5, bias=rng.random() < 0.5
         ),
-        output=Projection(groups=groups),
+        output=ProjectionConfig(groups=groups),
         logits=rng.choice(("dot", "cosine")),
-        position=rng.choice((TablePosition(), ExponentialPosition(hidden=16), None)),
-        channel=ChannelBranch(interaction=rng.random() < 0.5) if channel else None,
+        position=rng.choice((TablePositionConfig(), ExponentialPositionConfig(hidden=16), None)),
+        channel=ChannelBranchConfig(interaction=rng.random() < 0.5) if channel else None,
         depthwise_value=rng.random() < 0.3,
     )
 
 
-def _cascade(rng: random.Random, width: int) -> CascadeAttention:
+def _cascade(rng: random.Random, width: int) -> CascadeAttentionConfig:
     window = rng.choice(WINDOWS)
-    return CascadeAttention(
+    return CascadeAttentionConfig(
         num_heads=rng.choice((1, 2, 3)),
         key_dim=rng.choice((2, 5)),
         window_size=window,
@@ -131,7 +131,7 @@ def _cascade(rng: random.Random, width: int) -> CascadeAttention:
     )
 
 
-def _convolution(rng: random.Random, width: int) -> ResidualConvolution:
-    return ResidualConvolution(
+def _convolution(rng: random.Random, width: int) -> ResidualConvolutionConfig:
+    return ResidualConvolutionConfig(
         hidden_dim=rng.choice((None, width // 2)), kernel_size=rng.choice((3, 5))
     )

@@ -8,10 +8,17 @@ from budgets.latency import LatencyTable, latency
 from budgets.memory import inference_memory, training_memory
 from budgets.price import price
 from budgets.units import Size, format_bytes
-from lightir_core.architecture import Architecture, Block, ResidualConvolution, Stage
+from lightir_core.architecture import (
+    Architecture,
+    BlockConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+)
 from lightir_core.errors import BudgetError
 
-ARCHITECTURE = Architecture(width=8, stages=(Stage(blocks=(Block(mixer=ResidualConvolution()),)),))
+ARCHITECTURE = Architecture(
+    width=8, stages=(StageConfig(blocks=(BlockConfig(mixer=ResidualConvolutionConfig()),)),)
+)
 SIZES = (Size(16, 64), Size(40, 24))
 
 

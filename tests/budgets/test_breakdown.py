@@ -5,7 +5,12 @@ import pytest
 from budgets.breakdown import MacSplit, split_macs, table_params
 from budgets.price import price
 from budgets.units import Size, parse_size
-from lightir_core.architecture import Architecture, Block, ResidualConvolution, Stage
+from lightir_core.architecture import (
+    Architecture,
+    BlockConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+)
 from lightir_core.published.presets import preset
 from tests.budgets.random_architectures import random_architecture
 
@@ -38,7 +43,7 @@ def test_the_kinds_add_up_to_the_price(seed):
 
 
 def test_a_convolutional_network_is_all_convolutions():
-    stage = Stage(blocks=(Block(mixer=ResidualConvolution()),))
+    stage = StageConfig(blocks=(BlockConfig(mixer=ResidualConvolutionConfig()),))
     architecture = Architecture(width=8, stages=(stage,))
     macs = price(architecture, Size(32, 32)).macs
     assert split_macs(architecture, Size(32, 32)) == MacSplit(convolutions=macs)

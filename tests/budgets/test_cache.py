@@ -12,10 +12,10 @@ from budgets.cost import Cost
 from budgets.part_cost import cost_cache, part_cost, trace_part
 from budgets.parts import Part
 from budgets.units import Size
-from lightir_core.architecture import Block, ResidualConvolution
+from lightir_core.architecture import BlockConfig, ResidualConvolutionConfig
 
 ROOT = Path(__file__).parents[2]
-PART = Part("block", Block(mixer=ResidualConvolution(hidden_dim=5)), 7)
+PART = Part("block", BlockConfig(mixer=ResidualConvolutionConfig(hidden_dim=5)), 7)
 SIZE = Size(9, 11)
 
 

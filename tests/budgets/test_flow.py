@@ -3,14 +3,14 @@ from dataclasses import replace
 from budgets.flow import trunk_steps
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    CrossLayer,
-    ResidualConvolution,
-    Stage,
+    BlockConfig,
+    CrossLayerConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
 )
 
-BLOCK = Block(mixer=ResidualConvolution())
-STAGE = Stage(blocks=(BLOCK,))
+BLOCK = BlockConfig(mixer=ResidualConvolutionConfig())
+STAGE = StageConfig(blocks=(BLOCK,))
 
 
 def flow(*stages, **changes):
@@ -50,7 +50,7 @@ def test_an_anchor_adds_the_input_after_passes():
 
 def test_references_are_outputs_before_attention_oldest_first():
     bare = replace(STAGE, closing="none", skip="none")
-    slot = replace(bare, cross_layer=CrossLayer(keys=2, references=2))
+    slot = replace(bare, cross_layer=CrossLayerConfig(keys=2, references=2))
     steps = flow(bare, slot, slot)
     assert [step[:2] for step in steps] == [
         ("block", (0,)),

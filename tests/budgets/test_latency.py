@@ -9,18 +9,19 @@ from budgets.parts import Part
 from budgets.units import Size
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    CrossLayer,
-    Mlp,
-    Stage,
-    WindowAttention,
+    BlockConfig,
+    CrossLayerConfig,
+    MlpConfig,
+    StageConfig,
+    WindowAttentionConfig,
 )
 from lightir_core.errors import BudgetError
 
-BLOCK = Block(
-    mixer=WindowAttention(num_heads=2, window_size=(4, 4)), feed_forward=Mlp(hidden_dim=24)
+BLOCK = BlockConfig(
+    mixer=WindowAttentionConfig(num_heads=2, window_size=(4, 4)),
+    feed_forward=MlpConfig(hidden_dim=24),
 )
-SMALL = Architecture(width=12, scale=2, stages=(Stage(blocks=(BLOCK,)),))
+SMALL = Architecture(width=12, scale=2, stages=(StageConfig(blocks=(BLOCK,)),))
 SIZE = Size(32, 32)
 
 
@@ -46,7 +47,9 @@ def counted(monkeypatch):
 
 def test_each_distinct_part_is_timed_once(tmp_path, counted):
     table = LatencyTable(tmp_path / "times.jsonl")
-    deep = Architecture(width=12, scale=2, stages=(Stage(blocks=(BLOCK,) * 3, recursions=2),) * 2)
+    deep = Architecture(
+        width=12, scale=2, stages=(StageConfig(blocks=(BLOCK,) * 3, recursions=2),) * 2
+    )
     # frame 1 ms, block 2 ms, closing 3 ms, sum of two maps 4 ms
     assert latency(deep, SIZE, table) == 1 + 12 * 2 + 2 * 3 + 2 * 4
     assert latency(SMALL, SIZE, table) == 1 + 2 + 3 + 4
@@ -63,12 +66,12 @@ def test_both_clocks_are_kept(tmp_path, counted):
 
 
 def test_references_are_timed_too(tmp_path, counted):
-    stage = Stage(blocks=(BLOCK,), closing="none", skip="none")
-    slot = Stage(
+    stage = StageConfig(blocks=(BLOCK,), closing="none", skip="none")
+    slot = StageConfig(
         blocks=(BLOCK,),
         closing="none",
         skip="none",
-        cross_layer=CrossLayer(keys=2, references=2),
+        cross_layer=CrossLayerConfig(keys=2, references=2),
     )
     table = LatencyTable(tmp_path / "times.jsonl")
     architecture = Architecture(width=12, stages=(stage, slot))

@@ -9,21 +9,22 @@ from budgets.price import price
 from budgets.units import Size
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    Body,
-    CrossLayer,
-    Mlp,
-    ResidualConvolution,
-    Stage,
-    WindowAttention,
+    BlockConfig,
+    BodyConfig,
+    CrossLayerConfig,
+    MlpConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    WindowAttentionConfig,
 )
 from lightir_core.errors import BudgetError
 from tests.budgets.random_architectures import random_architecture
 
-BLOCK = Block(
-    mixer=WindowAttention(num_heads=2, window_size=(4, 4)), feed_forward=Mlp(hidden_dim=24)
+BLOCK = BlockConfig(
+    mixer=WindowAttentionConfig(num_heads=2, window_size=(4, 4)),
+    feed_forward=MlpConfig(hidden_dim=24),
 )
-PLAIN = Architecture(width=12, scale=2, stages=(Stage(blocks=(BLOCK, BLOCK)),) * 2)
+PLAIN = Architecture(width=12, scale=2, stages=(StageConfig(blocks=(BLOCK, BLOCK)),) * 2)
 
 
 @pytest.fixture
@@ -61,8 +62,8 @@ def test_under_autocast_too(seed, half_precision):
 @needs_fast_half
 @pytest.mark.parametrize("shared", [{"stage_sharing": 2}, {"stages": PLAIN.stages * 2}], ids=str)
 def test_autocast_copies_shared_weights_once(shared, half_precision):
-    wide = Block(mixer=ResidualConvolution(hidden_dim=96), norm="none")
-    stage = Stage(blocks=(wide,), recursions=3)
+    wide = BlockConfig(mixer=ResidualConvolutionConfig(hidden_dim=96), norm="none")
+    stage = StageConfig(blocks=(wide,), recursions=3)
     architecture = replace(PLAIN, width=48, stages=(stage, stage))
     architecture = replace(architecture, **shared)
     observed = observed_training_memory(architecture, 2, 16)
@@ -84,11 +85,13 @@ def test_a_forward_pass_peaks_where_it_is_said_to(seed):
         {"anchor": "last", "recursions": 2, "tied": False},
         {"skip": "output"},
         {"skip": "none", "closing": "none"},
-        {"cross_layer": CrossLayer(keys=3, references=1)},
+        {"cross_layer": CrossLayerConfig(keys=3, references=1)},
     ],
     ids=str,
 )
-@pytest.mark.parametrize("body", [Body(), Body(norm=False, closing="none")], ids=["body", "bare"])
+@pytest.mark.parametrize(
+    "body", [BodyConfig(), BodyConfig(norm=False, closing="none")], ids=["body", "bare"]
+)
 def test_maps_held_by_skips_anchors_and_references(change, body, single_precision):
     stage = replace(PLAIN.stages[0], blocks=(BLOCK,), **change)
     architecture = replace(PLAIN, stages=(stage, stage), body=body)
@@ -136,7 +139,7 @@ def test_inference_does_not_grow_with_depth_but_for_the_weights():
 
 def test_a_convolutional_network_needs_no_windows():
     architecture = Architecture(
-        width=8, stages=(Stage(blocks=(Block(mixer=ResidualConvolution()),)),)
+        width=8, stages=(StageConfig(blocks=(BlockConfig(mixer=ResidualConvolutionConfig()),)),)
     )
     observed = observed_inference_memory(architecture, Size(31, 45))
     assert inference_memory(architecture, Size(31, 45)) == pytest.approx(observed, rel=0.01)

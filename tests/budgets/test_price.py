@@ -13,14 +13,14 @@ from budgets.trace import count_macs
 from budgets.units import Size, parse_size
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    CrossLayer,
-    Mlp,
-    ResidualConvolution,
-    Stage,
-    Stem,
-    Tail,
-    WindowAttention,
+    BlockConfig,
+    CrossLayerConfig,
+    MlpConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    StemConfig,
+    TailConfig,
+    WindowAttentionConfig,
 )
 from lightir_core.errors import BudgetError
 from lightir_core.network import build
@@ -28,10 +28,11 @@ from lightir_core.published.presets import preset
 from tests.budgets.random_architectures import random_architecture
 
 HD = parse_size("1280x720")
-SWIN = Block(
-    mixer=WindowAttention(num_heads=6, window_size=(8, 8)), feed_forward=Mlp(hidden_dim=120)
+SWIN = BlockConfig(
+    mixer=WindowAttentionConfig(num_heads=6, window_size=(8, 8)),
+    feed_forward=MlpConfig(hidden_dim=120),
 )
-CONVOLUTION = Block(mixer=ResidualConvolution())
+CONVOLUTION = BlockConfig(mixer=ResidualConvolutionConfig())
 
 
 def traced(architecture, size):
@@ -48,8 +49,8 @@ def swinir_light(scale):
     return Architecture(
         width=60,
         scale=scale,
-        stages=(Stage(blocks=(SWIN,) * 6),) * 4,
-        stem=Stem(norm=True),
+        stages=(StageConfig(blocks=(SWIN,) * 6),) * 4,
+        stem=StemConfig(norm=True),
         normalisation="div2k",
     )
 
@@ -89,7 +90,7 @@ def test_swinir_light(scale, params, macs):
 
 def test_window_attention_costs_what_swin_eq_2_says():
     # Swin Transformer, Eq. (2): 4·HW·C² + 2·M²·HW·C
-    block = Block(mixer=WindowAttention(num_heads=6, window_size=(8, 8)))
+    block = BlockConfig(mixer=WindowAttentionConfig(num_heads=6, window_size=(8, 8)))
     cost = trace_part(Part("block", block, 60), Size(64, 64))
     assert cost.macs == 4 * 64 * 64 * 60**2 + 2 * 8**2 * 64 * 64 * 60 == 90_439_680
     # 4(C² + C) of the projections, (2M − 1)²·h of the table, 2C of the norm
@@ -97,7 +98,7 @@ def test_window_attention_costs_what_swin_eq_2_says():
 
 
 def test_a_drt_like_network_recurses_for_nothing_but_work():
-    stage = Stage(blocks=(SWIN, SWIN), anchor="every")
+    stage = StageConfig(blocks=(SWIN, SWIN), anchor="every")
     once = Architecture(width=60, stages=(stage,))
     thrice = replace(once, stages=(replace(stage, recursions=3),))
     untied = replace(once, stages=(replace(stage, recursions=3, tied=False),))
@@ -110,8 +111,8 @@ def test_a_drt_like_network_recurses_for_nothing_but_work():
 
 
 def test_stages_that_share_weights_pay_for_them_once_but_not_for_cross_layer_slots():
-    plain = Stage(blocks=(SWIN,))
-    slot = replace(plain, cross_layer=CrossLayer(keys=9, references=1))
+    plain = StageConfig(blocks=(SWIN,))
+    slot = replace(plain, cross_layer=CrossLayerConfig(keys=9, references=1))
     apart = Architecture(width=60, stages=(plain, slot, plain, slot))
     shared = replace(apart, stage_sharing=2)
     size = Size(64, 64)
@@ -124,14 +125,18 @@ def test_stages_that_share_weights_pay_for_them_once_but_not_for_cross_layer_slo
 
 def test_edsr_baseline_without_its_mean_layers():
     # EDSR x2, 16 blocks of 64 channels: 1,369,859 parameters, 316.25 G at 1280x720
-    stage = Stage(blocks=(replace(CONVOLUTION, norm="none"),) * 16, closing="none", skip="none")
-    edsr = Architecture(width=64, scale=2, stages=(stage,), tail=Tail(upsampler="staged"))
+    stage = StageConfig(
+        blocks=(replace(CONVOLUTION, norm="none"),) * 16, closing="none", skip="none"
+    )
+    edsr = Architecture(width=64, scale=2, stages=(stage,), tail=TailConfig(upsampler="staged"))
     edsr = replace(edsr, body=replace(edsr.body, norm=False))
     assert price(edsr, HD) == Cost(1_369_859, 316_248_883_200)
 
 
 def test_the_cost_is_that_of_the_padded_size():
-    architecture = Architecture(width=12, scale=3, stages=(Stage(blocks=(SWIN, CONVOLUTION)),))
+    architecture = Architecture(
+        width=12, scale=3, stages=(StageConfig(blocks=(SWIN, CONVOLUTION)),)
+    )
     assert feature_size(3, 1, 8, HD) == Size(240, 432)  # 427 columns are padded to 432
     assert price(architecture, Size(720, 1280)) == price(architecture, Size(720, 1296))
     assert price(architecture, Size(1, 1)) == price(architecture, Size(24, 24))
@@ -158,7 +163,7 @@ def test_more_of_anything_costs_more(width, blocks, stages, recursions):
     def cost(**changes):
         values = {"width": width, "blocks": blocks, "stages": stages, "recursions": recursions}
         values |= changes
-        stage = Stage(blocks=(SWIN,) * values["blocks"], recursions=values["recursions"])
+        stage = StageConfig(blocks=(SWIN,) * values["blocks"], recursions=values["recursions"])
         return price(Architecture(width=values["width"], stages=(stage,) * values["stages"]), size)
 
     base = cost()
@@ -191,9 +196,9 @@ def test_a_part_with_unknown_arithmetic_cannot_be_priced(monkeypatch):
     monkeypatch.setattr(
         "lightir_core.blocks.residual_convolution.F.relu", lambda x: torch.fft.fft2(x).real
     )
-    block = Block(mixer=ResidualConvolution(hidden_dim=7))
+    block = BlockConfig(mixer=ResidualConvolutionConfig(hidden_dim=7))
     with pytest.raises(BudgetError, match="operation '_fft_"):
-        price(Architecture(width=11, stages=(Stage(blocks=(block,)),)), Size(13, 17))
+        price(Architecture(width=11, stages=(StageConfig(blocks=(block,)),)), Size(13, 17))
 
 
 @pytest.mark.parametrize(

@@ -9,38 +9,39 @@ from budgets.table import ABSENT, CostTable
 from budgets.units import Size
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    CrossLayer,
-    Mlp,
-    ResidualConvolution,
-    Stage,
-    Stem,
-    Tail,
-    WindowAttention,
+    BlockConfig,
+    CrossLayerConfig,
+    MlpConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    StemConfig,
+    TailConfig,
+    WindowAttentionConfig,
 )
 
 SIZE = Size(67, 45)
 
 
 def window_stage(side, blocks=1, **changes):
-    block = Block(
-        mixer=WindowAttention(num_heads=2, window_size=side), feed_forward=Mlp(hidden_dim=12)
+    block = BlockConfig(
+        mixer=WindowAttentionConfig(num_heads=2, window_size=side),
+        feed_forward=MlpConfig(hidden_dim=12),
     )
-    return Stage(blocks=(block,) * blocks, **changes)
+    return StageConfig(blocks=(block,) * blocks, **changes)
 
 
 STAGES = (
     window_stage((4, 4)),
     window_stage((4, 6), blocks=2),
     window_stage((8, 8), recursions=2, tied=False),
-    window_stage((4, 4), cross_layer=CrossLayer(keys=3, references=1)),
-    Stage(blocks=(Block(mixer=ResidualConvolution()),)),
+    window_stage((4, 4), cross_layer=CrossLayerConfig(keys=3, references=1)),
+    StageConfig(blocks=(BlockConfig(mixer=ResidualConvolutionConfig()),)),
 )
 ANY = (STAGES[0],)
 FRAMES = (
     Architecture(width=12, scale=2, stages=ANY),
-    Architecture(width=8, scale=3, stages=ANY, tail=Tail(upsampler="staged")),
-    Architecture(width=8, stages=ANY, stem=Stem(kernel_size=2, patch_size=2)),
+    Architecture(width=8, scale=3, stages=ANY, tail=TailConfig(upsampler="staged")),
+    Architecture(width=8, stages=ANY, stem=StemConfig(kernel_size=2, patch_size=2)),
 )
 
 

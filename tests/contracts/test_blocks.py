@@ -11,36 +11,36 @@ from search.bank.bank import STEPS, Bank
 WIDTH = 12
 WINDOW = {"window_size": (4, 8), "shift_size": (2, 4)}
 SETTINGS = {
-    arch.WindowAttention: [
-        arch.WindowAttention(num_heads=3, **WINDOW),
-        arch.WindowAttention(
+    arch.WindowAttentionConfig: [
+        arch.WindowAttentionConfig(num_heads=3, **WINDOW),
+        arch.WindowAttentionConfig(
             num_heads=2,
             **WINDOW,
             key_dim=3,
-            projection=arch.Projection(groups=3),
+            projection=arch.ProjectionConfig(groups=3),
             logits="cosine",
-            position=arch.ExponentialPosition(hidden=8),
+            position=arch.ExponentialPositionConfig(hidden=8),
         ),
-        arch.WindowAttention(
+        arch.WindowAttentionConfig(
             num_heads=2,
             **WINDOW,
             position=None,
-            channel=arch.ChannelBranch(num_heads=3),
+            channel=arch.ChannelBranchConfig(num_heads=3),
             depthwise_value=True,
         ),
     ],
-    arch.CascadeAttention: [
-        arch.CascadeAttention(num_heads=3, key_dim=5, **WINDOW),
-        arch.CascadeAttention(num_heads=2, key_dim=5, **WINDOW, masked=False, cascade=False),
+    arch.CascadeAttentionConfig: [
+        arch.CascadeAttentionConfig(num_heads=3, key_dim=5, **WINDOW),
+        arch.CascadeAttentionConfig(num_heads=2, key_dim=5, **WINDOW, masked=False, cascade=False),
     ],
-    arch.ResidualConvolution: [
-        arch.ResidualConvolution(),
-        arch.ResidualConvolution(hidden_dim=5, kernel_size=5),
+    arch.ResidualConvolutionConfig: [
+        arch.ResidualConvolutionConfig(),
+        arch.ResidualConvolutionConfig(hidden_dim=5, kernel_size=5),
     ],
-    arch.Mlp: [arch.Mlp(hidden_dim=7)],
-    arch.DepthwiseMlp: [arch.DepthwiseMlp(hidden_dim=7)],
-    arch.Dsgm: [
-        arch.Dsgm(hidden_dim=7, reading=reading) for reading in ("cross", "literal", "single")
+    arch.MlpConfig: [arch.MlpConfig(hidden_dim=7)],
+    arch.DepthwiseMlpConfig: [arch.DepthwiseMlpConfig(hidden_dim=7)],
+    arch.DsgmConfig: [
+        arch.DsgmConfig(hidden_dim=7, reading=reading) for reading in ("cross", "literal", "single")
     ],
 }
 TABLE = MIXERS | FEED_FORWARDS
@@ -149,7 +149,9 @@ def test_shares_its_weights_through_the_bank(kind, settings):
 
 
 def network_of(settings, width):
-    mixer = settings if type(settings) in MIXERS else arch.ResidualConvolution()
+    mixer = settings if type(settings) in MIXERS else arch.ResidualConvolutionConfig()
     feed_forward = settings if type(settings) in FEED_FORWARDS else None
-    block = arch.Block(mixer=mixer, feed_forward=feed_forward)
-    return build_network(arch.Architecture(width=width, stages=(arch.Stage(blocks=(block,)),)))
+    block = arch.BlockConfig(mixer=mixer, feed_forward=feed_forward)
+    return build_network(
+        arch.Architecture(width=width, stages=(arch.StageConfig(blocks=(block,)),))
+    )

@@ -8,12 +8,17 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from lightir_core.architecture import Architecture, Block, ResidualConvolution, Stage
+from lightir_core.architecture import (
+    Architecture,
+    BlockConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+)
 from lightir_core.checkpoints import save_model
 from lightir_core.network import build
 
-BLOCK = Block(mixer=ResidualConvolution(), norm="none")
-SMALL = Architecture(width=4, scale=2, stages=(Stage(blocks=(BLOCK,)),))
+BLOCK = BlockConfig(mixer=ResidualConvolutionConfig(), norm="none")
+SMALL = Architecture(width=4, scale=2, stages=(StageConfig(blocks=(BLOCK,)),))
 
 # arguments of `run` -> what is said about them; {} is the folder that the test works in
 RUN = {

@@ -12,7 +12,13 @@ import torch
 
 from budgets.price import price
 from budgets.units import Size
-from lightir_core.architecture import Architecture, Block, Mlp, Stage, WindowAttention
+from lightir_core.architecture import (
+    Architecture,
+    BlockConfig,
+    MlpConfig,
+    StageConfig,
+    WindowAttentionConfig,
+)
 from lightir_core.checkpoints import load_model, load_tensors, save_model
 from lightir_core.network import build
 from lightir_core.published.presets import shrink
@@ -23,10 +29,11 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 AT = ("--at", "64x64")
 QUICK = (*AT, "--steps", "2", "--device", "cpu", "--quiet")
 
-BLOCK = Block(
-    mixer=WindowAttention(num_heads=2, window_size=(4, 4)), feed_forward=Mlp(hidden_dim=16)
+BLOCK = BlockConfig(
+    mixer=WindowAttentionConfig(num_heads=2, window_size=(4, 4)),
+    feed_forward=MlpConfig(hidden_dim=16),
 )
-SMALL = Architecture(width=8, scale=2, stages=(Stage(blocks=(BLOCK, BLOCK)),))
+SMALL = Architecture(width=8, scale=2, stages=(StageConfig(blocks=(BLOCK, BLOCK)),))
 PARAMS = price(SMALL, Size(64, 64)).params
 
 

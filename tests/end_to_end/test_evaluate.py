@@ -8,7 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from lightir_core.architecture import Architecture, Block, ChannelBranch, Stage, WindowAttention
+from lightir_core.architecture import (
+    Architecture,
+    BlockConfig,
+    ChannelBranchConfig,
+    StageConfig,
+    WindowAttentionConfig,
+)
 from lightir_core.checkpoints import save_model
 from lightir_core.network import build
 from lightir_core.published.presets import preset
@@ -17,11 +23,11 @@ from lightir_core.published.weights import SYSTEMS
 CASA = Architecture(
     width=8,
     stages=(
-        Stage(
+        StageConfig(
             blocks=(
-                Block(
-                    mixer=WindowAttention(
-                        num_heads=2, window_size=(4, 4), channel=ChannelBranch(num_heads=1)
+                BlockConfig(
+                    mixer=WindowAttentionConfig(
+                        num_heads=2, window_size=(4, 4), channel=ChannelBranchConfig(num_heads=1)
                     )
                 ),
             )

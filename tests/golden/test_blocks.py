@@ -39,7 +39,7 @@ MAPS = "(b nh nw) c wh ww"
 @pytest.mark.parametrize(("shift", "key"), [((0, 0), "output_nomask"), ((2, 2), "output_mask")])
 def test_swin_window_attention(golden, shift, key):
     data = golden("swin_window_attention")
-    settings = arch.WindowAttention(num_heads=3, window_size=(4, 4), shift_size=shift)
+    settings = arch.WindowAttentionConfig(num_heads=3, window_size=(4, 4), shift_size=shift)
     module = WindowAttention(settings, 24)
     fill(layouts.swin_attention("attn", module), data.named("attn."))
     data.check(lambda: on_windows(module, data, TOKENS), key)
@@ -48,14 +48,14 @@ def test_swin_window_attention(golden, shift, key):
 @pytest.mark.parametrize(("shift", "key"), [((0, 0), "output_nomask"), ((2, 4), "output_mask")])
 def test_grsa(golden, shift, key):
     data = golden("grsa_module")
-    settings = arch.WindowAttention(
+    settings = arch.WindowAttentionConfig(
         num_heads=3,
         window_size=(4, 8),
         shift_size=shift,
-        projection=arch.Projection(groups=2, residual=True),
-        output=arch.Projection(groups=2),
+        projection=arch.ProjectionConfig(groups=2, residual=True),
+        output=arch.ProjectionConfig(groups=2),
         logits="cosine",
-        position=arch.ExponentialPosition(hidden=128),
+        position=arch.ExponentialPositionConfig(hidden=128),
     )
     module = WindowAttention(settings, 24)
     fill(layouts.grouped_attention("attn", module), data.named("attn."))
@@ -67,7 +67,9 @@ def test_grsa(golden, shift, key):
 @pytest.mark.parametrize(("shift", "key"), [((0, 0), "output_nomask"), ((2, 2), "output_mask")])
 def test_gswa(golden, shift, key):
     data = golden("gswa_module")
-    settings = arch.CascadeAttention(num_heads=3, key_dim=4, window_size=(4, 4), shift_size=shift)
+    settings = arch.CascadeAttentionConfig(
+        num_heads=3, key_dim=4, window_size=(4, 4), shift_size=shift
+    )
     module = CascadeAttention(settings, 24)
     fill(layouts.cascade_attention("attn", module), data.named("attn."))
     data.check(lambda: on_windows(module, data, MAPS), key)
@@ -110,7 +112,7 @@ def test_drt_recursive_block(golden):
 
 
 def cross_layer(data, *, selection="none", tail=False):
-    settings = arch.CrossLayer(
+    settings = arch.CrossLayerConfig(
         keys=data.config["keys"],
         references=data.config.get("refs", 1),
         selection=selection,

@@ -12,7 +12,9 @@ from lightir_core import architecture as arch
 def random_projection(rng, *sizes):
     common = [g for g in arch.divisors(sizes[0]) if all(size % g == 0 for size in sizes)]
     residual = len(set(sizes)) == 1 and rng.random() < 0.5
-    return arch.Projection(groups=rng.choice(common), residual=residual, bias=rng.random() < 0.7)
+    return arch.ProjectionConfig(
+        groups=rng.choice(common), residual=residual, bias=rng.random() < 0.7
+    )
 
 
 def random_grid(rng):
@@ -28,10 +30,10 @@ def random_window_attention(rng, width):
     value_dim = rng.choice([None, key_dim, 2, 5])
     sides = [heads * (dim or width // heads) for dim in (key_dim, value_dim)]
     if sides[0] == sides[1] and rng.random() < 0.6:
-        channel = arch.ChannelBranch(
+        channel = arch.ChannelBranchConfig(
             num_heads=rng.choice(arch.divisors(sides[0])), interaction=rng.random() < 0.5
         )
-    return arch.WindowAttention(
+    return arch.WindowAttentionConfig(
         num_heads=heads,
         **random_grid(rng),
         key_dim=key_dim,
@@ -40,7 +42,11 @@ def random_window_attention(rng, width):
         output=random_projection(rng, width, sides[1]),
         logits=rng.choice(["dot", "cosine"]),
         position=rng.choice(
-            [None, arch.TablePosition(), arch.ExponentialPosition(hidden=rng.choice([1, 16]))]
+            [
+                None,
+                arch.TablePositionConfig(),
+                arch.ExponentialPositionConfig(hidden=rng.choice([1, 16])),
+            ]
         ),
         channel=channel,
         depthwise_value=rng.random() < 0.4,
@@ -52,14 +58,14 @@ def random_mixer(rng, width):
     if kind == "window":
         return random_window_attention(rng, width)
     if kind == "cascade":
-        return arch.CascadeAttention(
+        return arch.CascadeAttentionConfig(
             num_heads=rng.choice([h for h in arch.divisors(width) if h <= 4]),
             key_dim=rng.choice([1, 4, 6]),
             **random_grid(rng),
             masked=rng.random() < 0.7,
             cascade=rng.random() < 0.7,
         )
-    return arch.ResidualConvolution(
+    return arch.ResidualConvolutionConfig(
         hidden_dim=rng.choice([None, 1, 10]), kernel_size=rng.choice([3, 5])
     )
 
@@ -69,12 +75,12 @@ def random_block(rng, width):
     feed_forward = rng.choice(
         [
             None,
-            arch.Mlp(hidden_dim=hidden),
-            arch.DepthwiseMlp(hidden_dim=hidden),
-            arch.Dsgm(hidden_dim=hidden, reading=rng.choice(["cross", "literal", "single"])),
+            arch.MlpConfig(hidden_dim=hidden),
+            arch.DepthwiseMlpConfig(hidden_dim=hidden),
+            arch.DsgmConfig(hidden_dim=hidden, reading=rng.choice(["cross", "literal", "single"])),
         ]
     )
-    return arch.Block(
+    return arch.BlockConfig(
         mixer=random_mixer(rng, width),
         feed_forward=feed_forward,
         norm=rng.choice(["pre", "post", "none"]),
@@ -84,7 +90,7 @@ def random_block(rng, width):
 def random_stage(rng, width):
     closing = rng.choice(["convolution", "depthwise", "none"])
     skips = ["input", "none"] if closing == "none" else ["input", "output", "none"]
-    return arch.Stage(
+    return arch.StageConfig(
         blocks=tuple(random_block(rng, width) for _ in range(rng.choice([1, 2]))),
         recursions=rng.choice([1, 1, 2, 3]),
         tied=rng.random() < 0.5,
@@ -97,7 +103,7 @@ def random_stage(rng, width):
 def random_cross_layer(rng, number):
     if rng.random() < 0.5:
         return None
-    return arch.CrossLayer(
+    return arch.CrossLayerConfig(
         keys=rng.choice([1, 3]),
         references=rng.randint(1, number + 1),
         selection=rng.choice(["none", "soft", "hard"]),
@@ -123,17 +129,17 @@ def random_architecture(seed):
         out_channels=outputs,
         scale=rng.choice([1, 2, 3, 4]),
         normalisation=rng.choice(["none", "div2k", "imagenet"] if channels == 3 else ["none"]),
-        stem=arch.Stem(
+        stem=arch.StemConfig(
             kernel_size=rng.choice([1, 3]) if patch == 1 else patch,
             patch_size=patch,
             norm=rng.random() < 0.5,
         ),
-        body=arch.Body(
+        body=arch.BodyConfig(
             norm=rng.random() < 0.5,
             closing=rng.choice(["convolution", "none"]),
             skip=rng.random() < 0.5,
         ),
-        tail=arch.Tail(
+        tail=arch.TailConfig(
             upsampler=rng.choice(["direct", "staged"]),
             skip=rng.choice(["none", "interpolated"] if same else ["none"]),
         ),

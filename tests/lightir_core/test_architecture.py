@@ -11,33 +11,33 @@ from hypothesis import strategies as st
 from lightir_core import architecture as arch
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    CascadeAttention,
-    ChannelBranch,
-    CrossLayer,
-    Dsgm,
-    Mlp,
-    Projection,
-    ResidualConvolution,
-    Stage,
-    Stem,
-    Tail,
-    WindowAttention,
+    BlockConfig,
+    CascadeAttentionConfig,
+    ChannelBranchConfig,
+    CrossLayerConfig,
+    DsgmConfig,
+    MlpConfig,
+    ProjectionConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    StemConfig,
+    TailConfig,
+    WindowAttentionConfig,
     from_json,
     from_plain,
 )
 from lightir_core.errors import ArchitectureError
 
-WINDOW = WindowAttention(num_heads=2, window_size=(4, 8))
+WINDOW = WindowAttentionConfig(num_heads=2, window_size=(4, 8))
 
 
 def network(mixer=WINDOW, width=12, stages=1, **changes):
-    stage = Stage(blocks=(Block(mixer=mixer, feed_forward=Mlp(hidden_dim=8)),))
+    stage = StageConfig(blocks=(BlockConfig(mixer=mixer, feed_forward=MlpConfig(hidden_dim=8)),))
     return Architecture(width=width, stages=(stage,) * stages, **changes)
 
 
 def slotted(cross_layer):
-    stage = Stage(blocks=(Block(mixer=WINDOW),), cross_layer=cross_layer)
+    stage = StageConfig(blocks=(BlockConfig(mixer=WINDOW),), cross_layer=cross_layer)
     return Architecture(width=12, stages=(stage,))
 
 
@@ -69,7 +69,7 @@ def test_id_is_twelve_hexadecimal_digits_and_tells_networks_apart():
         (network(replace(WINDOW, key_dim=6)), network()),
         (network(replace(WINDOW, value_dim=6)), network()),
         (network(replace(WINDOW, shift_size=(4, 16))), network()),
-        (network(ResidualConvolution(hidden_dim=12)), network(ResidualConvolution())),
+        (network(ResidualConvolutionConfig(hidden_dim=12)), network(ResidualConvolutionConfig())),
     ],
 )
 def test_two_spellings_of_one_network_are_equal(spelling, settled):
@@ -78,10 +78,10 @@ def test_two_spellings_of_one_network_are_equal(spelling, settled):
 
 
 def test_one_pass_settles_anchor_and_tying():
-    block = Block(mixer=WINDOW)
-    once = Stage(blocks=(block,), tied=False, anchor="last")
-    assert once == Stage(blocks=(block,), tied=True, anchor="every")
-    twice = Stage(blocks=(block,), recursions=2, tied=False, anchor="last")
+    block = BlockConfig(mixer=WINDOW)
+    once = StageConfig(blocks=(block,), tied=False, anchor="last")
+    assert once == StageConfig(blocks=(block,), tied=True, anchor="every")
+    twice = StageConfig(blocks=(block,), recursions=2, tied=False, anchor="last")
     assert (twice.tied, twice.anchor) == (False, "last")
 
 
@@ -89,8 +89,8 @@ def test_one_pass_settles_anchor_and_tying():
     ("sides", "patch", "multiple"), [((4, 8), 1, 8), ((7, 7), 2, 14), ((6, 4), 1, 12), (None, 4, 4)]
 )
 def test_window_multiple_is_what_all_windows_divide(sides, patch, multiple):
-    mixer = ResidualConvolution() if sides is None else replace(WINDOW, window_size=sides)
-    stem = Stem() if patch == 1 else Stem(kernel_size=patch, patch_size=patch)
+    mixer = ResidualConvolutionConfig() if sides is None else replace(WINDOW, window_size=sides)
+    stem = StemConfig() if patch == 1 else StemConfig(kernel_size=patch, patch_size=patch)
     assert network(mixer, stem=stem).window_multiple == multiple
 
 
@@ -104,49 +104,55 @@ def test_divisors():
 
 
 FAULTS = [
-    (lambda: Stage(blocks=()), "no blocks"),
-    (lambda: Mlp(hidden_dim=0), "hidden_dim: .*greater than or equal to 1"),
-    (lambda: Mlp(hiden_dim=2), "unknown key 'hiden_dim'; did you mean 'hidden_dim'"),
-    (lambda: WindowAttention(num_heads=2, window_size=(1, 8)), "window_size.0: .*equal to 2"),
+    (lambda: StageConfig(blocks=()), "no blocks"),
+    (lambda: MlpConfig(hidden_dim=0), "hidden_dim: .*greater than or equal to 1"),
+    (lambda: MlpConfig(hiden_dim=2), "unknown key 'hiden_dim'; did you mean 'hidden_dim'"),
+    (lambda: WindowAttentionConfig(num_heads=2, window_size=(1, 8)), "window_size.0: .*equal to 2"),
     (lambda: Architecture(width=4, stages=()), "no stages"),
     (
-        lambda: Stage(blocks=(Block(mixer=WINDOW),), closing="none", skip="output"),
+        lambda: StageConfig(blocks=(BlockConfig(mixer=WINDOW),), closing="none", skip="output"),
         "bypasses the closing convolution",
     ),
     (lambda: network(replace(WINDOW, num_heads=5)), r"num_heads=5 does not divide width=12.*4, 6"),
     (
-        lambda: network(CascadeAttention(num_heads=5, key_dim=4, window_size=(4, 4))),
+        lambda: network(CascadeAttentionConfig(num_heads=5, key_dim=4, window_size=(4, 4))),
         "num_heads=5 does not divide width=12",
     ),
     (
-        lambda: network(replace(WINDOW, key_dim=4, projection=Projection(residual=True))),
+        lambda: network(replace(WINDOW, key_dim=4, projection=ProjectionConfig(residual=True))),
         r"residual projection needs keys as wide as the network \(12\), got 8",
     ),
     (
-        lambda: network(replace(WINDOW, value_dim=4, output=Projection(residual=True))),
+        lambda: network(replace(WINDOW, value_dim=4, output=ProjectionConfig(residual=True))),
         "needs values 12 wide",
     ),
     (
-        lambda: network(replace(WINDOW, projection=Projection(groups=5))),
+        lambda: network(replace(WINDOW, projection=ProjectionConfig(groups=5))),
         "groups=5 does not divide inputs=12",
     ),
     (
-        lambda: network(replace(WINDOW, value_dim=5, output=Projection(groups=4))),
+        lambda: network(replace(WINDOW, value_dim=5, output=ProjectionConfig(groups=4))),
         "groups=4 does not divide inputs=10",
     ),
     (
-        lambda: network(replace(WINDOW, key_dim=4, channel=ChannelBranch())),
+        lambda: network(replace(WINDOW, key_dim=4, channel=ChannelBranchConfig())),
         "needs key_dim == value_dim, got 4 and 6",
     ),
     (
-        lambda: network(replace(WINDOW, channel=ChannelBranch(num_heads=5))),
+        lambda: network(replace(WINDOW, channel=ChannelBranchConfig(num_heads=5))),
         r"channel\.num_heads=5 does not divide inner width=12",
     ),
-    (lambda: network(stem=Stem(kernel_size=3, patch_size=2)), "patch_size=2 needs kernel_size=2"),
-    (lambda: network(stem=Stem(kernel_size=2)), "kernel_size=2 needs an equal patch_size"),
-    (lambda: network(tail=Tail(upsampler="staged"), scale=5), "knows scales 1, 2, 3, 4, 8, not 5"),
     (
-        lambda: network(tail=Tail(skip="interpolated"), in_channels=4),
+        lambda: network(stem=StemConfig(kernel_size=3, patch_size=2)),
+        "patch_size=2 needs kernel_size=2",
+    ),
+    (lambda: network(stem=StemConfig(kernel_size=2)), "kernel_size=2 needs an equal patch_size"),
+    (
+        lambda: network(tail=TailConfig(upsampler="staged"), scale=5),
+        "knows scales 1, 2, 3, 4, 8, not 5",
+    ),
+    (
+        lambda: network(tail=TailConfig(skip="interpolated"), in_channels=4),
         "as many input as output channels, got 4 and 3",
     ),
     (
@@ -154,18 +160,18 @@ FAULTS = [
         "is for 3 channels in and out, got 3 and 1",
     ),
     (
-        lambda: slotted(CrossLayer(keys=1, references=2)),
+        lambda: slotted(CrossLayerConfig(keys=1, references=2)),
         "references=2, but only 1 earlier",
     ),
     (
         lambda: Architecture(
             width=12,
-            stages=network().stages + network(ResidualConvolution()).stages,
+            stages=network().stages + network(ResidualConvolutionConfig()).stages,
             stage_sharing=2,
         ),
         "stage 1 differs from stage 0",
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("make", "message"), FAULTS)
@@ -176,7 +182,7 @@ def test_impossible_networks_say_why(make, message):
 
 def test_sharing_ignores_cross_layer_slots():
     plain = network().stages[0]
-    slot = replace(plain, cross_layer=CrossLayer(keys=2, references=1))
+    slot = replace(plain, cross_layer=CrossLayerConfig(keys=2, references=1))
     assert Architecture(width=12, stages=(slot, plain), stage_sharing=2).stage_sharing == 2
 
 
@@ -215,14 +221,14 @@ def test_bad_blocks_name_their_place():
 
 
 def test_settings_are_frozen_and_take_names_only():
-    for part in (Architecture, Stage, Block, WindowAttention, Tail):
+    for part in (Architecture, StageConfig, BlockConfig, WindowAttentionConfig, TailConfig):
         assert part.__dataclass_params__.frozen
         assert all(f.kw_only for f in fields(part))
 
 
 def test_a_pickled_stage_does_not_carry_its_hash():
     # another process hashes words differently
-    stage = Stage(blocks=(Block(mixer=ResidualConvolution(), norm="none"),))
+    stage = StageConfig(blocks=(BlockConfig(mixer=ResidualConvolutionConfig(), norm="none"),))
     hash(stage)
     copy = pickle.loads(pickle.dumps(stage))
     assert "_hash" not in vars(copy)
@@ -232,10 +238,10 @@ def test_a_pickled_stage_does_not_carry_its_hash():
 
 def test_a_bias_is_told_only_where_it_is_missing():
     """Architectures from before the switch keep their ids."""
-    gated = Block(mixer=WINDOW, feed_forward=Dsgm(hidden_dim=8))
-    bare = replace(gated, feed_forward=Dsgm(hidden_dim=8, bias=False))
+    gated = BlockConfig(mixer=WINDOW, feed_forward=DsgmConfig(hidden_dim=8))
+    bare = replace(gated, feed_forward=DsgmConfig(hidden_dim=8, bias=False))
     plain, without = (
-        Architecture(width=12, stages=(Stage(blocks=(block,)),)) for block in (gated, bare)
+        Architecture(width=12, stages=(StageConfig(blocks=(block,)),)) for block in (gated, bare)
     )
     assert "bias" not in plain.to_plain()["stages"][0]["blocks"][0]["feed_forward"]
     assert "depthwise_bias" not in plain.to_json()

@@ -1,7 +1,13 @@
 import pytest
 import torch
 
-from lightir_core.architecture import Architecture, Block, Mlp, Stage, WindowAttention
+from lightir_core.architecture import (
+    Architecture,
+    BlockConfig,
+    MlpConfig,
+    StageConfig,
+    WindowAttentionConfig,
+)
 from lightir_core.checkpoints import (
     load_model,
     load_tensors,
@@ -14,10 +20,11 @@ from lightir_core.network import build
 
 
 def tiny(width=12):
-    block = Block(
-        mixer=WindowAttention(num_heads=2, window_size=(4, 4)), feed_forward=Mlp(hidden_dim=8)
+    block = BlockConfig(
+        mixer=WindowAttentionConfig(num_heads=2, window_size=(4, 4)),
+        feed_forward=MlpConfig(hidden_dim=8),
     )
-    return Architecture(width=width, scale=2, stages=(Stage(blocks=(block,)),))
+    return Architecture(width=width, scale=2, stages=(StageConfig(blocks=(block,)),))
 
 
 def test_model_survives_the_disk_exactly(tmp_path):

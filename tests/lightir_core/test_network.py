@@ -7,11 +7,11 @@ from torch.nn import functional as F
 from lightir_core import architecture as arch
 from lightir_core.network import build, enlarge, pad
 
-BLOCK = arch.Block(
-    mixer=arch.WindowAttention(num_heads=2, window_size=(4, 8), shift_size=(2, 4)),
-    feed_forward=arch.Mlp(hidden_dim=6),
+BLOCK = arch.BlockConfig(
+    mixer=arch.WindowAttentionConfig(num_heads=2, window_size=(4, 8), shift_size=(2, 4)),
+    feed_forward=arch.MlpConfig(hidden_dim=6),
 )
-STAGE = arch.Stage(blocks=(BLOCK,))
+STAGE = arch.StageConfig(blocks=(BLOCK,))
 PLAIN = arch.Architecture(width=8, stages=(STAGE, STAGE), scale=2)
 
 
@@ -48,7 +48,7 @@ def test_a_size_that_needs_no_padding_is_left_alone():
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 8])
 @pytest.mark.parametrize("normalisation", ["none", "div2k", "imagenet"])
 def test_an_untrained_interpolating_network_is_the_interpolation(upsampler, scale, normalisation):
-    tail = arch.Tail(upsampler=upsampler, skip="interpolated")
+    tail = arch.TailConfig(upsampler=upsampler, skip="interpolated")
     network = build(replace(PLAIN, tail=tail, scale=scale, normalisation=normalisation))
     x = torch.rand(1, 3, 8, 16)
     expected = F.interpolate(x, scale_factor=scale, mode="bicubic", antialias=True)
@@ -98,7 +98,7 @@ def test_constants_are_no_part_of_the_state(randomise):
 
 
 def test_stem_norm_is_not_on_the_global_skip(randomise):
-    network = network_of(randomise, stem=arch.Stem(norm=True))
+    network = network_of(randomise, stem=arch.StemConfig(norm=True))
     features, trunk = network.stem(torch.rand(1, 3, 8, 8))
     assert not torch.allclose(features, trunk)
     unnormed = network_of(randomise)
@@ -109,15 +109,15 @@ def test_stem_norm_is_not_on_the_global_skip(randomise):
 
 def test_body_switches(randomise):
     x, features = torch.randn(2, 1, 8, 4, 4).unbind()
-    body = arch.Body(norm=False, closing="none", skip=False)
+    body = arch.BodyConfig(norm=False, closing="none", skip=False)
     assert torch.equal(network_of(randomise, body=body).body(x, features), x)
-    body = arch.Body(norm=False, closing="none", skip=True)
+    body = arch.BodyConfig(norm=False, closing="none", skip=True)
     assert torch.equal(network_of(randomise, body=body).body(x, features), x + features)
 
 
 @pytest.mark.parametrize("patch", [2, 4])
 def test_patches_shrink_the_trunk_and_come_back(randomise, patch):
-    network = network_of(randomise, stem=arch.Stem(kernel_size=patch, patch_size=patch))
+    network = network_of(randomise, stem=arch.StemConfig(kernel_size=patch, patch_size=patch))
     assert network.architecture.window_multiple == 8 * patch
     sizes = []
     network.stages[0].register_forward_pre_hook(lambda _, args: sizes.append(args[0].shape[2:]))
@@ -134,8 +134,8 @@ def test_stages_share_weights_in_groups():
 
 
 def test_cross_layer_slots_read_outputs_before_attention(randomise):
-    first = replace(STAGE, cross_layer=arch.CrossLayer(keys=2, references=1))
-    second = replace(STAGE, cross_layer=arch.CrossLayer(keys=2, references=2))
+    first = replace(STAGE, cross_layer=arch.CrossLayerConfig(keys=2, references=1))
+    second = replace(STAGE, cross_layer=arch.CrossLayerConfig(keys=2, references=2))
     network = network_of(randomise, stages=(first, second))
     seen, outputs = {}, []
     for number, module in network.cross_layers.items():
@@ -153,7 +153,7 @@ def test_cross_layer_slots_read_outputs_before_attention(randomise):
 
 
 def test_shared_stages_keep_their_own_cross_layers():
-    slot = arch.CrossLayer(keys=2, references=1)
+    slot = arch.CrossLayerConfig(keys=2, references=1)
     stages = (STAGE, replace(STAGE, cross_layer=slot))
     network = build(replace(PLAIN, stages=stages, stage_sharing=2))
     assert len(network.stages) == 1
@@ -162,7 +162,7 @@ def test_shared_stages_keep_their_own_cross_layers():
 
 @pytest.mark.parametrize(("scale", "shuffles"), [(1, 0), (2, 1), (3, 1), (4, 2), (8, 3)])
 def test_staged_upsampler_has_a_stage_per_factor(scale, shuffles):
-    tail = build(replace(PLAIN, tail=arch.Tail(upsampler="staged"), scale=scale)).tail
+    tail = build(replace(PLAIN, tail=arch.TailConfig(upsampler="staged"), scale=scale)).tail
     assert len(tail.upsampler) == 2 * shuffles
     assert tail.last.out_channels == 3
 

@@ -7,16 +7,18 @@ from torch import nn
 from lightir_core import architecture as arch
 from lightir_core.stage import apply_norm, build_block, build_closing, build_stage
 
-BLOCK = arch.Block(
-    mixer=arch.WindowAttention(num_heads=2, window_size=(4, 4)),
-    feed_forward=arch.Mlp(hidden_dim=6),
+BLOCK = arch.BlockConfig(
+    mixer=arch.WindowAttentionConfig(num_heads=2, window_size=(4, 4)),
+    feed_forward=arch.MlpConfig(hidden_dim=6),
 )
 X = torch.randn(2, 8, 8, 4, generator=torch.Generator().manual_seed(0))
 
 
 def stage_of(randomise, **changes):
     torch.manual_seed(0)
-    settings = replace(arch.Stage(blocks=(BLOCK, BLOCK), closing="none", skip="none"), **changes)
+    settings = replace(
+        arch.StageConfig(blocks=(BLOCK, BLOCK), closing="none", skip="none"), **changes
+    )
     return randomise(build_stage(settings, 8))
 
 
@@ -44,12 +46,12 @@ def test_a_block_without_feed_forward_has_one_norm():
 
 def test_sizes_are_the_papers():
     # SwinIR-light: block 30,810; GRFormer's and DRT's are in their presets' totals
-    swin = arch.Block(
-        mixer=arch.WindowAttention(num_heads=6, window_size=(8, 8)),
-        feed_forward=arch.Mlp(hidden_dim=120),
+    swin = arch.BlockConfig(
+        mixer=arch.WindowAttentionConfig(num_heads=6, window_size=(8, 8)),
+        feed_forward=arch.MlpConfig(hidden_dim=120),
     )
     assert sum(p.numel() for p in build_block(swin, 60).parameters()) == 30_810
-    stage = build_stage(arch.Stage(blocks=(swin,) * 6), 60)
+    stage = build_stage(arch.StageConfig(blocks=(swin,) * 6), 60)
     assert sum(p.numel() for p in stage.parameters()) == 217_320
 
 
@@ -69,7 +71,7 @@ def test_recursion_and_anchor(randomise, anchor, tied):
 
 def test_recursion_costs_no_parameters():
     def count(**changes):
-        settings = arch.Stage(blocks=(BLOCK,), **changes)
+        settings = arch.StageConfig(blocks=(BLOCK,), **changes)
         return sum(p.numel() for p in build_stage(settings, 8).parameters())
 
     assert count(recursions=3) == count()

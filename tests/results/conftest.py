@@ -11,13 +11,13 @@ from PIL import Image
 
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    DepthwiseMlp,
-    Mlp,
-    Projection,
-    Stage,
-    Tail,
-    WindowAttention,
+    BlockConfig,
+    DepthwiseMlpConfig,
+    MlpConfig,
+    ProjectionConfig,
+    StageConfig,
+    TailConfig,
+    WindowAttentionConfig,
 )
 from results.models import Crop, ImageScore, ModelResult, save_result
 from results.objectives import Objective
@@ -35,16 +35,16 @@ def objectives():
 
 @pytest.fixture(scope="session")
 def architecture():
-    mixer = WindowAttention(
-        num_heads=6, window_size=(8, 8), projection=Projection(groups=2, residual=True)
+    mixer = WindowAttentionConfig(
+        num_heads=6, window_size=(8, 8), projection=ProjectionConfig(groups=2, residual=True)
     )
-    block = Block(mixer=mixer, feed_forward=DepthwiseMlp(hidden_dim=96))
+    block = BlockConfig(mixer=mixer, feed_forward=DepthwiseMlpConfig(hidden_dim=96))
     shifted = replace(block, mixer=replace(mixer, shift_size=(4, 4)))
     return Architecture(
         width=48,
         scale=2,
-        stages=(Stage(blocks=(block, shifted)),) * 3,
-        tail=Tail(skip="interpolated"),
+        stages=(StageConfig(blocks=(block, shifted)),) * 3,
+        tail=TailConfig(skip="interpolated"),
     )
 
 
@@ -86,23 +86,25 @@ def drawn_choices(rng):
 def decoded(choices):
     """An architecture with these choices, half of them with GRFormer's blocks."""
     grouped = choices["heads"] == 6
-    mixer = WindowAttention(
+    mixer = WindowAttentionConfig(
         num_heads=choices["heads"],
         window_size=(8, 8) if choices["blocks"] == 2 else (16, 8),
-        projection=Projection(groups=2, residual=True) if grouped else Projection(),
+        projection=ProjectionConfig(groups=2, residual=True) if grouped else ProjectionConfig(),
     )
     hidden = 2 * choices["width"]
-    block = Block(
+    block = BlockConfig(
         mixer=mixer,
-        feed_forward=DepthwiseMlp(hidden_dim=hidden) if grouped else Mlp(hidden_dim=hidden),
+        feed_forward=DepthwiseMlpConfig(hidden_dim=hidden)
+        if grouped
+        else MlpConfig(hidden_dim=hidden),
     )
     shifted = replace(block, mixer=replace(mixer, shift_size=(4, 4)))
-    stage = Stage(blocks=(block, shifted) * (choices["blocks"] // 2))
+    stage = StageConfig(blocks=(block, shifted) * (choices["blocks"] // 2))
     return Architecture(
         width=choices["width"],
         scale=2,
         stages=(stage,) * choices["stages"],
-        tail=Tail(skip="interpolated"),
+        tail=TailConfig(skip="interpolated"),
     )
 
 

@@ -4,19 +4,19 @@ import pytest
 
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    CascadeAttention,
-    ChannelBranch,
-    CrossLayer,
-    Dsgm,
-    ExponentialPosition,
-    Mlp,
-    Projection,
-    ResidualConvolution,
-    Stage,
-    Stem,
-    Tail,
-    WindowAttention,
+    BlockConfig,
+    CascadeAttentionConfig,
+    ChannelBranchConfig,
+    CrossLayerConfig,
+    DsgmConfig,
+    ExponentialPositionConfig,
+    MlpConfig,
+    ProjectionConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    StemConfig,
+    TailConfig,
+    WindowAttentionConfig,
 )
 from results.describe import in_words, short_words, stages_in_words
 
@@ -42,40 +42,70 @@ def test_unlike_stages_are_told_apart(architecture):
 
 
 def words_of(block, **stage):
-    return stages_in_words(Architecture(width=48, stages=(Stage(blocks=(block,), **stage),)))[0]
+    return stages_in_words(Architecture(width=48, stages=(StageConfig(blocks=(block,), **stage),)))[
+        0
+    ]
 
 
 @pytest.mark.parametrize(
     ("block", "words"),
     [
-        (Block(mixer=ResidualConvolution()), "residual convolutions 3×3"),
-        (Block(mixer=ResidualConvolution(hidden_dim=96, kernel_size=5), norm="none"),
-         "residual convolutions 5×5 96 wide, no norm"),
-        (Block(mixer=CascadeAttention(num_heads=4, key_dim=8, window_size=(8, 8), cascade=False),
-               feed_forward=Mlp(hidden_dim=64), norm="post"),
-         "cascade attention 8×8, 4 heads (keys 8), heads apart, MLP 64, norm after"),
-        (Block(mixer=WindowAttention(num_heads=5, window_size=(16, 8), key_dim=6, value_dim=7,
-                                     position=None, logits="cosine"),
-               feed_forward=Dsgm(hidden_dim=48)),
-         "window attention 16×8, 5 heads (keys 6, values 7), cosine logits, no position bias, "
-         "gated DSGM 48"),
-        (Block(mixer=WindowAttention(num_heads=1, window_size=(8, 8), shift_size=(4, 4),
-                                     output=Projection(groups=2), depthwise_value=True,
-                                     position=ExponentialPosition(hidden=64),
-                                     channel=ChannelBranch(num_heads=3),
-                                     projection=Projection(bias=False))),
-         "window attention 8×8, 1 head, bias-free projections, grouped (g=2) output, "
-         "exponential-space position bias (M=64), channel branch of 3 heads, depth-wise values, "
-         "all shifted"),
+        (BlockConfig(mixer=ResidualConvolutionConfig()), "residual convolutions 3×3"),
+        (
+            BlockConfig(mixer=ResidualConvolutionConfig(hidden_dim=96, kernel_size=5), norm="none"),
+            "residual convolutions 5×5 96 wide, no norm",
+        ),
+        (
+            BlockConfig(
+                mixer=CascadeAttentionConfig(
+                    num_heads=4, key_dim=8, window_size=(8, 8), cascade=False
+                ),
+                feed_forward=MlpConfig(hidden_dim=64),
+                norm="post",
+            ),
+            "cascade attention 8×8, 4 heads (keys 8), heads apart, MLP 64, norm after",
+        ),
+        (
+            BlockConfig(
+                mixer=WindowAttentionConfig(
+                    num_heads=5,
+                    window_size=(16, 8),
+                    key_dim=6,
+                    value_dim=7,
+                    position=None,
+                    logits="cosine",
+                ),
+                feed_forward=DsgmConfig(hidden_dim=48),
+            ),
+            "window attention 16×8, 5 heads (keys 6, values 7), cosine logits, no position bias, "
+            "gated DSGM 48",
+        ),
+        (
+            BlockConfig(
+                mixer=WindowAttentionConfig(
+                    num_heads=1,
+                    window_size=(8, 8),
+                    shift_size=(4, 4),
+                    output=ProjectionConfig(groups=2),
+                    depthwise_value=True,
+                    position=ExponentialPositionConfig(hidden=64),
+                    channel=ChannelBranchConfig(num_heads=3),
+                    projection=ProjectionConfig(bias=False),
+                )
+            ),
+            "window attention 8×8, 1 head, bias-free projections, grouped (g=2) output, "
+            "exponential-space position bias (M=64), channel branch of 3 heads, depth-wise values, "
+            "all shifted",
+        ),
     ],
-)  # fmt: skip
+)
 def test_every_block_has_words(block, words):
     assert words_of(block) == f"1 stage of 1 block: {words}"
 
 
 def test_the_rest_of_a_stage_and_of_the_network():
-    block = Block(mixer=ResidualConvolution())
-    cross = CrossLayer(keys=32, references=1, selection="hard")
+    block = BlockConfig(mixer=ResidualConvolutionConfig())
+    cross = CrossLayerConfig(keys=32, references=1, selection="hard")
     words = words_of(block, closing="depthwise", skip="none", cross_layer=cross)
     assert words.endswith(
         "depth-wise closing convolution, no skip, cross-layer attention to 1 earlier output "
@@ -83,14 +113,14 @@ def test_the_rest_of_a_stage_and_of_the_network():
     )
     network = Architecture(
         width=8,
-        stages=(Stage(blocks=(block,)),) * 2,
+        stages=(StageConfig(blocks=(block,)),) * 2,
         scale=2,
         stage_sharing=2,
-        stem=Stem(kernel_size=2, patch_size=2),
-        tail=Tail(upsampler="staged"),
+        stem=StemConfig(kernel_size=2, patch_size=2),
+        tail=TailConfig(upsampler="staged"),
     )
     assert stages_in_words(network)[1:] == [
         "2 stages share weights", "patches of 2×2", "enlarged in stages",
     ]  # fmt: skip
-    same_size = Architecture(width=8, stages=network.stages, tail=Tail(skip="interpolated"))
+    same_size = Architecture(width=8, stages=network.stages, tail=TailConfig(skip="interpolated"))
     assert in_words(same_size).endswith("output added to the input")

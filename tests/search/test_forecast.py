@@ -2,7 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from lightir_core.architecture import Architecture, Block, ResidualConvolution, Stage
+from lightir_core.architecture import (
+    Architecture,
+    BlockConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+)
 from results.objectives import Objective
 from results.trials import Trial
 from search.config import SearchConfig
@@ -12,7 +17,9 @@ KINDS = (
     Objective(name="psnr_y", direction="maximise", unit="dB"),
     Objective(name="macs", direction="minimise"),
 )
-ARCHITECTURE = Architecture(width=8, stages=(Stage(blocks=(Block(mixer=ResidualConvolution()),)),))
+ARCHITECTURE = Architecture(
+    width=8, stages=(StageConfig(blocks=(BlockConfig(mixer=ResidualConvolutionConfig()),)),)
+)
 CONFIG = SearchConfig(trials=12, finalists=2, time_s=0)
 
 

@@ -3,17 +3,17 @@
 import pytest
 
 from lightir_core.architecture import (
-    CascadeAttention,
-    ChannelBranch,
-    CrossLayer,
-    DepthwiseMlp,
-    Dsgm,
-    ExponentialPosition,
-    Mlp,
-    Projection,
-    ResidualConvolution,
-    TablePosition,
-    WindowAttention,
+    CascadeAttentionConfig,
+    ChannelBranchConfig,
+    CrossLayerConfig,
+    DepthwiseMlpConfig,
+    DsgmConfig,
+    ExponentialPositionConfig,
+    MlpConfig,
+    ProjectionConfig,
+    ResidualConvolutionConfig,
+    TablePositionConfig,
+    WindowAttentionConfig,
 )
 from lightir_core.errors import ArchitectureError, SpaceError
 from spaces import TaskShape
@@ -42,8 +42,8 @@ def test_the_defaults_are_a_light_network_of_dense_shifted_windows():
         1, "none", "convolution", "input",
     )  # fmt: skip
     assert [block.mixer.shift_size for block in stage.blocks] == [(0, 0), (4, 4)]
-    assert stage.blocks[0].mixer == WindowAttention(num_heads=4, window_size=(8, 8))
-    assert stage.blocks[0].feed_forward == Mlp(hidden_dim=96)
+    assert stage.blocks[0].mixer == WindowAttentionConfig(num_heads=4, window_size=(8, 8))
+    assert stage.blocks[0].feed_forward == MlpConfig(hidden_dim=96)
     assert architecture.tail.skip == "interpolated"
     assert architecture.body.norm
 
@@ -55,49 +55,49 @@ def test_the_shape_is_the_tasks():
     assert (architecture.scale, architecture.in_channels, architecture.out_channels) == (4, 1, 3)
 
 
-WINDOW = WindowAttention(num_heads=4, window_size=(8, 8))
+WINDOW = WindowAttentionConfig(num_heads=4, window_size=(8, 8))
 
 MIXERS = {
     "window": ({}, WINDOW),
-    "heads": ({"heads": 3}, WindowAttention(num_heads=3, window_size=(8, 8))),
-    "oblong": ({"window": "4x16"}, WindowAttention(num_heads=4, window_size=(4, 16))),
+    "heads": ({"heads": 3}, WindowAttentionConfig(num_heads=3, window_size=(8, 8))),
+    "oblong": ({"window": "4x16"}, WindowAttentionConfig(num_heads=4, window_size=(4, 16))),
     "grouped": (
         {"groups": 2},
-        WindowAttention(
+        WindowAttentionConfig(
             num_heads=4,
             window_size=(8, 8),
-            projection=Projection(groups=2, residual=True),
-            output=Projection(groups=2),
+            projection=ProjectionConfig(groups=2, residual=True),
+            output=ProjectionConfig(groups=2),
         ),
     ),
     "cosine": (
         {"logits": "cosine", "position": "exponential"},
-        WindowAttention(
-            num_heads=4, window_size=(8, 8), logits="cosine", position=ExponentialPosition()
+        WindowAttentionConfig(
+            num_heads=4, window_size=(8, 8), logits="cosine", position=ExponentialPositionConfig()
         ),
     ),
     "no position": (
         {"position": "none"},
-        WindowAttention(num_heads=4, window_size=(8, 8), position=None),
+        WindowAttentionConfig(num_heads=4, window_size=(8, 8), position=None),
     ),
     "table": (
         {"position": "table"},
-        WindowAttention(num_heads=4, window_size=(8, 8), position=TablePosition()),
+        WindowAttentionConfig(num_heads=4, window_size=(8, 8), position=TablePositionConfig()),
     ),
     "channel branch": (
         {"channel": True, "channel_heads": 2, "depthwise_value": True},
-        WindowAttention(
+        WindowAttentionConfig(
             num_heads=4,
             window_size=(8, 8),
-            channel=ChannelBranch(num_heads=2),
+            channel=ChannelBranchConfig(num_heads=2),
             depthwise_value=True,
         ),
     ),
     "cascade": (
         {"mixer": "cascade", "key_dim": 4, "heads": 6},
-        CascadeAttention(num_heads=6, key_dim=4, window_size=(8, 8)),
+        CascadeAttentionConfig(num_heads=6, key_dim=4, window_size=(8, 8)),
     ),
-    "convolution": ({"mixer": "convolution"}, ResidualConvolution()),
+    "convolution": ({"mixer": "convolution"}, ResidualConvolutionConfig()),
 }
 
 
@@ -115,10 +115,10 @@ def test_a_convolution_is_a_whole_block():
 @pytest.mark.parametrize(
     ("choices", "expected"),
     [
-        ({"feed_forward": "mlp", "ratio": 1.5}, Mlp(hidden_dim=36)),
-        ({"feed_forward": "depthwise_mlp", "ratio": 2.0}, DepthwiseMlp(hidden_dim=48)),
-        ({"feed_forward": "dsgm", "ratio": 1.0}, Dsgm(hidden_dim=24)),
-        ({"feed_forward": "mlp", "ratio": 0.01}, Mlp(hidden_dim=1)),
+        ({"feed_forward": "mlp", "ratio": 1.5}, MlpConfig(hidden_dim=36)),
+        ({"feed_forward": "depthwise_mlp", "ratio": 2.0}, DepthwiseMlpConfig(hidden_dim=48)),
+        ({"feed_forward": "dsgm", "ratio": 1.0}, DsgmConfig(hidden_dim=24)),
+        ({"feed_forward": "mlp", "ratio": 0.01}, MlpConfig(hidden_dim=1)),
         ({"feed_forward": "none"}, None),
     ],
 )
@@ -149,7 +149,7 @@ def test_recursion_adds_the_anchor_at_every_pass():
 
 def test_cross_layer():
     stage = decoded(cross_keys=4, cross_references=1, cross_selection="soft").stages[0]
-    assert stage.cross_layer == CrossLayer(keys=4, references=1, selection="soft")
+    assert stage.cross_layer == CrossLayerConfig(keys=4, references=1, selection="soft")
     assert decoded(cross_keys=0).stages[0].cross_layer is None
 
 

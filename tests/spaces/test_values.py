@@ -2,7 +2,7 @@
 
 import pytest
 
-from lightir_core.architecture import Stage
+from lightir_core.architecture import StageConfig
 from lightir_core.errors import SpaceError
 from spaces import SPACES, Dimension, Space, TaskShape
 from spaces.decode import NETWORK_DEFAULTS, STAGE_DEFAULTS, decode_network
@@ -76,5 +76,5 @@ def test_every_word_builds_another_network(name):
 
 def test_the_largest_numbers_are_those_of_the_architecture():
     stage = decode_network({"stages": 1, "stage1.recursions": 16}, TaskShape()).stages[0]
-    assert isinstance(stage, Stage)
+    assert isinstance(stage, StageConfig)
     assert decode_network({"width": 4096, "stages": 1}, TaskShape()).width == 4096

@@ -1,6 +1,6 @@
 import torch
 
-from lightir_core.architecture import ChannelBranch as Settings
+from lightir_core.architecture import ChannelBranchConfig as Settings
 from lightir_core.blocks.casa import ChannelBranch
 
 

@@ -8,7 +8,7 @@ from lightir_core.blocks.cascade_attention import CascadeAttention, normed_linea
 
 
 def module_of(randomise, width=12, **changes):
-    settings = arch.CascadeAttention(
+    settings = arch.CascadeAttentionConfig(
         num_heads=3, key_dim=5, window_size=(4, 4), shift_size=(2, 2), **changes
     )
     torch.manual_seed(0)
@@ -17,7 +17,7 @@ def module_of(randomise, width=12, **changes):
 
 def test_parameters_match_the_closed_form():
     # h[(d + 2)(2k + d) + 27k] + C² + 2C + (2w − 1)²h, AgileIR's code: C=60, h=6, k=16, w=8
-    settings = arch.CascadeAttention(num_heads=6, key_dim=16, window_size=(8, 8))
+    settings = arch.CascadeAttentionConfig(num_heads=6, key_dim=16, window_size=(8, 8))
     assert sum(p.numel() for p in CascadeAttention(settings, 60).parameters()) == 10_686
 
 
@@ -62,7 +62,7 @@ def test_mask_hides_the_opposite_border(randomise):
 
 
 def test_branch_starts_as_nothing():
-    settings = arch.CascadeAttention(num_heads=2, key_dim=4, window_size=(4, 4))
+    settings = arch.CascadeAttentionConfig(num_heads=2, key_dim=4, window_size=(4, 4))
     module = CascadeAttention(settings, 8).train()
     assert not module(torch.randn(2, 8, 8, 8)).any()
 
@@ -78,7 +78,9 @@ def test_copies_are_independent(randomise):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_runs_on_meta(training):
-    settings = arch.CascadeAttention(num_heads=2, key_dim=4, window_size=(4, 4), shift_size=(2, 2))
+    settings = arch.CascadeAttentionConfig(
+        num_heads=2, key_dim=4, window_size=(4, 4), shift_size=(2, 2)
+    )
     with torch.device("meta"):
         module = CascadeAttention(settings, 8).train(training)
         y = module(torch.empty(1, 8, 8, 4))

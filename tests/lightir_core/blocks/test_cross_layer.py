@@ -2,13 +2,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lightir_core.architecture import CrossLayer
+from lightir_core.architecture import CrossLayerConfig
 from lightir_core.blocks import cross_layer
 from lightir_core.blocks.cross_layer import set_temperature
 
 
 def module_of(randomise, width=6, keys=3, references=2, **changes):
-    settings = CrossLayer(keys=keys, references=references, **changes)
+    settings = CrossLayerConfig(keys=keys, references=references, **changes)
     torch.manual_seed(0)
     return randomise(cross_layer.build(settings, width))
 
@@ -71,10 +71,10 @@ def test_the_exported_form_is_the_same_function(randomise, monkeypatch):
 def test_sizes_are_the_papers(keys, references, cla, acla):
     # 3KL(C + 1) + C² + C and 4KL(C + 1) + C² + C with C = 64; the tail adds 11C
     for selection, expected in (("none", cla), ("hard", acla)):
-        settings = CrossLayer(keys=keys, references=references, selection=selection)
+        settings = CrossLayerConfig(keys=keys, references=references, selection=selection)
         module = cross_layer.build(settings, 64)
         assert sum(p.numel() for p in module.parameters()) == expected
-    settings = CrossLayer(keys=keys, references=references, depthwise_tail=True)
+    settings = CrossLayerConfig(keys=keys, references=references, depthwise_tail=True)
     assert sum(p.numel() for p in cross_layer.build(settings, 64).parameters()) == cla + 11 * 64
 
 
@@ -126,7 +126,7 @@ def test_weights_sum_to_one(randomise):
 
 
 def test_fresh_keys_of_a_reference_differ():
-    module = cross_layer.build(CrossLayer(keys=4, references=2), 6)
+    module = cross_layer.build(CrossLayerConfig(keys=4, references=2), 6)
     bias = module.offset.bias.detach().unflatten(0, (2, 4, 2))
     assert torch.allclose(bias[0], bias[1])
     assert torch.allclose(bias.norm(dim=-1), torch.ones(2, 4))

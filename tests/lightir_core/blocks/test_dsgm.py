@@ -14,7 +14,7 @@ READINGS = {
 
 @pytest.mark.parametrize("reading", READINGS)
 def test_reading(randomise, reading):
-    module = randomise(Dsgm(arch.Dsgm(hidden_dim=6, reading=reading), 4))
+    module = randomise(Dsgm(arch.DsgmConfig(hidden_dim=6, reading=reading), 4))
     x = torch.randn(2, 4, 5, 3)
     tokens = x.permute(0, 2, 3, 1)
     u = module.depthwise_u(module.inward_u(tokens).permute(0, 3, 1, 2))
@@ -26,5 +26,5 @@ def test_reading(randomise, reading):
 @pytest.mark.parametrize("reading", READINGS)
 def test_size_is_the_same_for_every_reading(reading):
     # 3CE + 18E + 2E + 2E + C with C = 48, E = 72: the reconstruction's 12,000
-    module = Dsgm(arch.Dsgm(hidden_dim=72, reading=reading), 48)
+    module = Dsgm(arch.DsgmConfig(hidden_dim=72, reading=reading), 48)
     assert sum(p.numel() for p in module.parameters()) == 12_000

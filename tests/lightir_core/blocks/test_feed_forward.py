@@ -6,7 +6,7 @@ from lightir_core.blocks.feed_forward import DepthwiseMlp, Mlp
 
 
 def test_mlp_is_two_layers_with_the_exact_gelu(randomise):
-    module = randomise(Mlp(arch.Mlp(hidden_dim=5), 3))
+    module = randomise(Mlp(arch.MlpConfig(hidden_dim=5), 3))
     x = torch.randn(2, 3, 4, 6)
     inner = F.gelu(module.inward(x.permute(0, 2, 3, 1)), approximate="none")
     assert torch.allclose(module(x), module.outward(inner).permute(0, 3, 1, 2), atol=1e-6)
@@ -14,16 +14,16 @@ def test_mlp_is_two_layers_with_the_exact_gelu(randomise):
 
 def test_sizes_are_the_papers():
     plain, depthwise = (
-        Mlp(arch.Mlp(hidden_dim=120), 60),
-        DepthwiseMlp(arch.DepthwiseMlp(hidden_dim=120), 60),
+        Mlp(arch.MlpConfig(hidden_dim=120), 60),
+        DepthwiseMlp(arch.DepthwiseMlpConfig(hidden_dim=120), 60),
     )
     assert sum(p.numel() for p in plain.parameters()) == 14_580  # SwinIR-light
     assert sum(p.numel() for p in depthwise.parameters()) == 16_980  # GRFormer
 
 
 def test_depthwise_mlp_without_its_convolutions_is_the_mlp(randomise):
-    module = randomise(DepthwiseMlp(arch.DepthwiseMlp(hidden_dim=6), 4))
-    plain = Mlp(arch.Mlp(hidden_dim=6), 4)
+    module = randomise(DepthwiseMlp(arch.DepthwiseMlpConfig(hidden_dim=6), 4))
+    plain = Mlp(arch.MlpConfig(hidden_dim=6), 4)
     with torch.no_grad():
         module.depthwise2.weight.zero_()
         module.depthwise2.bias.zero_()

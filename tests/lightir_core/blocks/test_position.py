@@ -54,6 +54,6 @@ def test_exponential_position_is_bounded_and_has_the_papers_size():
 
 def test_table_of_positions():
     assert build_position(None, (2, 2), 1) is None
-    assert isinstance(build_position(arch.TablePosition(), (2, 2), 1), TablePosition)
-    exponential = build_position(arch.ExponentialPosition(hidden=5), (2, 2), 1)
+    assert isinstance(build_position(arch.TablePositionConfig(), (2, 2), 1), TablePosition)
+    exponential = build_position(arch.ExponentialPositionConfig(hidden=5), (2, 2), 1)
     assert exponential.inward.out_features == 5

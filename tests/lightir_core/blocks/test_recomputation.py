@@ -9,7 +9,9 @@ from lightir_core.stage import build_block, set_recomputation
 
 
 def module_of(randomise, width=12):
-    settings = arch.CascadeAttention(num_heads=3, key_dim=5, window_size=(4, 4), shift_size=(2, 2))
+    settings = arch.CascadeAttentionConfig(
+        num_heads=3, key_dim=5, window_size=(4, 4), shift_size=(2, 2)
+    )
     torch.manual_seed(0)
     return randomise(CascadeAttention(settings, width)).train()
 
@@ -37,12 +39,12 @@ def test_it_changes_no_number(randomise):
 @pytest.mark.parametrize("mixer", ["cascade", "window"])
 def test_it_keeps_less(mixer):
     settings = {
-        "cascade": arch.CascadeAttention(num_heads=3, key_dim=5, window_size=(4, 4)),
-        "window": arch.WindowAttention(num_heads=3, window_size=(4, 4)),
+        "cascade": arch.CascadeAttentionConfig(num_heads=3, key_dim=5, window_size=(4, 4)),
+        "window": arch.WindowAttentionConfig(num_heads=3, window_size=(4, 4)),
     }
 
     def kept_bytes(enabled):
-        block = build_block(arch.Block(mixer=settings[mixer], feed_forward=None), 48).train()
+        block = build_block(arch.BlockConfig(mixer=settings[mixer], feed_forward=None), 48).train()
         set_recomputation(block, enabled=enabled)
         storages = {}
 
@@ -59,17 +61,19 @@ def test_it_keeps_less(mixer):
 
 
 def test_only_gswa_is_recomputed_at_first():
-    block = build_block(arch.Block(mixer=arch.ResidualConvolution(), feed_forward=None), 8)
+    block = build_block(
+        arch.BlockConfig(mixer=arch.ResidualConvolutionConfig(), feed_forward=None), 8
+    )
     assert not block.recompute
-    mixer = arch.CascadeAttention(num_heads=2, key_dim=2, window_size=(4, 4))
-    assert build_block(arch.Block(mixer=mixer, feed_forward=None), 8).recompute
+    mixer = arch.CascadeAttentionConfig(num_heads=2, key_dim=2, window_size=(4, 4))
+    assert build_block(arch.BlockConfig(mixer=mixer, feed_forward=None), 8).recompute
 
 
 def test_it_uses_lent_weights(randomise):
     module, lender = module_of(randomise), module_of(randomise)
     block = build_block(
-        arch.Block(
-            mixer=arch.CascadeAttention(
+        arch.BlockConfig(
+            mixer=arch.CascadeAttentionConfig(
                 num_heads=3, key_dim=5, window_size=(4, 4), shift_size=(2, 2)
             ),
             feed_forward=None,

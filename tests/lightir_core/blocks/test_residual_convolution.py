@@ -7,7 +7,7 @@ from lightir_core.blocks.residual_convolution import ResidualConvolution
 
 def test_it_is_convolution_relu_convolution(randomise):
     module = randomise(
-        ResidualConvolution(arch.ResidualConvolution(hidden_dim=7, kernel_size=5), 4)
+        ResidualConvolution(arch.ResidualConvolutionConfig(hidden_dim=7, kernel_size=5), 4)
     )
     x = torch.randn(2, 4, 6, 5)
     inner = F.relu(F.conv2d(x, module.conv1.weight, module.conv1.bias, padding=2))
@@ -16,5 +16,5 @@ def test_it_is_convolution_relu_convolution(randomise):
 
 
 def test_size_is_edsr_baselines():
-    module = ResidualConvolution(arch.ResidualConvolution(), 64)
+    module = ResidualConvolution(arch.ResidualConvolutionConfig(), 64)
     assert sum(p.numel() for p in module.parameters()) == 73_856  # 2(9·64² + 64)

@@ -7,20 +7,20 @@ from torch.utils.flop_counter import FlopCounterMode
 from lightir_core import architecture as arch
 from lightir_core.blocks.window_attention import WindowAttention
 
-SWIN = arch.WindowAttention(num_heads=6, window_size=(8, 8))
-GRSA = arch.WindowAttention(
+SWIN = arch.WindowAttentionConfig(num_heads=6, window_size=(8, 8))
+GRSA = arch.WindowAttentionConfig(
     num_heads=3,
     window_size=(8, 32),
-    projection=arch.Projection(groups=2, residual=True),
-    output=arch.Projection(groups=2),
+    projection=arch.ProjectionConfig(groups=2, residual=True),
+    output=arch.ProjectionConfig(groups=2),
     logits="cosine",
-    position=arch.ExponentialPosition(),
+    position=arch.ExponentialPositionConfig(),
 )
-CASA = arch.WindowAttention(
+CASA = arch.WindowAttentionConfig(
     num_heads=4,
     window_size=(8, 8),
-    projection=arch.Projection(bias=False),
-    channel=arch.ChannelBranch(),
+    projection=arch.ProjectionConfig(bias=False),
+    channel=arch.ChannelBranchConfig(),
     depthwise_value=True,
 )
 
@@ -59,11 +59,11 @@ def test_macs_match_casa():
 
 
 def test_grouped_projection_without_residual_equals_dense_blocks(randomise):
-    settings = arch.WindowAttention(
-        num_heads=2, window_size=(4, 4), projection=arch.Projection(groups=3)
+    settings = arch.WindowAttentionConfig(
+        num_heads=2, window_size=(4, 4), projection=arch.ProjectionConfig(groups=3)
     )
     grouped = randomise(WindowAttention(settings, 12))
-    dense = WindowAttention(arch.WindowAttention(num_heads=2, window_size=(4, 4)), 12)
+    dense = WindowAttention(arch.WindowAttentionConfig(num_heads=2, window_size=(4, 4)), 12)
     with torch.no_grad():
         for name in ("q", "k", "v"):
             part = getattr(grouped, name)
@@ -76,8 +76,11 @@ def test_grouped_projection_without_residual_equals_dense_blocks(randomise):
 
 
 def test_cosine_logits_ignore_the_length_of_queries(randomise):
-    settings = arch.WindowAttention(
-        num_heads=2, window_size=(4, 4), logits="cosine", projection=arch.Projection(bias=False)
+    settings = arch.WindowAttentionConfig(
+        num_heads=2,
+        window_size=(4, 4),
+        logits="cosine",
+        projection=arch.ProjectionConfig(bias=False),
     )
     module = randomise(WindowAttention(settings, 8))
     x = torch.randn(1, 8, 4, 4)
@@ -88,7 +91,7 @@ def test_cosine_logits_ignore_the_length_of_queries(randomise):
 
 
 def test_temperature_stops_at_a_hundred(randomise):
-    settings = arch.WindowAttention(num_heads=2, window_size=(4, 4), logits="cosine")
+    settings = arch.WindowAttentionConfig(num_heads=2, window_size=(4, 4), logits="cosine")
     module = randomise(WindowAttention(settings, 8))
     x = torch.randn(1, 8, 4, 4)
     outputs = []
@@ -105,7 +108,7 @@ def test_a_fresh_temperature_is_ten():
 
 @pytest.mark.parametrize("shift", [(0, 0), (2, 2)])
 def test_windows_are_independent(randomise, shift):
-    settings = arch.WindowAttention(num_heads=2, window_size=(4, 4), shift_size=shift)
+    settings = arch.WindowAttentionConfig(num_heads=2, window_size=(4, 4), shift_size=shift)
     module = randomise(WindowAttention(settings, 8))
     x = torch.randn(1, 8, 12, 12)
     changed = x.clone()
@@ -118,7 +121,7 @@ def test_windows_are_independent(randomise, shift):
 
 
 def test_shift_never_mixes_opposite_borders(randomise):
-    settings = arch.WindowAttention(num_heads=2, window_size=(4, 4), shift_size=(2, 2))
+    settings = arch.WindowAttentionConfig(num_heads=2, window_size=(4, 4), shift_size=(2, 2))
     module = randomise(WindowAttention(settings, 8))
     x = torch.randn(1, 8, 8, 8)
     changed = x.clone()
@@ -129,7 +132,7 @@ def test_shift_never_mixes_opposite_borders(randomise):
 
 def test_shift_and_depthwise_value_work_together(randomise):
     # the depth-wise branch sees the map as it lies, not the rolled one
-    settings = arch.WindowAttention(
+    settings = arch.WindowAttentionConfig(
         num_heads=2, window_size=(4, 4), shift_size=(2, 2), depthwise_value=True
     )
     module = randomise(WindowAttention(settings, 8))
@@ -141,7 +144,7 @@ def test_shift_and_depthwise_value_work_together(randomise):
 
 
 def test_key_and_value_widths_are_free():
-    settings = arch.WindowAttention(num_heads=3, window_size=(4, 4), key_dim=2, value_dim=5)
+    settings = arch.WindowAttentionConfig(num_heads=3, window_size=(4, 4), key_dim=2, value_dim=5)
     module = WindowAttention(settings, 12)
     assert module.q.out_features == 6
     assert module.v.out_features == 15

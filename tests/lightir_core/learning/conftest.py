@@ -5,13 +5,13 @@ import torch
 
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    Mlp,
-    Projection,
-    ResidualConvolution,
-    Stage,
-    Tail,
-    WindowAttention,
+    BlockConfig,
+    MlpConfig,
+    ProjectionConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    TailConfig,
+    WindowAttentionConfig,
 )
 from lightir_core.data.datasets import TrainingSet, make_pairs
 from lightir_core.data.images import Gallery, Image
@@ -25,29 +25,29 @@ CPU = torch.device("cpu")
 CONVOLUTIONS = Architecture(
     width=8,
     scale=2,
-    stages=(Stage(blocks=(Block(mixer=ResidualConvolution(), norm="none"),)),),
-    tail=Tail(skip="interpolated"),
+    stages=(StageConfig(blocks=(BlockConfig(mixer=ResidualConvolutionConfig(), norm="none"),)),),
+    tail=TailConfig(skip="interpolated"),
 )
 
 ATTENTION = Architecture(
     width=16,
     scale=2,
     stages=(
-        Stage(
+        StageConfig(
             blocks=(
-                Block(
-                    mixer=WindowAttention(
+                BlockConfig(
+                    mixer=WindowAttentionConfig(
                         num_heads=2,
                         window_size=(4, 4),
-                        projection=Projection(groups=2, residual=True),
-                        output=Projection(groups=2),
+                        projection=ProjectionConfig(groups=2, residual=True),
+                        output=ProjectionConfig(groups=2),
                     ),
-                    feed_forward=Mlp(hidden_dim=16),
+                    feed_forward=MlpConfig(hidden_dim=16),
                 ),
             )
         ),
     ),
-    tail=Tail(skip="interpolated"),
+    tail=TailConfig(skip="interpolated"),
 )
 
 

@@ -3,7 +3,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lightir_core.architecture import Architecture, Block, CrossLayer, ResidualConvolution, Stage
+from lightir_core.architecture import (
+    Architecture,
+    BlockConfig,
+    CrossLayerConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+)
 from lightir_core.published.presets import PRESETS, preset
 from results.report.diagram import diagram
 
@@ -43,8 +49,8 @@ def test_blocks_that_differ_by_their_shift_only_are_one_cell(architecture):
 
 
 def test_passes_are_an_arc_over_the_stage():
-    block = Block(mixer=ResidualConvolution())
-    stages = (Stage(blocks=(block,), recursions=3, tied=False), Stage(blocks=(block,)))
+    block = BlockConfig(mixer=ResidualConvolutionConfig())
+    stages = (StageConfig(blocks=(block,), recursions=3, tied=False), StageConfig(blocks=(block,)))
     found = parts(Architecture(width=8, stages=stages))
     assert len(found["wire loop"]) == 1
     assert "×3" in texts(found, "name")
@@ -52,9 +58,9 @@ def test_passes_are_an_arc_over_the_stage():
 
 
 def test_arrows_come_from_the_outputs_that_are_read():
-    block = Block(mixer=ResidualConvolution())
-    plain = Stage(blocks=(block,))
-    reader = replace(plain, cross_layer=CrossLayer(keys=4, references=2, selection="soft"))
+    block = BlockConfig(mixer=ResidualConvolutionConfig())
+    plain = StageConfig(blocks=(block,))
+    reader = replace(plain, cross_layer=CrossLayerConfig(keys=4, references=2, selection="soft"))
     found = parts(Architecture(width=8, stages=(plain, plain, reader)))
     # two sources, and the arrow that they join
     assert len(found["wire cross"]) == 3

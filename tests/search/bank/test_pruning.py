@@ -7,17 +7,17 @@ import torch
 
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    CascadeAttention,
-    ChannelBranch,
-    CrossLayer,
-    Dsgm,
-    ExponentialPosition,
-    Mlp,
-    ResidualConvolution,
-    Stage,
-    Tail,
-    WindowAttention,
+    BlockConfig,
+    CascadeAttentionConfig,
+    ChannelBranchConfig,
+    CrossLayerConfig,
+    DsgmConfig,
+    ExponentialPositionConfig,
+    MlpConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    TailConfig,
+    WindowAttentionConfig,
 )
 from lightir_core.network import build
 from search.bank.axes import ring
@@ -26,39 +26,45 @@ from search.compress.channels import slices
 from search.compress.slices import cut
 from search.compress.units import narrowed, units
 
-WINDOW = WindowAttention(num_heads=4, window_size=(4, 4))
+WINDOW = WindowAttentionConfig(num_heads=4, window_size=(4, 4))
 STAGES = {
-    "window": Stage(blocks=(Block(mixer=WINDOW, feed_forward=Mlp(hidden_dim=32)),)),
-    "cosine": Stage(
+    "window": StageConfig(
+        blocks=(BlockConfig(mixer=WINDOW, feed_forward=MlpConfig(hidden_dim=32)),)
+    ),
+    "cosine": StageConfig(
         blocks=(
-            Block(
-                mixer=WindowAttention(
+            BlockConfig(
+                mixer=WindowAttentionConfig(
                     num_heads=4,
                     window_size=(4, 4),
                     logits="cosine",
                     depthwise_value=True,
-                    position=ExponentialPosition(hidden=8),
+                    position=ExponentialPositionConfig(hidden=8),
                 ),
-                feed_forward=Dsgm(hidden_dim=20),
+                feed_forward=DsgmConfig(hidden_dim=20),
             ),
         )
     ),
-    "channel": Stage(
+    "channel": StageConfig(
         blocks=(
-            Block(
-                mixer=WindowAttention(
-                    num_heads=4, window_size=(4, 4), channel=ChannelBranch(num_heads=1)
+            BlockConfig(
+                mixer=WindowAttentionConfig(
+                    num_heads=4, window_size=(4, 4), channel=ChannelBranchConfig(num_heads=1)
                 )
             ),
         )
     ),
-    "convolution": Stage(blocks=(Block(mixer=ResidualConvolution(), norm="none"),)),
-    "cascade": Stage(
-        blocks=(Block(mixer=CascadeAttention(num_heads=2, key_dim=8, window_size=(4, 4))),)
+    "convolution": StageConfig(
+        blocks=(BlockConfig(mixer=ResidualConvolutionConfig(), norm="none"),)
     ),
-    "cross": Stage(
-        blocks=(Block(mixer=WINDOW),),
-        cross_layer=CrossLayer(keys=4, references=1, selection="soft"),
+    "cascade": StageConfig(
+        blocks=(
+            BlockConfig(mixer=CascadeAttentionConfig(num_heads=2, key_dim=8, window_size=(4, 4))),
+        )
+    ),
+    "cross": StageConfig(
+        blocks=(BlockConfig(mixer=WINDOW),),
+        cross_layer=CrossLayerConfig(keys=4, references=1, selection="soft"),
     ),
 }
 
@@ -67,7 +73,7 @@ def cases():
     for name, stage in STAGES.items():
         for tail in ("direct", "staged"):
             architecture = Architecture(
-                width=16, stages=(stage,), scale=2, tail=Tail(upsampler=tail)
+                width=16, stages=(stage,), scale=2, tail=TailConfig(upsampler=tail)
             )
             for unit, extent in units(architecture).items():
                 # the width of GSWA's trunk shrinks head by head there, from the end here

@@ -7,38 +7,38 @@ import torch
 
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    CascadeAttention,
-    ChannelBranch,
-    CrossLayer,
-    DepthwiseMlp,
-    Dsgm,
-    ExponentialPosition,
-    Mlp,
-    Projection,
-    ResidualConvolution,
-    Stage,
-    TablePosition,
-    Tail,
-    WindowAttention,
+    BlockConfig,
+    CascadeAttentionConfig,
+    ChannelBranchConfig,
+    CrossLayerConfig,
+    DepthwiseMlpConfig,
+    DsgmConfig,
+    ExponentialPositionConfig,
+    MlpConfig,
+    ProjectionConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    TablePositionConfig,
+    TailConfig,
+    WindowAttentionConfig,
 )
 from lightir_core.network import build
 from lightir_core.published.presets import PRESETS, preset
 from search.bank.bank import Bank
 from search.bank.roles import places
 
-WINDOW = WindowAttention(num_heads=4, window_size=(8, 8))
-CASCADE = CascadeAttention(num_heads=4, key_dim=8, window_size=(8, 8))
-GROUPED = replace(WINDOW, output=Projection(groups=2))
-RESIDUAL = replace(WINDOW, projection=Projection(groups=2, residual=True))
+WINDOW = WindowAttentionConfig(num_heads=4, window_size=(8, 8))
+CASCADE = CascadeAttentionConfig(num_heads=4, key_dim=8, window_size=(8, 8))
+GROUPED = replace(WINDOW, output=ProjectionConfig(groups=2))
+RESIDUAL = replace(WINDOW, projection=ProjectionConfig(groups=2, residual=True))
 
 
 def block(mixer=WINDOW, feed_forward=None, **more):
-    return Block(mixer=mixer, feed_forward=feed_forward or Mlp(hidden_dim=48), **more)
+    return BlockConfig(mixer=mixer, feed_forward=feed_forward or MlpConfig(hidden_dim=48), **more)
 
 
 def network(*blocks, width=24, stages=1, **stage):
-    one = Stage(blocks=blocks or (block(),), **stage)
+    one = StageConfig(blocks=blocks or (block(),), **stage)
     return Architecture(width=width, stages=(one,) * stages)
 
 
@@ -48,9 +48,9 @@ def with_mixer(**changes):
 
 def cross(**changes):
     settings = {"keys": 4, "references": 1} | changes
-    plain = Stage(blocks=(block(),))
+    plain = StageConfig(blocks=(block(),))
     return Architecture(
-        width=24, stages=(plain, replace(plain, cross_layer=CrossLayer(**settings)))
+        width=24, stages=(plain, replace(plain, cross_layer=CrossLayerConfig(**settings)))
     )
 
 
@@ -69,30 +69,30 @@ INSIDE = {
     "head width": (with_mixer(key_dim=4, value_dim=4), network()),
     "logits": (network(), with_mixer(logits="cosine")),
     "position width": (
-        with_mixer(position=ExponentialPosition(hidden=8)),
-        with_mixer(position=ExponentialPosition(hidden=16)),
+        with_mixer(position=ExponentialPositionConfig(hidden=8)),
+        with_mixer(position=ExponentialPositionConfig(hidden=16)),
     ),
-    "channel branch": (network(), with_mixer(channel=ChannelBranch(num_heads=2))),
+    "channel branch": (network(), with_mixer(channel=ChannelBranchConfig(num_heads=2))),
     "depth-wise values": (network(), with_mixer(depthwise_value=True)),
     "grouped output": (network(block(GROUPED)), network()),
     "more groups": (
-        network(block(replace(RESIDUAL, projection=Projection(groups=4, residual=True)))),
+        network(block(replace(RESIDUAL, projection=ProjectionConfig(groups=4, residual=True)))),
         network(block(RESIDUAL)),
     ),
     "grouped residual": (
         network(block(RESIDUAL)),
-        network(block(replace(RESIDUAL, projection=Projection(residual=True)))),
+        network(block(replace(RESIDUAL, projection=ProjectionConfig(residual=True)))),
     ),
-    "feed-forward width": (network(block(feed_forward=Mlp(hidden_dim=24))), network()),
-    "no feed-forward": (network(Block(mixer=WINDOW)), network()),
+    "feed-forward width": (network(block(feed_forward=MlpConfig(hidden_dim=24))), network()),
+    "no feed-forward": (network(BlockConfig(mixer=WINDOW)), network()),
     "gating width": (
-        network(block(feed_forward=Dsgm(hidden_dim=24))),
-        network(block(feed_forward=Dsgm(hidden_dim=30))),
+        network(block(feed_forward=DsgmConfig(hidden_dim=24))),
+        network(block(feed_forward=DsgmConfig(hidden_dim=30))),
     ),
     "GSWA keys": (network(block(replace(CASCADE, key_dim=4))), network(block(CASCADE))),
     "kernel": (
-        network(Block(mixer=ResidualConvolution(), norm="none")),
-        network(Block(mixer=ResidualConvolution(kernel_size=5), norm="none")),
+        network(BlockConfig(mixer=ResidualConvolutionConfig(), norm="none")),
+        network(BlockConfig(mixer=ResidualConvolutionConfig(kernel_size=5), norm="none")),
     ),
     "no closing": (network(closing="none"), network()),
     "no slot": (network(stages=2), cross()),
@@ -107,7 +107,7 @@ APART = {
     "mixers": (network(), network(block(CASCADE)), "window_attention"),
     "feed-forwards": (
         network(),
-        network(block(feed_forward=DepthwiseMlp(hidden_dim=48))),
+        network(block(feed_forward=DepthwiseMlpConfig(hidden_dim=48))),
         ".mlp.",
     ),
     "norm placement": (network(), network(block(norm="post")), ".pre."),
@@ -158,7 +158,8 @@ def test_a_dense_projection_holds_a_grouped_one_as_its_diagonal_blocks():
 def test_windows_share_by_distance():
     bank = Bank()
     large, small = (
-        build(with_mixer(window_size=size, position=TablePosition())) for size in ((8, 8), (4, 8))
+        build(with_mixer(window_size=size, position=TablePositionConfig()))
+        for size in ((8, 8), (4, 8))
     )
     bank.give_back(large, {n: filled(t) for n, t in large.state_dict().items()})
     name = "stages.0.blocks.0.mixer.position.table"
@@ -209,7 +210,10 @@ def test_published_systems_have_places(name):
 def test_a_staged_tail_shares_the_channels_that_its_shuffle_makes(cells):
     small, large = (
         Architecture(
-            width=width, stages=(Stage(blocks=(block(),)),), scale=2, tail=Tail(upsampler="staged")
+            width=width,
+            stages=(StageConfig(blocks=(block(),)),),
+            scale=2,
+            tail=TailConfig(upsampler="staged"),
         )
         for width in (24, 48)
     )

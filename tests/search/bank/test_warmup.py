@@ -11,13 +11,13 @@ import torch
 
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    CascadeAttention,
-    Mlp,
-    ResidualConvolution,
-    Stage,
-    Tail,
-    WindowAttention,
+    BlockConfig,
+    CascadeAttentionConfig,
+    MlpConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    TailConfig,
+    WindowAttentionConfig,
 )
 from lightir_core.errors import TrainingError
 from lightir_core.learning.optimiser import Optimiser
@@ -34,21 +34,21 @@ RECIPE = Recipe(name="quick", steps=12, batch=2, patch_px=8)
 
 
 def network(width=16, blocks=1, mixer=None):
-    mixer = mixer or WindowAttention(num_heads=2, window_size=(4, 4))
-    block = Block(mixer=mixer, feed_forward=Mlp(hidden_dim=2 * width))
+    mixer = mixer or WindowAttentionConfig(num_heads=2, window_size=(4, 4))
+    block = BlockConfig(mixer=mixer, feed_forward=MlpConfig(hidden_dim=2 * width))
     return Architecture(
         width=width,
         scale=2,
-        stages=(Stage(blocks=(block,) * blocks),),
-        tail=Tail(skip="interpolated"),
+        stages=(StageConfig(blocks=(block,) * blocks),),
+        tail=TailConfig(skip="interpolated"),
     )
 
 
 NETWORKS = (
     network(),
     network(24, 2),
-    network(24, mixer=CascadeAttention(num_heads=2, key_dim=4, window_size=(4, 4))),
-    network(16, mixer=ResidualConvolution()),
+    network(24, mixer=CascadeAttentionConfig(num_heads=2, key_dim=4, window_size=(4, 4))),
+    network(16, mixer=ResidualConvolutionConfig()),
 )
 
 

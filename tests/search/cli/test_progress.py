@@ -8,7 +8,12 @@ import pytest
 from rich.console import Console
 from rich.live import Live
 
-from lightir_core.architecture import Architecture, Block, ResidualConvolution, Stage
+from lightir_core.architecture import (
+    Architecture,
+    BlockConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+)
 from lightir_core.learning.divergence import Restart
 from results.objectives import Objective
 from results.trials import Trial
@@ -19,11 +24,11 @@ PSNR = Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y")
 MACS = Objective(name="macs", direction="minimise", unit="MACs", label="MACs")
 KINDS = (PSNR, MACS)
 
-BLOCK = Block(mixer=ResidualConvolution(), norm="none")
+BLOCK = BlockConfig(mixer=ResidualConvolutionConfig(), norm="none")
 FINISHED = Trial(
     number=3,
     state="finished",
-    architecture=Architecture(width=8, stages=(Stage(blocks=(BLOCK,)),)),
+    architecture=Architecture(width=8, stages=(StageConfig(blocks=(BLOCK,)),)),
     choices={},
     cost={"params": 26_130, "macs": 12_430_000_000},
     scores={"psnr_y": 32.7581},

@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lightir_core.architecture import Architecture, Block, ResidualConvolution, Stage
+from lightir_core.architecture import (
+    Architecture,
+    BlockConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+)
 from lightir_core.learning.divergence import Restart
 from results.findings import read_findings
 from results.objectives import Objective
@@ -20,7 +25,9 @@ KINDS = (
     Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y"),
     Objective(name="macs", direction="minimise", unit="MACs", label="MACs"),
 )
-ARCHITECTURE = Architecture(width=8, stages=(Stage(blocks=(Block(mixer=ResidualConvolution()),)),))
+ARCHITECTURE = Architecture(
+    width=8, stages=(StageConfig(blocks=(BlockConfig(mixer=ResidualConvolutionConfig()),)),)
+)
 COST = {"params": 1000, "macs": 10**9}
 
 

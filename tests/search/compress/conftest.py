@@ -7,20 +7,20 @@ import torch
 
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    Body,
-    CascadeAttention,
-    ChannelBranch,
-    CrossLayer,
-    DepthwiseMlp,
-    Dsgm,
-    ExponentialPosition,
-    Mlp,
-    Projection,
-    ResidualConvolution,
-    Stage,
-    Tail,
-    WindowAttention,
+    BlockConfig,
+    BodyConfig,
+    CascadeAttentionConfig,
+    ChannelBranchConfig,
+    CrossLayerConfig,
+    DepthwiseMlpConfig,
+    DsgmConfig,
+    ExponentialPositionConfig,
+    MlpConfig,
+    ProjectionConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    TailConfig,
+    WindowAttentionConfig,
 )
 from lightir_core.data.datasets import TrainingSet
 from lightir_core.data.images import Gallery, Image
@@ -28,113 +28,121 @@ from lightir_core.data.sources import from_gallery
 from lightir_core.data.tasks import parse_task
 from lightir_core.network import build
 
-WINDOW = WindowAttention(num_heads=2, window_size=(4, 4))
+WINDOW = WindowAttentionConfig(num_heads=2, window_size=(4, 4))
 
 
 def block(feed_forward=None, mixer=WINDOW, norm="pre"):
-    return Block(mixer=mixer, feed_forward=feed_forward, norm=norm)
+    return BlockConfig(mixer=mixer, feed_forward=feed_forward, norm=norm)
 
 
-CONVOLUTION = block(mixer=ResidualConvolution(), norm="none")
+CONVOLUTION = block(mixer=ResidualConvolutionConfig(), norm="none")
 
 
 def network_of(*stages, **more):
-    return Architecture(width=12, scale=2, stages=stages, tail=Tail(skip="interpolated"), **more)
+    return Architecture(
+        width=12, scale=2, stages=stages, tail=TailConfig(skip="interpolated"), **more
+    )
 
 
-TWO = Stage(blocks=(block(Mlp(hidden_dim=16)), CONVOLUTION))
+TWO = StageConfig(blocks=(block(MlpConfig(hidden_dim=16)), CONVOLUTION))
 
 ARCHITECTURES = {
-    "mlp": network_of(Stage(blocks=(block(Mlp(hidden_dim=24)),))),
-    "depthwise_mlp": network_of(Stage(blocks=(block(DepthwiseMlp(hidden_dim=24)),))),
-    "dsgm": network_of(Stage(blocks=(block(Dsgm(hidden_dim=16)),))),
-    "dsgm literal": network_of(Stage(blocks=(block(Dsgm(hidden_dim=16, reading="literal")),))),
-    "dsgm single": network_of(Stage(blocks=(block(Dsgm(hidden_dim=16, reading="single")),))),
-    "convolution": network_of(Stage(blocks=(CONVOLUTION, CONVOLUTION))),
+    "mlp": network_of(StageConfig(blocks=(block(MlpConfig(hidden_dim=24)),))),
+    "depthwise_mlp": network_of(StageConfig(blocks=(block(DepthwiseMlpConfig(hidden_dim=24)),))),
+    "dsgm": network_of(StageConfig(blocks=(block(DsgmConfig(hidden_dim=16)),))),
+    "dsgm literal": network_of(
+        StageConfig(blocks=(block(DsgmConfig(hidden_dim=16, reading="literal")),))
+    ),
+    "dsgm single": network_of(
+        StageConfig(blocks=(block(DsgmConfig(hidden_dim=16, reading="single")),))
+    ),
+    "convolution": network_of(StageConfig(blocks=(CONVOLUTION, CONVOLUTION))),
     "large kernel": network_of(
-        Stage(blocks=(block(mixer=ResidualConvolution(hidden_dim=20, kernel_size=5)),))
+        StageConfig(blocks=(block(mixer=ResidualConvolutionConfig(hidden_dim=20, kernel_size=5)),))
     ),
     "convolution before an mlp": network_of(
-        Stage(blocks=(block(Mlp(hidden_dim=16), ResidualConvolution()),))
+        StageConfig(blocks=(block(MlpConfig(hidden_dim=16), ResidualConvolutionConfig()),))
     ),
-    "post norm": network_of(Stage(blocks=(block(Mlp(hidden_dim=24), norm="post"),))),
+    "post norm": network_of(StageConfig(blocks=(block(MlpConfig(hidden_dim=24), norm="post"),))),
     "cascade": network_of(
-        Stage(
+        StageConfig(
             blocks=(
                 block(
-                    Mlp(hidden_dim=16),
-                    CascadeAttention(num_heads=2, key_dim=4, window_size=(4, 4)),
+                    MlpConfig(hidden_dim=16),
+                    CascadeAttentionConfig(num_heads=2, key_dim=4, window_size=(4, 4)),
                 ),
             )
         )
     ),
     "key and value widths": network_of(
-        Stage(blocks=(block(mixer=replace(WINDOW, key_dim=8, value_dim=5, shift_size=(2, 2))),))
+        StageConfig(
+            blocks=(block(mixer=replace(WINDOW, key_dim=8, value_dim=5, shift_size=(2, 2))),)
+        )
     ),
-    "many heads": network_of(Stage(blocks=(block(mixer=replace(WINDOW, num_heads=6)),))),
+    "many heads": network_of(StageConfig(blocks=(block(mixer=replace(WINDOW, num_heads=6)),))),
     "depth-wise values": network_of(
-        Stage(blocks=(block(mixer=replace(WINDOW, depthwise_value=True)),))
+        StageConfig(blocks=(block(mixer=replace(WINDOW, depthwise_value=True)),))
     ),
     "cosine": network_of(
-        Stage(
+        StageConfig(
             blocks=(
                 block(
-                    mixer=WindowAttention(
+                    mixer=WindowAttentionConfig(
                         num_heads=4,
                         window_size=(4, 4),
                         logits="cosine",
-                        position=ExponentialPosition(hidden=16),
+                        position=ExponentialPositionConfig(hidden=16),
                     ),
                 ),
             )
         )
     ),
     "grouped": network_of(
-        Stage(
+        StageConfig(
             blocks=(
                 block(
-                    Mlp(hidden_dim=16),
-                    WindowAttention(
+                    MlpConfig(hidden_dim=16),
+                    WindowAttentionConfig(
                         num_heads=4,
                         window_size=(4, 4),
-                        projection=Projection(groups=2, residual=True),
-                        output=Projection(groups=2, residual=True),
+                        projection=ProjectionConfig(groups=2, residual=True),
+                        output=ProjectionConfig(groups=2, residual=True),
                     ),
                 ),
             )
         )
     ),
     "groups across heads": network_of(
-        Stage(
+        StageConfig(
             blocks=(
                 block(
-                    mixer=WindowAttention(
+                    mixer=WindowAttentionConfig(
                         num_heads=2,
                         window_size=(4, 4),
                         value_dim=12,
                         key_dim=9,
-                        projection=Projection(groups=3),
-                        output=Projection(groups=2),
+                        projection=ProjectionConfig(groups=3),
+                        output=ProjectionConfig(groups=2),
                     ),
                 ),
             )
         )
     ),
     "channel branch": network_of(
-        Stage(
+        StageConfig(
             blocks=(
                 block(
-                    Dsgm(hidden_dim=16),
-                    replace(WINDOW, channel=ChannelBranch(num_heads=2), depthwise_value=True),
+                    DsgmConfig(hidden_dim=16),
+                    replace(WINDOW, channel=ChannelBranchConfig(num_heads=2), depthwise_value=True),
                 ),
             )
         )
     ),
     "independent cascade": network_of(
-        Stage(
+        StageConfig(
             blocks=(
                 block(
-                    mixer=CascadeAttention(
+                    mixer=CascadeAttentionConfig(
                         num_heads=3, key_dim=6, window_size=(4, 4), cascade=False
                     ),
                 ),
@@ -142,35 +150,37 @@ ARCHITECTURES = {
         )
     ),
     "no norms": network_of(
-        Stage(blocks=(CONVOLUTION, CONVOLUTION), closing="depthwise"),
-        Stage(
-            blocks=(block(Mlp(hidden_dim=16), norm="none"),),
-            cross_layer=CrossLayer(keys=3, references=2, depthwise_tail=True),
+        StageConfig(blocks=(CONVOLUTION, CONVOLUTION), closing="depthwise"),
+        StageConfig(
+            blocks=(block(MlpConfig(hidden_dim=16), norm="none"),),
+            cross_layer=CrossLayerConfig(keys=3, references=2, depthwise_tail=True),
         ),
-        body=Body(norm=False),
+        body=BodyConfig(norm=False),
     ),
     "no norms, cascade": network_of(
-        Stage(
+        StageConfig(
             blocks=(
                 block(
-                    Mlp(hidden_dim=16),
-                    CascadeAttention(num_heads=3, key_dim=4, window_size=(4, 4)),
+                    MlpConfig(hidden_dim=16),
+                    CascadeAttentionConfig(num_heads=3, key_dim=4, window_size=(4, 4)),
                     norm="none",
                 ),
             )
         ),
-        body=Body(norm=False, closing="none"),
+        body=BodyConfig(norm=False, closing="none"),
     ),
-    "recursion": network_of(Stage(blocks=TWO.blocks, recursions=3, anchor="every")),
-    "shared stages": network_of(TWO, TWO, Stage(blocks=(CONVOLUTION,)), stage_sharing=2),
-    "stages": network_of(TWO, Stage(blocks=(block(DepthwiseMlp(hidden_dim=20)),))),
+    "recursion": network_of(StageConfig(blocks=TWO.blocks, recursions=3, anchor="every")),
+    "shared stages": network_of(TWO, TWO, StageConfig(blocks=(CONVOLUTION,)), stage_sharing=2),
+    "stages": network_of(TWO, StageConfig(blocks=(block(DepthwiseMlpConfig(hidden_dim=20)),))),
     "cross-layer": network_of(
-        TWO, Stage(blocks=TWO.blocks, cross_layer=CrossLayer(keys=2, references=2))
+        TWO, StageConfig(blocks=TWO.blocks, cross_layer=CrossLayerConfig(keys=2, references=2))
     ),
     "selected keys": network_of(
-        Stage(blocks=TWO.blocks, cross_layer=CrossLayer(keys=4, references=1, selection="hard"))
+        StageConfig(
+            blocks=TWO.blocks, cross_layer=CrossLayerConfig(keys=4, references=1, selection="hard")
+        )
     ),
-    "some untied": network_of(Stage(blocks=TWO.blocks, recursions=2, tied=False), TWO),
+    "some untied": network_of(StageConfig(blocks=TWO.blocks, recursions=2, tied=False), TWO),
     "one colour": network_of(TWO, in_channels=1, out_channels=1),
 }
 

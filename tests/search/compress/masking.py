@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from lightir_core.architecture import CascadeAttention, inner_dims
+from lightir_core.architecture import CascadeAttentionConfig, inner_dims
 from lightir_core.blocks.cascade_attention import CascadeAttention as CascadeModule
 from lightir_core.blocks.projection import GroupedLinear
 from search.compress.units import units
@@ -43,7 +43,7 @@ def mask_keys(network, unit, gone):
     ):
         mixer = block.mixer
         if isinstance(network.architecture.stages[unit.stage].blocks[unit.block].mixer,
-                      CascadeAttention):  # fmt: skip
+                      CascadeAttentionConfig):  # fmt: skip
             for channel in channels:
                 head = mixer.heads[channel // mixer.heads[0].key_dim]
                 head.filter_norm.weight[channel % head.key_dim] = 0

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch_pruning as tp
 
-from lightir_core.architecture import Body
+from lightir_core.architecture import BodyConfig
 from search.compress.channels import slices
 from search.compress.fold import fold
 from search.compress.slices import rows
@@ -109,7 +109,7 @@ def test_random_architectures_have_a_place_for_every_channel(trained, seed):
 
 def test_what_cannot_be_pruned_has_no_place(trained, architectures):
     """Image channels, and what a pixel shuffle takes apart."""
-    architecture = replace(architectures["convolution"], body=Body(norm=False))
+    architecture = replace(architectures["convolution"], body=BodyConfig(norm=False))
     names = {(one.name, one.axis) for u in units(architecture) for one in slices(architecture, u)}
     assert ("stem.conv.weight", 1) not in names
     assert ("tail.last.weight", 0) not in names

@@ -4,7 +4,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from lightir_core.architecture import Mlp, ResidualConvolution
+from lightir_core.architecture import MlpConfig, ResidualConvolutionConfig
 from lightir_core.network import build
 from lightir_core.published.presets import PRESETS, preset
 from search.compress.fold import folded
@@ -87,13 +87,16 @@ def test_narrowing_the_feed_forward_leaves_the_mixer_beside_it(architectures):
     architecture = architectures["convolution before an mlp"]
     unit = Unit("hidden", 0, 0)
     block = narrowed(architecture, {unit: Fraction(5, 16)}).stages[0].blocks[0]
-    assert (block.mixer, block.feed_forward) == (ResidualConvolution(), Mlp(hidden_dim=5))
+    assert (block.mixer, block.feed_forward) == (
+        ResidualConvolutionConfig(),
+        MlpConfig(hidden_dim=5),
+    )
 
 
 def test_shared_stages_are_narrowed_together(architectures):
     smaller = narrowed(architectures["shared stages"], {Unit("hidden", 0, 0): Fraction(7, 16)})
     assert smaller.stages[0] == smaller.stages[1]
-    assert smaller.stages[0].blocks[0].feed_forward == Mlp(hidden_dim=7)
+    assert smaller.stages[0].blocks[0].feed_forward == MlpConfig(hidden_dim=7)
 
 
 def test_inner_widths_do_not_follow_the_trunk(architectures):

@@ -7,11 +7,11 @@ import torch
 
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    CascadeAttention,
-    ResidualConvolution,
-    Stage,
-    Tail,
+    BlockConfig,
+    CascadeAttentionConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    TailConfig,
 )
 from lightir_core.checkpoints import load_tensors, load_weights
 from lightir_core.data.tasks import parse_task
@@ -31,13 +31,13 @@ QUICK = Recipe(name="quick", steps=6, batch=2, patch_px=8)
 
 
 def network(*mixers):
-    blocks = tuple(Block(mixer=mixer, norm="none") for mixer in mixers)
-    tail = Tail(skip="interpolated")
-    return Architecture(width=8, scale=2, stages=(Stage(blocks=blocks),), tail=tail)
+    blocks = tuple(BlockConfig(mixer=mixer, norm="none") for mixer in mixers)
+    tail = TailConfig(skip="interpolated")
+    return Architecture(width=8, scale=2, stages=(StageConfig(blocks=blocks),), tail=tail)
 
 
-PLAIN = network(ResidualConvolution())
-NORMED = network(CascadeAttention(num_heads=2, key_dim=4, window_size=(4, 4)))
+PLAIN = network(ResidualConvolutionConfig())
+NORMED = network(CascadeAttentionConfig(num_heads=2, key_dim=4, window_size=(4, 4)))
 
 
 @pytest.fixture

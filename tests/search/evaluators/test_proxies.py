@@ -7,7 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from lightir_core.architecture import Architecture, Block, Body, ResidualConvolution, Stage, Tail
+from lightir_core.architecture import (
+    Architecture,
+    BlockConfig,
+    BodyConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    TailConfig,
+)
 from lightir_core.network import build
 from search.evaluators.proxies import PROXIES, awake, grad_norm, naswot, synflow
 from spaces import SPACES, TaskShape
@@ -15,9 +22,13 @@ from spaces import SPACES, TaskShape
 CONVOLUTION = Architecture(
     width=8,
     scale=2,
-    stages=(Stage(blocks=(Block(mixer=ResidualConvolution(), norm="none"),), closing="none"),),
-    body=Body(norm=False),
-    tail=Tail(skip="interpolated"),
+    stages=(
+        StageConfig(
+            blocks=(BlockConfig(mixer=ResidualConvolutionConfig(), norm="none"),), closing="none"
+        ),
+    ),
+    body=BodyConfig(norm=False),
+    tail=TailConfig(skip="interpolated"),
 )
 
 

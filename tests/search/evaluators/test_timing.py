@@ -1,13 +1,18 @@
 import torch
 
 from budgets.latency import device_name
-from lightir_core.architecture import Architecture, Block, ResidualConvolution, Stage
+from lightir_core.architecture import (
+    Architecture,
+    BlockConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+)
 from lightir_core.network import build
 from search.evaluators import timing
 from search.evaluators.timing import time_network
 
 CPU = torch.device("cpu")
-STAGES = (Stage(blocks=(Block(mixer=ResidualConvolution()),)),)
+STAGES = (StageConfig(blocks=(BlockConfig(mixer=ResidualConvolutionConfig()),)),)
 
 
 def timed(scale):

@@ -12,12 +12,12 @@ import torch
 
 from lightir_core.architecture import (
     Architecture,
-    Block,
-    Mlp,
-    ResidualConvolution,
-    Stage,
-    Tail,
-    WindowAttention,
+    BlockConfig,
+    MlpConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+    TailConfig,
+    WindowAttentionConfig,
 )
 from lightir_core.checkpoints import load_tensors, load_weights, save_model
 from lightir_core.data.tasks import parse_task
@@ -30,9 +30,12 @@ from search.evaluators.job import Job, Source
 from search.evaluators.train import evaluate_candidate
 
 ROOT = Path(__file__).parents[3]
-CONVOLUTION = Block(mixer=ResidualConvolution(), norm="none")
+CONVOLUTION = BlockConfig(mixer=ResidualConvolutionConfig(), norm="none")
 TINY = Architecture(
-    width=8, scale=2, stages=(Stage(blocks=(CONVOLUTION,)),), tail=Tail(skip="interpolated")
+    width=8,
+    scale=2,
+    stages=(StageConfig(blocks=(CONVOLUTION,)),),
+    tail=TailConfig(skip="interpolated"),
 )
 QUICK = Recipe(name="quick", steps=4, batch=2, patch_px=8)
 
@@ -187,9 +190,9 @@ def test_a_job_that_starts_from_weights_is_begun_again_from_them(job, tmp_path):
 
 
 def test_memory_that_runs_out_is_a_reason(job):
-    attention = WindowAttention(num_heads=1, window_size=(4, 4))
-    endless = Block(mixer=attention, feed_forward=Mlp(hidden_dim=10**14))
-    huge = replace(TINY, stages=(Stage(blocks=(endless,)),))
+    attention = WindowAttentionConfig(num_heads=1, window_size=(4, 4))
+    endless = BlockConfig(mixer=attention, feed_forward=MlpConfig(hidden_dim=10**14))
+    huge = replace(TINY, stages=(StageConfig(blocks=(endless,)),))
     outcome = evaluate_candidate(replace(job, architecture=huge))
     assert outcome.reason is not None
     assert outcome.reason.startswith("out of memory: ")
@@ -215,10 +218,10 @@ print(repr((found.reason, found.memory, evaluate_candidate(job).scores == first.
 @pytest.mark.slow
 def test_a_process_that_may_hold_little_really_runs_out(job, tmp_path):
     """The system refuses the memory; the process lives on and does the next job."""
-    wide = Block(mixer=ResidualConvolution(hidden_dim=512), norm="none")
+    wide = BlockConfig(mixer=ResidualConvolutionConfig(hidden_dim=512), norm="none")
     large = replace(
         job,
-        architecture=replace(TINY, stages=(Stage(blocks=(wide,) * 4),)),
+        architecture=replace(TINY, stages=(StageConfig(blocks=(wide,) * 4),)),
         recipe=replace(QUICK, batch=64, patch_px=24),
     )
     jobs = [pickle.dumps(j).hex() for j in (job, large)]

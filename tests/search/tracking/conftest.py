@@ -2,7 +2,12 @@
 
 import pytest
 
-from lightir_core.architecture import Architecture, Block, ResidualConvolution, Stage
+from lightir_core.architecture import (
+    Architecture,
+    BlockConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+)
 from results.objectives import Objective
 from results.run import write_config
 from results.study import Record
@@ -12,7 +17,9 @@ KINDS = (
     Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y"),
     Objective(name="macs", direction="minimise", unit="MACs", label="MACs"),
 )
-ARCHITECTURE = Architecture(width=8, stages=(Stage(blocks=(Block(mixer=ResidualConvolution()),)),))
+ARCHITECTURE = Architecture(
+    width=8, stages=(StageConfig(blocks=(BlockConfig(mixer=ResidualConvolutionConfig()),)),)
+)
 
 
 @pytest.fixture
