@@ -42,6 +42,11 @@ EXTRAS = ("ray", "pyarrow", "nni", "onnx", "onnxruntime", "mlflow", "optuna_dash
 # modules of a package that is always there, which need an extra nevertheless
 EXTRA_MODULES = ("torch.utils.tensorboard",)
 
+# modules of ours that load torch, imported where they are used: file -> modules
+DEFERRED = {
+    "results/report/breakdown.py": ("budgets.breakdown", "budgets.parts", "budgets.price"),
+}
+
 # file -> statement: makes an object of its own, touches nobody else's
 ALLOWED_STATEMENTS = {"search/cli/app.py": ("for command in", "app.add_typer(", "bench.command(")}
 
@@ -208,7 +213,11 @@ def test_engines_are_used_in_their_rooms_only(library):
 
 def test_imports_inside_functions_are_of_heavy_engines_only():
     deferred = [found for found in imports() if found.deferred and found.package not in EXTRAS]
-    wrong = [str(found) for found in deferred if found.name not in EXTRA_MODULES]
+    wrong = [
+        str(found)
+        for found in deferred
+        if found.name not in (*EXTRA_MODULES, *DEFERRED.get(found.file, ()))
+    ]
     assert wrong == []
 
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from budgets.units import Size, format_time, parse_size
+from budgets.units import Size, format_count, format_time, parse_size
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError
 from results.card import read_exports
 from results.describe import in_words
 from results.findings import Findings
-from results.formats import format_gain, format_value
+from results.formats import format_gain, format_share, format_value
 from results.models import ModelResult
 from results.report import text as sentences
-from results.report.breakdown import Kind, Share, by_kind, by_part
+from results.report.breakdown import Breakdown, Breakdowns
 from results.report.diagram import diagram
 from results.run import RunFolder
 from results.trials import Trial
@@ -42,14 +42,15 @@ class Anatomy:
 
     Attributes:
         picture: the diagram.
-        shares: costs by part, empty if they could not be counted.
-        kinds: MACs by kind of work.
+        parts: name, parameters, their share, MACs and their share of each part; empty if they
+            could not be counted.
+        kinds: kind of work, its MACs and their share.
         size: the output that the MACs are for.
     """
 
     picture: Markup
-    shares: list[Share]
-    kinds: list[Kind]
+    parts: list[tuple[str, ...]]
+    kinds: list[tuple[str, ...]]
     size: str
 
 
@@ -75,12 +76,12 @@ class Member:
     anatomy: Anatomy
 
 
-def networks(findings: Findings) -> list[Network]:
+def networks(findings: Findings, breakdowns: Breakdowns) -> list[Network]:
     """The final networks, in the order of the run."""
-    return [_network(findings, model) for model in findings.results]
+    return [_network(findings, breakdowns, model) for model in findings.results]
 
 
-def members(findings: Findings) -> list[Member]:
+def members(findings: Findings, breakdowns: Breakdowns) -> list[Member]:
     """The trials on the front that did not become a final network."""
     final = {model.trial for model in findings.results}
     others = [trial for trial in findings.front if trial.number not in final]
@@ -88,19 +89,19 @@ def members(findings: Findings) -> list[Member]:
         Member(
             trial=trial,
             words=_sentence(trial.architecture),
-            anatomy=_anatomy(findings, trial.architecture),
+            anatomy=_anatomy(findings, breakdowns, trial.architecture),
         )
         for trial in others[:MAX_TRIALS]
     ]
 
 
-def _network(findings: Findings, model: ModelResult) -> Network:
+def _network(findings: Findings, breakdowns: Breakdowns, model: ModelResult) -> Network:
     rows = [_score_row(findings, "mean", model.scores, model.baseline)]
     rows += [_score_row(findings, i.name, i.scores, i.baseline) for i in model.images]
     return Network(
         model=model,
         words=_sentence(model.architecture),
-        anatomy=_anatomy(findings, model.architecture),
+        anatomy=_anatomy(findings, breakdowns, model.architecture),
         changes=sentences.pruning(findings, model),
         scores=rows,
         times=[(size, format_time(ms)) for size, ms in model.latency.items()],
@@ -113,13 +114,30 @@ def _sentence(architecture: Architecture) -> str:
     return words[0].upper() + words[1:]
 
 
-def _anatomy(findings: Findings, architecture: Architecture) -> Anatomy:
+def _anatomy(findings: Findings, breakdowns: Breakdowns, architecture: Architecture) -> Anatomy:
     size = _size(findings, architecture)
-    try:
-        shares, kinds = by_part(architecture, size), by_kind(architecture, size)
-    except BudgetError:
-        shares, kinds = [], []  # a report is no place to fail for a count
-    return Anatomy(picture=diagram(architecture), shares=shares, kinds=kinds, size=str(size))
+    found = breakdowns.of(architecture, size)
+    return Anatomy(
+        picture=diagram(architecture),
+        parts=part_rows(found),
+        kinds=kind_rows(found),
+        size=str(size),
+    )
+
+
+def part_rows(found: Breakdown) -> list[tuple[str, ...]]:
+    """Each part with its parameters, their share, its MACs and their share."""
+    params, macs = (sum(part[column] for part in found.parts) for column in (1, 2))
+    return [
+        (name, f"{p:,}", format_share(p, params), format_count(m), format_share(m, macs))
+        for name, p, m in found.parts
+    ]
+
+
+def kind_rows(found: Breakdown) -> list[tuple[str, ...]]:
+    """Each kind of work with its MACs and their share."""
+    total = sum(macs for _, macs in found.kinds)
+    return [(name, format_count(m), format_share(m, total)) for name, m in found.kinds]
 
 
 def _size(findings: Findings, architecture: Architecture) -> Size:

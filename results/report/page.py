@@ -18,6 +18,7 @@ from results.plots import baseline_words
 from results.preferences import preferences
 from results.reference import reference_points_for
 from results.report import text as sentences
+from results.report.breakdown import Breakdowns
 from results.report.curves import (
     curves_figure,
     hypervolume_figure,
@@ -31,6 +32,7 @@ from results.report.members import members, networks
 from results.report.points import chart_of
 from results.report.svg import sparkline
 from results.report.systems import cost_axes, system_rows
+from results.run import RunFolder
 from results.trials import Trial
 
 MAX_ROWS = 1000
@@ -97,7 +99,9 @@ def _functions(findings: Findings) -> dict[str, Callable[..., Any]]:
 
 def _context(findings: Findings) -> dict[str, Any]:
     pictures, problems = strips(findings)
-    others = members(findings)
+    breakdowns = Breakdowns(RunFolder(findings.folder).report.parent)
+    others, final = members(findings, breakdowns), networks(findings, breakdowns)
+    breakdowns.save()
     return {
         "style": style(),
         "findings": findings,
@@ -115,7 +119,7 @@ def _context(findings: Findings) -> dict[str, Any]:
         "uncertainty": sentences.uncertainty(findings),
         "strips": pictures,
         "picture_problems": problems,
-        "networks": networks(findings),
+        "networks": final,
         "members": others,
         "drawn": {member.trial.number for member in others},
         "final": {model.trial: model.id for model in reversed(findings.results)},
