@@ -15,6 +15,7 @@ from benchmarks import overhead as overheads
 from benchmarks import throughput as throughputs
 from benchmarks.costs import document
 from benchmarks.costs.part import Bench
+from budgets.assess import reference_size
 from budgets.budget import Budget
 from budgets.price import price
 from budgets.units import Size, format_count
@@ -24,7 +25,6 @@ from search.config import SearchConfig
 from search.feasible.space import Feasible
 from search.objectives import objectives
 from search.plan import find_space
-from search.terms import reference_size
 from spaces import TaskShape
 
 bench = typer.Typer(help="Measure the program itself.", no_args_is_help=True)

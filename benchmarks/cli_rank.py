@@ -11,6 +11,7 @@ import typer
 from benchmarks.cli_recipe import publish
 from benchmarks.rank import Setting, table, train_all
 from benchmarks.recipes.tries import find_recipe
+from budgets.assess import reference_size
 from budgets.budget import Budget
 from budgets.units import parse_count
 from lightir_core.data.tasks import parse_task
@@ -21,7 +22,6 @@ from search.config import SearchConfig
 from search.evaluators.job import Source
 from search.feasible.space import Feasible
 from search.plan import find_space
-from search.terms import reference_size
 from spaces import TaskShape
 
 DEFAULT = SearchConfig()

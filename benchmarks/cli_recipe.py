@@ -15,6 +15,7 @@ from benchmarks.recipes.step import measure_steps
 from benchmarks.recipes.step import table as step_table
 from benchmarks.recipes.systems import SIZES, SYSTEMS, system
 from benchmarks.recipes.tries import TRIES, find_try
+from budgets.assess import reference_size
 from budgets.price import price
 from lightir_core.checkpoints import write_text_atomic
 from lightir_core.data.tasks import parse_task
@@ -22,7 +23,6 @@ from lightir_core.learning.recipe import PROXY
 from search.cli.options import DataFolders, absolute, decimals
 from search.config import SearchConfig, known
 from search.evaluators.job import Source
-from search.terms import reference_size
 
 DEFAULT = SearchConfig()
 

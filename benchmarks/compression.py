@@ -25,7 +25,7 @@ import torch
 from scipy.stats import t as student
 from torch import nn
 
-from budgets.assess import Terms
+from budgets.assess import CostSettings
 from budgets.budget import Budget
 from budgets.price import price
 from budgets.units import Size
@@ -179,7 +179,7 @@ def _way(setting: Setting, parent: Network, seed: int, cut: float, way: str) -> 
         return network
     size = Size(720, 1280)
     params = round((1 - cut) * price(parent.architecture, size).params)
-    target = Target(Budget.parse(f"params={params}"), Terms(sizes=(size,)))
+    target = Target(Budget.parse(f"params={params}"), CostSettings(sizes=(size,)))
     data = open_images(setting.source).training
     pruned = prune(
         load_model(setting.folder / f"{seed}-start"),

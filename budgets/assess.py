@@ -1,22 +1,28 @@
-"""The cost of an architecture on every axis that a budget limits, under a run's terms."""
+"""The cost of an architecture on every axis that a budget limits, under a run's settings."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+import torch
+
 from budgets.budget import AXES, Budget
 from budgets.cost import Cost
 from budgets.latency import LatencyTable, latency
 from budgets.memory import inference_memory, training_memory, weights_memory
 from budgets.price import price
-from budgets.units import Size, format_bytes
+from budgets.units import Size, format_bytes, parse_size
 from lightir_core.architecture import Architecture
+from lightir_core.data.tasks import Task
 from lightir_core.errors import BudgetError, nearest
+from lightir_core.learning.recipe import PROXY
+from lightir_core.learning.step import has_fast_bfloat16
+from lightir_core.published.presets import preset
 
 
 @dataclass(frozen=True)
-class Terms:
+class CostSettings:
     """Under which circumstances costs hold.
 
     Attributes:
@@ -38,18 +44,69 @@ class Terms:
     times: LatencyTable | None = None
 
     def __post_init__(self) -> None:
-        """Refuse terms without a size."""
+        """Refuse settings without a size."""
         if not self.sizes:
             raise BudgetError("costs need at least one image size; give one such as 1280x720")
 
 
-def assess(architecture: Architecture, axes: Collection[str], terms: Terms) -> Cost:
+def reference_size(task: Task) -> Size:
+    """The output size that costs are stated at: the field's custom for each kind of task."""
+    return Size(720, 1280) if task.scale > 1 else Size(256, 256)
+
+
+def read_sizes(text: str | None, task: Task) -> tuple[Size, ...]:
+    """Output sizes joined by commas, largest first; None is the task's usual one.
+
+    Raises:
+        BudgetError: one of them is not WIDTHxHEIGHT, or is given twice.
+    """
+    if text is None:
+        return (reference_size(task),)
+    sizes = [parse_size(part) for part in text.split(",")]
+    if len(set(sizes)) < len(sizes):
+        raise BudgetError(f"size {text!r} names one size twice; keep one of them")
+    return tuple(sorted(sizes, key=lambda size: (-size.height * size.width, size)))
+
+
+def settings_on(
+    device: torch.device,
+    sizes: tuple[Size, ...],
+    *,
+    batch: int = PROXY.batch,
+    patch_px: int = PROXY.patch_px,
+) -> CostSettings:
+    """How networks are trained and run on a device; parts are timed there when first asked for."""
+    return CostSettings(
+        sizes=sizes,
+        batch=batch,
+        patch_px=patch_px,
+        half=has_fast_bfloat16(device),
+        device=device.type,
+        times=LatencyTable(device=device.type),
+    )
+
+
+def read_budget(text: str, task: str, settings: CostSettings) -> Budget:
+    """A budget in plain numbers; shares of a preset such as ``60%@grformer`` are worked out.
+
+    Raises:
+        BudgetError: no such axis, or a limit in the wrong unit.
+        ArchitectureError: no such preset.
+    """
+
+    def reference(name: str, axis: str) -> float:
+        return getattr(assess(preset(name, task), (axis,), settings), AXES[axis].field)
+
+    return Budget.parse(text, reference)
+
+
+def assess(architecture: Architecture, axes: Collection[str], settings: CostSettings) -> Cost:
     """Parameters, MACs, and what else `axes` name; other axes stay empty.
 
     Args:
         architecture: what is priced.
         axes: keys of `budgets.budget.AXES`.
-        terms: sizes, and how training and inference run.
+        settings: sizes, and how training and inference run.
 
     Raises:
         BudgetError: an axis is unknown, or latency is asked for without a table.
@@ -57,51 +114,53 @@ def assess(architecture: Architecture, axes: Collection[str], terms: Terms) -> C
     for axis in axes:
         if axis not in AXES:
             raise BudgetError(f"unknown axis {axis!r}{nearest(axis, AXES)}; axes: {list(AXES)}")
-    costs = [price(architecture, size) for size in terms.sizes]
+    costs = [price(architecture, size) for size in settings.sizes]
     cost = Cost(costs[0].params, max(cost.macs for cost in costs))
     if "memory" in axes:
-        cost = replace(cost, training_bytes=_training_bytes(architecture, terms))
+        cost = replace(cost, training_bytes=_training_bytes(architecture, settings))
     if "inference-memory" in axes:
-        peaks = (inference_memory(architecture, size, device=terms.device) for size in terms.sizes)
+        peaks = (
+            inference_memory(architecture, size, device=settings.device) for size in settings.sizes
+        )
         cost = replace(cost, inference_bytes=max(peaks))
     if "latency" in axes:
-        cost = replace(cost, latency_ms=_latency_ms(architecture, terms))
+        cost = replace(cost, latency_ms=_latency_ms(architecture, settings))
     return cost
 
 
-def excess(architecture: Architecture, budget: Budget, terms: Terms) -> str | None:
+def excess(architecture: Architecture, budget: Budget, settings: CostSettings) -> str | None:
     """What is over budget, in words, or None; the cheap axes are looked at first.
 
     Raises:
         BudgetError: as `assess`.
     """
     cheap = Budget(tuple(x for x in budget.limits if x[0] in ("params", "macs")), budget.text)
-    cost = assess(architecture, (), terms)
+    cost = assess(architecture, (), settings)
     over = cheap.excess(cost)
     if over is not None or len(cheap.limits) == len(budget.limits):
         return over
     axes = [axis for axis, _ in budget.limits]
-    weights = weights_memory(cost.params, terms.state_copies)
+    weights = weights_memory(cost.params, settings.state_copies)
     if weights > (budget.limit("memory") or weights):
         return (
             f"memory: training the weights alone takes {format_bytes(weights)}, more than "
             f"{format_bytes(budget.limit('memory') or 0)}"
         )
-    return budget.excess(assess(architecture, axes, terms))
+    return budget.excess(assess(architecture, axes, settings))
 
 
-def _training_bytes(architecture: Architecture, terms: Terms) -> int:
+def _training_bytes(architecture: Architecture, settings: CostSettings) -> int:
     return training_memory(
         architecture,
-        terms.batch,
-        terms.patch_px,
-        half=terms.half,
-        device=terms.device,
-        state_copies=terms.state_copies,
+        settings.batch,
+        settings.patch_px,
+        half=settings.half,
+        device=settings.device,
+        state_copies=settings.state_copies,
     )
 
 
-def _latency_ms(architecture: Architecture, terms: Terms) -> float:
-    if terms.times is None:
-        raise BudgetError("latency needs a table of times; give the terms a LatencyTable")
-    return max(latency(architecture, size, terms.times) for size in terms.sizes)
+def _latency_ms(architecture: Architecture, settings: CostSettings) -> float:
+    if settings.times is None:
+        raise BudgetError("latency needs a table of times; give the settings a LatencyTable")
+    return max(latency(architecture, size, settings.times) for size in settings.sizes)

@@ -94,6 +94,19 @@ def parse_time(text: str) -> float:
     return float(_parse(text, "time", TIME_UNITS_MS, "40ms, 0.5s or 900us")[0])
 
 
+def parse_share(text: str) -> float:
+    """A share such as ``5%`` or ``0.05``; ``0`` is none.
+
+    Raises:
+        BudgetError: another form, or not from 0 to below 1.
+    """
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(%?)\s*", text)
+    share = float(match[1]) / (100 if match[2] else 1) if match else -1.0
+    if not 0 <= share < 1:
+        raise BudgetError(f"share {text!r} is not from 0 to below 100 %; write 5% or 0.05")
+    return share
+
+
 def format_count(count: float) -> str:
     """A count in four digits at most: ``400k``, ``780.9k``, ``363.1G``."""
     return _format(count, (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3), ("", 1)))

@@ -248,7 +248,7 @@ def _smaller(
     """The best network that can lose the share of its parameters that the settings name."""
     for parent in sorted(trained, key=lambda model: -model.scores[plan.task.metric]):
         params = round(parent.cost["params"] * (1 - plan.config.prune))
-        target = Target(Budget.parse(f"params={params}"), plan.target.terms)
+        target = Target(Budget.parse(f"params={params}"), plan.target.cost_settings)
         try:
             return [(parent, _prune_to(plan, parent, target))]
         except (SearchError, BudgetError) as error:

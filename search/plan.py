@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from budgets.assess import read_budget, read_sizes, settings_on
 from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import SearchError
 from results.objectives import Objective
@@ -24,7 +25,6 @@ from search.objectives import objectives, priced_axes
 from search.recipes import Recipes, find_recipes, recipes_to_plain
 from search.rungs import Rungs, rungs_for
 from search.strategies import STRATEGIES
-from search.terms import read_budget, read_sizes, terms_on
 from spaces import (
     SPACES,
     Space,
@@ -101,24 +101,26 @@ def make_plan(
     parse_evaluator(config.evaluator)
     # a limit on memory holds for every training of the run
     largest = max(recipes.both, key=lambda recipe: recipe.pixels)
-    terms = terms_on(
+    cost_settings = settings_on(
         config.torch_device,
         read_sizes(config.at, task),
         batch=largest.batch,
         patch_px=largest.patch_px,
     )
-    budget = read_budget(config.budget, config.task, terms)
+    budget = read_budget(config.budget, config.task, cost_settings)
     # who asks for networks that fill the budget gets them by the search
     wide = budget if config.fill or config.prune_from == 1 else budget.scaled(config.prune_from)
     priced = priced_axes(config.objectives)
-    feasible = Feasible(space, shape, wide, terms.sizes[0], terms, config.fill, priced)
+    feasible = Feasible(
+        space, shape, wide, cost_settings.sizes[0], cost_settings, config.fill, priced
+    )
     if config.fidelity != "none" and config.evaluator != "train":
         raise SearchError(
             f"fidelity {config.fidelity!r} compares trials while they train, which evaluator "
             f"{config.evaluator!r} does not do; use --evaluator train or --fidelity none"
         )
     rungs = rungs_for(config.fidelity, config.steps, config.eta, config.rung)
-    folders, target = RunFolder(folder), Target(budget, terms)
+    folders, target = RunFolder(folder), Target(budget, cost_settings)
     source = _source(config, recipes)
     device = config.job_device
     return Plan(config, folders, task, feasible, target, source, rungs, recipes, device)

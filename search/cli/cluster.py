@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from budgets.assess import reference_size
 from budgets.units import format_count
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import DataError
@@ -28,7 +29,6 @@ from search.engines.calibrate import Measured, Task, calibrate, recommend, share
 from search.engines.cluster_check import gathered, problems, remarks, step_seconds
 from search.engines.ray_nodes import NodeReport, inspect_nodes, paths_of
 from search.evaluators.job import Source
-from search.terms import reference_size
 
 DEFAULT = SearchConfig()
 MOST = 16

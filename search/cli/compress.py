@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from budgets.assess import reference_size, settings_on
 from budgets.budget import AXES, Budget
 from budgets.units import parse_size
 from lightir_core.data.tasks import parse_task
@@ -27,7 +28,6 @@ from search.compress.prune import Pruning
 from search.compress.recover import RECIPES, Distillation
 from search.config import SearchConfig, known
 from search.evaluators.job import Source
-from search.terms import reference_size, terms_on
 
 NO_DATA = "none"
 
@@ -98,7 +98,7 @@ def compress(
     size = parse_size(at) if at else reference_size(parse_task(source.task))
     plan: Recipe = known("recipe", recipe, RECIPES)
     how = Compression(
-        target=Target(limits, terms_on(where, (size,))),
+        target=Target(limits, settings_on(where, (size,))),
         source=source,
         recipe=plan.lasting(steps or plan.steps),
         without_data=data == [NO_DATA],

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from budgets.assess import Terms, excess
+from budgets.assess import CostSettings, excess, read_budget, read_sizes
 from budgets.breakdown import split_macs, table_params
 from budgets.latency import LatencyTable, latency
 from budgets.memory import inference_memory, training_memory
@@ -24,7 +24,6 @@ from lightir_core.errors import ArchitectureError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.published.presets import PRESETS, preset
 from search.cli.options import Json, Sizes
-from search.terms import read_budget, read_sizes
 
 Costs = dict[str, Any]
 
@@ -58,9 +57,9 @@ def cost(
         for found, size in zip(costs["sizes"], sizes, strict=True):
             found["latency_ms"] = latency(architecture, size, LatencyTable())
     if budget is not None:
-        terms = Terms(sizes=sizes, batch=batch, patch_px=patch, times=LatencyTable())
-        limits = read_budget(budget, task, terms)
-        costs |= {"budget": limits.plain, "over": excess(architecture, limits, terms)}
+        cost_settings = CostSettings(sizes=sizes, batch=batch, patch_px=patch, times=LatencyTable())
+        limits = read_budget(budget, task, cost_settings)
+        costs |= {"budget": limits.plain, "over": excess(architecture, limits, cost_settings)}
     costs |= costs["sizes"][0]
     if as_json:
         print(json.dumps(costs, indent=2))

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from budgets.assess import Terms, excess
+from budgets.assess import CostSettings, excess, read_budget, reference_size
 from budgets.latency import LatencyTable
 from budgets.price import price
 from budgets.units import Size, format_count, parse_size
@@ -18,7 +18,6 @@ from lightir_core.checkpoints import write_text_atomic
 from lightir_core.data.tasks import parse_task
 from lightir_core.published.presets import PRESETS, shrink
 from lightir_core.published.presets import preset as published
-from search.terms import read_budget, reference_size
 
 
 def preset(
@@ -58,6 +57,6 @@ def fitting(name: str, task: str, budget: str | None, size: Size) -> Architectur
     """The preset at its published size, or the largest of its design within `budget`."""
     if budget is None:
         return published(name, task)
-    terms = Terms(sizes=(size,), times=LatencyTable())
-    limits = read_budget(budget, task, terms)
-    return shrink(name, lambda smaller: excess(smaller, limits, terms) is None, task)
+    cost_settings = CostSettings(sizes=(size,), times=LatencyTable())
+    limits = read_budget(budget, task, cost_settings)
+    return shrink(name, lambda smaller: excess(smaller, limits, cost_settings) is None, task)

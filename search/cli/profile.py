@@ -11,14 +11,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from budgets.assess import read_budget, read_sizes, settings_on
 from budgets.budget import AXES
+from budgets.units import parse_share
 from lightir_core.data.tasks import parse_task
 from search.cli.options import Json, Sizes
 from search.config import SearchConfig
 from search.feasible import profile as profiling
 from search.feasible.space import Feasible
 from search.plan import find_space, format_size
-from search.terms import read_budget, read_share, read_sizes, terms_on
 from spaces import TaskShape
 
 DEFAULT = SearchConfig()
@@ -51,11 +52,13 @@ def profile(
     """
     kind = parse_task(task)
     where = SearchConfig(device=device)
-    terms = terms_on(where.torch_device, read_sizes(",".join(at) if at else None, kind))
-    limits = read_budget(budget, task, terms)
+    cost_settings = settings_on(where.torch_device, read_sizes(",".join(at) if at else None, kind))
+    limits = read_budget(budget, task, cost_settings)
     shape = TaskShape(kind.scale, kind.in_channels, kind.out_channels)
     searched = find_space(space, only or ())
-    feasible = Feasible(searched, shape, limits, terms.sizes[0], terms, read_share(fill))
+    feasible = Feasible(
+        searched, shape, limits, cost_settings.sizes[0], cost_settings, parse_share(fill)
+    )
     print("pricing the parts that the space can contain …", file=sys.stderr)
     new = feasible.region.fill(where.worker_count)
     print(f"{new} of them were new" if new else "all were known", file=sys.stderr)
@@ -77,7 +80,9 @@ def _plain(feasible: Feasible, found: profiling.Profile) -> dict[str, Any]:
     return {
         "budget": dict(feasible.budget.limits),
         "fill": feasible.fill,
-        "at": [str(size) for size in (feasible.terms.sizes if feasible.terms else ())],
+        "at": [
+            str(size) for size in (feasible.cost_settings.sizes if feasible.cost_settings else ())
+        ],
         "space": feasible.space.name,
         "points": str(feasible.space.size),
         **asdict(found),
@@ -94,7 +99,7 @@ ANSWERS = {
 
 def _show(feasible: Feasible, found: profiling.Profile, axes: list[str]) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    sizes = ", ".join(map(str, feasible.terms.sizes if feasible.terms else ()))
+    sizes = ", ".join(map(str, feasible.cost_settings.sizes if feasible.cost_settings else ()))
     limits = ", ".join(f"{a} <= {AXES[a].format(v)}" for a, v in feasible.budget.limits)
     console.print(f"budget {limits} (at {sizes}) {ANSWERS[found.satisfiable]}")
     if feasible.fill:

@@ -14,6 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from budgets.units import parse_share
 from lightir_core.data.tasks import with_channels
 from lightir_core.errors import SearchError, nearest
 from lightir_core.learning.recipe import RECIPES
@@ -21,7 +22,6 @@ from lightir_core.settings_file import read_settings_file
 from results.run import FORMAT
 from search.cli.options import absolute
 from search.config import SearchConfig, config_from_plain
-from search.terms import read_share
 
 PREFIX = "LIGHTIR_"
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600}
@@ -132,7 +132,7 @@ def _as_fields(values: dict[str, Any]) -> dict[str, Any]:
     if "time" in values:
         rest["time_s"] = parse_duration(str(values["time"]))
     if "fill" in rest:
-        rest["fill"] = read_share(str(rest["fill"]))
+        rest["fill"] = parse_share(str(rest["fill"]))
     rest["only"] = (*_listed(values.get("fix")), *_listed(rest.get("only")))
     if isinstance(rest.get("objectives"), str):
         rest["objectives"] = tuple(part.strip() for part in rest["objectives"].split(","))

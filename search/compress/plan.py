@@ -14,7 +14,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from budgets.assess import Terms, assess, excess
+from budgets.assess import CostSettings, assess, excess
 from budgets.budget import AXES, Budget
 from budgets.cost import Cost
 from lightir_core.architecture import Architecture
@@ -42,15 +42,15 @@ class Target:
     """What the result may cost, and how that is counted."""
 
     budget: Budget
-    terms: Terms
+    cost_settings: CostSettings
 
     def fits(self, architecture: Architecture) -> bool:
         """Whether an architecture is within budget."""
-        return excess(architecture, self.budget, self.terms) is None
+        return excess(architecture, self.budget, self.cost_settings) is None
 
     def cost(self, architecture: Architecture) -> Cost:
         """Parameters, MACs and every other axis that the budget limits."""
-        return assess(architecture, [axis for axis, _ in self.budget.limits], self.terms)
+        return assess(architecture, [axis for axis, _ in self.budget.limits], self.cost_settings)
 
     def overrun(self, architecture: Architecture) -> float:
         """The largest cost as a share of its limit; at most 1 is within budget."""
@@ -159,9 +159,9 @@ def _saved(architecture: Architecture, unit: Unit, extent: Extent, target: Targe
 
     Memory and time are taken to follow the MACs: they only decide the order here.
     """
-    terms, axes = target.terms, {axis for axis, _ in target.budget.limits}
-    before = assess(architecture, (), terms)
-    after = assess(shrunk(architecture, {unit: extent.size - 1}), (), terms)
+    cost_settings, axes = target.cost_settings, {axis for axis, _ in target.budget.limits}
+    before = assess(architecture, (), cost_settings)
+    after = assess(shrunk(architecture, {unit: extent.size - 1}), (), cost_settings)
     saved = 0.0
     for axis in CHEAP:
         follows = axis == "macs" and not axes.issubset(CHEAP)

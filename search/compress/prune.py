@@ -171,7 +171,7 @@ def _weight_of(architecture: Architecture, stage: int, index: int, target: Targe
         stages=(replace(architecture.stages[stage], blocks=(block,), cross_layer=None),),
         stage_sharing=1,
     )
-    cost = assess(floors(alone), (), target.terms)
+    cost = assess(floors(alone), (), target.cost_settings)
     limits = [target.budget.limit(axis) or float("inf") for axis in CHEAP]
     dear = cost.macs / 1e15 if not target.cheap else 0.0
     return cost.params / limits[0] + cost.macs / limits[1] + dear
@@ -193,7 +193,7 @@ def _goal(architecture: Architecture, target: Target, rounds_left: int) -> Targe
         return target
     budget = target.budget.scaled(overrun ** (1 - 1 / rounds_left))
     limits = tuple((axis, max(1, limit)) for axis, limit in budget.limits)
-    return Target(Budget(limits, target.budget.text), target.terms)
+    return Target(Budget(limits, target.budget.text), target.cost_settings)
 
 
 def _round(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from budgets.assess import Terms, assess
+from budgets.assess import CostSettings, assess
 from budgets.budget import AXES, Budget
 from budgets.cost import Cost
 from lightir_core.architecture import Architecture
@@ -106,20 +106,20 @@ def profile(feasible: Feasible, task: str, axes: Sequence[str], seed: int) -> Pr
     Raises:
         LightIRError: an axis cannot be priced here.
     """
-    terms = feasible.terms or Terms(sizes=(feasible.size,))
+    cost_settings = feasible.cost_settings or CostSettings(sizes=(feasible.size,))
     draws = _draw(feasible, seed)
     share = _share(feasible, draws, seed)
     limited = [axis for axis, _ in feasible.budget.limits]
     if len(limited) == 1 and limited[0] in ADDITIVE and not feasible.fill:
         alone = {limited[0]: share.estimate}
     else:
-        alone = {axis: _alone(feasible, axis, draws, terms) for axis in limited}
+        alone = {axis: _alone(feasible, axis, draws, cost_settings) for axis in limited}
     return Profile(
         satisfiable=True if draws.fitting else (False if share.most == 0 else None),
         share=share,
-        space=_whole(feasible, axes, terms, seed),
-        fits=_spans(draws.fitting, axes, terms),
-        presets=_presets(feasible.budget, task, axes, terms),
+        space=_whole(feasible, axes, cost_settings, seed),
+        fits=_spans(draws.fitting, axes, cost_settings),
+        presets=_presets(feasible.budget, task, axes, cost_settings),
         alone=alone,
         binding=min(alone, key=lambda axis: alone[axis]),
     )
@@ -166,7 +166,7 @@ def _share(feasible: Feasible, draws: _Draws, seed: int) -> Share:
     return Share(least, most, min(max(estimate, least), most), error, how)
 
 
-def _alone(feasible: Feasible, axis: str, draws: _Draws, terms: Terms) -> float:
+def _alone(feasible: Feasible, axis: str, draws: _Draws, cost_settings: CostSettings) -> float:
     limit = feasible.budget.limit(axis) or 0.0
     if axis in ADDITIVE:
         region = Region(feasible.region.ledger, {}, {axis: limit})
@@ -174,11 +174,13 @@ def _alone(feasible: Feasible, axis: str, draws: _Draws, terms: Terms) -> float:
         found = region.weight if axis == "params" else region.count.most
         return min(1.0, found / feasible.space.size)
     some = draws.drawn[:COSTLY_DRAWS]
-    costs = [_value(assess(found, (axis,), terms), axis) for found in some]
+    costs = [_value(assess(found, (axis,), cost_settings), axis) for found in some]
     return sum(cost <= limit for cost in costs) / max(1, len(costs))
 
 
-def _whole(feasible: Feasible, axes: Sequence[str], terms: Terms, seed: int) -> dict[str, Span]:
+def _whole(
+    feasible: Feasible, axes: Sequence[str], cost_settings: CostSettings, seed: int
+) -> dict[str, Span]:
     """Costs in the whole space."""
     ledger = feasible.region.ledger
     free = Region(ledger, {}, {})
@@ -188,7 +190,7 @@ def _whole(feasible: Feasible, axes: Sequence[str], terms: Terms, seed: int) -> 
         for drawn in free.draw(DRAWS, rng)
         if drawn is not None
     ]
-    spans = _spans(found, axes, terms)
+    spans = _spans(found, axes, cost_settings)
     limits = np.full(1 + len(ledger.sizes), UNLIMITED)
     low, high = extremes(Chains(ledger, limits, (0, 1)))
     columns = {"params": slice(0, 1), "macs": slice(1, None)}
@@ -198,22 +200,24 @@ def _whole(feasible: Feasible, axes: Sequence[str], terms: Terms, seed: int) -> 
     return spans
 
 
-def _spans(found: Sequence[Architecture], axes: Sequence[str], terms: Terms) -> dict[str, Span]:
+def _spans(
+    found: Sequence[Architecture], axes: Sequence[str], cost_settings: CostSettings
+) -> dict[str, Span]:
     """Costs of drawn architectures; of the first few where they are costly to work out."""
     spans: dict[str, Span] = {}
     for axis in axes:
         some = found if axis in ADDITIVE else found[:COSTLY_DRAWS]
-        values = sorted(_value(assess(one, (axis,), terms), axis) for one in some)
+        values = sorted(_value(assess(one, (axis,), cost_settings), axis) for one in some)
         if values:
             spans[axis] = Span(values[0], median(values), values[-1])
     return spans
 
 
 def _presets(
-    budget: Budget, task: str, axes: Sequence[str], terms: Terms
+    budget: Budget, task: str, axes: Sequence[str], cost_settings: CostSettings
 ) -> dict[str, tuple[Cost, str | None]]:
     asked = {*axes, *(axis for axis, _ in budget.limits)}
-    costs = {name: assess(preset(name, task), asked, terms) for name in PRESETS}
+    costs = {name: assess(preset(name, task), asked, cost_settings) for name in PRESETS}
     return {name: (cost, budget.excess(cost)) for name, cost in costs.items()}
 
 

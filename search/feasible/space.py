@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from budgets.assess import Terms, assess
+from budgets.assess import CostSettings, assess
 from budgets.budget import AXES, Budget
 from budgets.cost import Cost
 from budgets.imagine import FLOAT
@@ -41,8 +41,8 @@ class Feasible:
         shape: what the task fixes.
         budget: hard limits.
         size: of the output, the largest if there are several.
-        terms: how training and inference run, for budgets of memory and latency, and all sizes;
-            None is what `Terms` takes when only the size is known.
+        cost_settings: how training and inference run, for budgets of memory and latency, and all
+            sizes; None is what `CostSettings` takes when only the size is known.
         fill: if not 0, the first limit of the budget must be used up to this share: 0.05 is a band
             from 5 % below it.
         priced: axes to price beside those that the budget limits, such as those of objectives.
@@ -52,7 +52,7 @@ class Feasible:
     shape: TaskShape
     budget: Budget
     size: Size
-    terms: Terms | None = None
+    cost_settings: CostSettings | None = None
     fill: float = 0.0
     priced: tuple[str, ...] = ()
 
@@ -64,13 +64,13 @@ class Feasible:
     def price(self, architecture: Architecture) -> Cost:
         """Parameters, MACs and every other axis that is limited or to be priced."""
         axes = {*self.priced, *(axis for axis, _ in self.budget.limits)}
-        return assess(architecture, axes, self._terms)
+        return assess(architecture, axes, self._cost_settings)
 
     def _weighed(self, choices: Choices) -> Candidate:
         """The point with the costs that the budget limits: all that a walk has to know."""
         architecture = self.space.decode(choices, self.shape)
         axes = [axis for axis, _ in self.budget.limits]
-        return Candidate(choices, architecture, assess(architecture, axes, self._terms))
+        return Candidate(choices, architecture, assess(architecture, axes, self._cost_settings))
 
     def _told(self, found: Candidate) -> Candidate:
         """The end of a walk with all its costs."""
@@ -133,7 +133,7 @@ class Feasible:
         upper = {axis: limit for axis, limit in self.budget.limits if axis in ADDITIVE}
         most = [upper[axis] for axis in ("params",) if axis in upper]
         for axis, bytes_each in (
-            ("memory", weights_memory(1, self._terms.state_copies)),
+            ("memory", weights_memory(1, self._cost_settings.state_copies)),
             ("inference-memory", FLOAT),
         ):
             limit = self.budget.limit(axis)
@@ -143,12 +143,12 @@ class Feasible:
             upper["params"] = min(most)
         first, limit = self.budget.limits[0]
         lower = {first: limit * (1 - self.fill)} if self.fill and first in ADDITIVE else {}
-        sizes = self._terms.sizes
+        sizes = self._cost_settings.sizes
         return region_of(self.space, self.shape, sizes, tuple(lower.items()), tuple(upper.items()))
 
     @property
-    def _terms(self) -> Terms:
-        return self.terms or Terms(sizes=(self.size,))
+    def _cost_settings(self) -> CostSettings:
+        return self.cost_settings or CostSettings(sizes=(self.size,))
 
     def miss(self, cost: Cost) -> float:
         """By what factor a cost misses the budget, or the band below it; at most 1 is inside."""

@@ -1,7 +1,7 @@
 import pytest
 
 from budgets import assess as module
-from budgets.assess import Terms, assess, excess
+from budgets.assess import CostSettings, assess, excess
 from budgets.budget import Budget
 from budgets.cost import Cost
 from budgets.latency import LatencyTable, latency
@@ -23,15 +23,15 @@ SIZES = (Size(16, 64), Size(40, 24))
 
 
 def test_only_what_is_asked_for_is_computed():
-    cost = assess(ARCHITECTURE, (), Terms(SIZES[:1]))
+    cost = assess(ARCHITECTURE, (), CostSettings(SIZES[:1]))
     assert cost == price(ARCHITECTURE, SIZES[0])
     assert cost.training_bytes is cost.inference_bytes is cost.latency_ms is None
 
 
 def test_every_axis_at_its_worst_size(tmp_path):
     table = LatencyTable(tmp_path / "times.jsonl")
-    terms = Terms(SIZES, batch=2, patch_px=12, state_copies=1, times=table)
-    cost = assess(ARCHITECTURE, ("memory", "inference-memory", "latency"), terms)
+    cost_settings = CostSettings(SIZES, batch=2, patch_px=12, state_copies=1, times=table)
+    cost = assess(ARCHITECTURE, ("memory", "inference-memory", "latency"), cost_settings)
     assert cost == Cost(
         price(ARCHITECTURE, SIZES[0]).params,
         max(price(ARCHITECTURE, size).macs for size in SIZES),
@@ -42,16 +42,16 @@ def test_every_axis_at_its_worst_size(tmp_path):
 
 
 def test_excess_looks_at_the_cheap_axes_first(monkeypatch):
-    terms = Terms(SIZES)
-    assert excess(ARCHITECTURE, Budget.parse("memory=1GiB,params=1M"), terms) is None
-    words = excess(ARCHITECTURE, Budget.parse("memory=60KiB,params=1M"), terms)
+    cost_settings = CostSettings(SIZES)
+    assert excess(ARCHITECTURE, Budget.parse("memory=1GiB,params=1M"), cost_settings) is None
+    words = excess(ARCHITECTURE, Budget.parse("memory=60KiB,params=1M"), cost_settings)
     assert words is not None
     assert words.startswith("memory ")
-    words = excess(ARCHITECTURE, Budget.parse("memory=1KiB,params=1M"), terms)
+    words = excess(ARCHITECTURE, Budget.parse("memory=1KiB,params=1M"), cost_settings)
     weights = format_bytes(20 * price(ARCHITECTURE, SIZES[0]).params)
     assert words == f"memory: training the weights alone takes {weights}, more than 1KiB"
     monkeypatch.setattr(module, "training_memory", None)
-    words = excess(ARCHITECTURE, Budget.parse("memory=1KiB,params=10"), terms)
+    words = excess(ARCHITECTURE, Budget.parse("memory=1KiB,params=10"), cost_settings)
     assert words is not None
     assert words.startswith("params ")
 
@@ -62,9 +62,9 @@ def test_excess_looks_at_the_cheap_axes_first(monkeypatch):
 )
 def test_bad_axes(axes, reason):
     with pytest.raises(BudgetError, match=reason):
-        assess(ARCHITECTURE, axes, Terms(SIZES))
+        assess(ARCHITECTURE, axes, CostSettings(SIZES))
 
 
-def test_terms_need_a_size():
+def test_cost_settings_need_a_size():
     with pytest.raises(BudgetError, match="at least one image size"):
-        Terms(())
+        CostSettings(())

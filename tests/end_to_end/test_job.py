@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from budgets.assess import reference_size
 from budgets.budget import Budget
 from budgets.price import price
 from budgets.units import parse_size
@@ -21,7 +22,6 @@ from results.models import load_results
 from results.run import RunFolder
 from results.study import Record
 from search.config import load_config
-from search.terms import reference_size
 
 SIZE = reference_size(parse_task("sr-x2"))
 

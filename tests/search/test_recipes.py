@@ -95,9 +95,12 @@ def test_jobs_are_trained_by_the_recipes(mine, plan_of):
 
 
 def test_a_limit_on_memory_holds_for_the_larger_training(plan_of):
-    assert (plan_of().target.terms.batch, plan_of().target.terms.patch_px) == (8, PROXY.patch_px)
-    terms = plan_of(finish_recipe="full").target.terms
-    assert (terms.batch, terms.patch_px) == (32, 64)
+    assert (plan_of().target.cost_settings.batch, plan_of().target.cost_settings.patch_px) == (
+        8,
+        PROXY.patch_px,
+    )
+    cost_settings = plan_of(finish_recipe="full").target.cost_settings
+    assert (cost_settings.batch, cost_settings.patch_px) == (32, 64)
 
 
 def test_patches_larger_than_every_image_are_refused_by_name(plan_of, tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from budgets.assess import Terms
+from budgets.assess import CostSettings
 from budgets.budget import Budget
 from budgets.price import price
 from budgets.units import Size
@@ -44,7 +44,7 @@ def built(architecture, seed=0):
 
 
 def target(text):
-    return Target(Budget.parse(text), Terms(sizes=(SIZE,)))
+    return Target(Budget.parse(text), CostSettings(sizes=(SIZE,)))
 
 
 def down_to(architecture, share):

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from budgets.assess import Terms
+from budgets.assess import CostSettings
 from budgets.budget import Budget
 from budgets.price import price
 from budgets.units import Size
@@ -18,7 +18,7 @@ from tests.search.compress.conftest import ARCHITECTURES
 from tests.search.compress.masking import difference
 
 SIZE = Size(64, 64)
-TERMS = Terms(sizes=(SIZE,), batch=2)
+SETTINGS = CostSettings(sizes=(SIZE,), batch=2)
 
 # a single block, and a trunk of which a quarter or half goes at once
 COARSE = ("groups across heads", "independent cascade")
@@ -27,7 +27,7 @@ every_kind = pytest.mark.parametrize("name", ARCHITECTURES)
 
 
 def target(text):
-    return Target(Budget.parse(text), TERMS)
+    return Target(Budget.parse(text), SETTINGS)
 
 
 def share_of(architecture, share=0.5, axis="params"):

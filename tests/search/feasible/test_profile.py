@@ -2,7 +2,7 @@
 
 import pytest
 
-from budgets.assess import Terms
+from budgets.assess import CostSettings
 from budgets.budget import Budget
 from lightir_core.published.presets import PRESETS
 from search.feasible.profile import profile
@@ -73,12 +73,12 @@ def test_every_preset_is_priced(feasible):
 
 
 def test_a_budget_of_memory_is_drawn(feasible, few_candidates):
-    terms = Terms(sizes=(SIZE,), batch=1, patch_px=8)
-    everything = Feasible(FEW, SHAPE, Budget.parse("memory=1TiB"), SIZE, terms)
+    cost_settings = CostSettings(sizes=(SIZE,), batch=1, patch_px=8)
+    everything = Feasible(FEW, SHAPE, Budget.parse("memory=1TiB"), SIZE, cost_settings)
     costs = [everything.price(c.architecture) for c in few_candidates[::7]]
     peaks = sorted(cost.training_bytes or 0 for cost in costs)
     limit = peaks[len(peaks) // 2]
-    fitting = Feasible(FEW, SHAPE, Budget.parse(f"memory={limit}B"), SIZE, terms)
+    fitting = Feasible(FEW, SHAPE, Budget.parse(f"memory={limit}B"), SIZE, cost_settings)
     found = profile(fitting, "sr-x2", ("params", "memory"), seed=0)
     assert found.satisfiable
     assert 0 < found.share.estimate < 1

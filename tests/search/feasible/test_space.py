@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budgets.assess import Terms
+from budgets.assess import CostSettings
 from budgets.price import price
 from budgets.units import Size
 from lightir_core.errors import BudgetError, SearchError
@@ -223,7 +223,7 @@ def test_an_empty_band_is_told(feasible, few_candidates):
 
 def test_limits_hold_at_all_sizes(feasible):
     sizes = (Size(64, 64), Size(20, 200))
-    fitting = replace(feasible("small", "macs=60M"), terms=Terms(sizes=sizes))
+    fitting = replace(feasible("small", "macs=60M"), cost_settings=CostSettings(sizes=sizes))
     for seed in range(5):
         architecture = fitting.draw(random.Random(seed)).architecture
         assert all(price(architecture, size).macs <= 60 * 10**6 for size in sizes)

@@ -1,15 +1,15 @@
 import pytest
 import torch
 
+from budgets.assess import read_budget, read_sizes, settings_on
 from budgets.price import price
-from budgets.units import Size
+from budgets.units import Size, parse_share
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import ArchitectureError, BudgetError
 from lightir_core.published.presets import preset
-from search.terms import read_budget, read_share, read_sizes, terms_on
 
 SR = parse_task("sr-x2")
-TERMS = terms_on(torch.device("cpu"), (Size(64, 64),))
+SETTINGS = settings_on(torch.device("cpu"), (Size(64, 64),))
 
 
 def test_sizes_come_largest_first():
@@ -38,12 +38,12 @@ def test_sizes_that_are_none(text, reason):
 
 def test_a_share_of_a_preset():
     cost = price(preset("grformer"), Size(64, 64))
-    budget = read_budget("60%@grformer,macs=12.5%@grformer", "sr-x2", TERMS)
+    budget = read_budget("60%@grformer,macs=12.5%@grformer", "sr-x2", SETTINGS)
     assert dict(budget.limits) == {
         "params": cost.params * 60 // 100,
         "macs": cost.macs * 125 // 1000,
     }
-    assert read_budget(budget.plain, "sr-x2", TERMS).limits == budget.limits
+    assert read_budget(budget.plain, "sr-x2", SETTINGS).limits == budget.limits
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_a_share_of_a_preset():
 )
 def test_budgets_that_are_none(text, error, reason):
     with pytest.raises(error, match=reason):
-        read_budget(text, "sr-x2", TERMS)
+        read_budget(text, "sr-x2", SETTINGS)
 
 
 def test_shares():
-    assert read_share("5%") == read_share("0.05") == 0.05
-    assert read_share("0") == 0
+    assert parse_share("5%") == parse_share("0.05") == 0.05
+    assert parse_share("0") == 0
     for text in ("100%", "-1%", "5 percent", "", "1.5"):
         with pytest.raises(BudgetError, match=r"write 5% or 0\.05"):
-            read_share(text)
+            parse_share(text)
