@@ -27,7 +27,7 @@ from search.feasible.space import Feasible
 from search.loop import Engine, Limits, search
 from search.plan import find_space
 from search.rungs import rungs_for
-from search.strategies import STRATEGIES, Setting
+from search.strategies import STRATEGIES, Scenario
 from spaces import TaskShape
 
 GENERATIONS = 4
@@ -197,7 +197,7 @@ WAYS: dict[str, Callable[[int, int, float], tuple[int, float]]] = {
 def _search(engine: Engine, trials: int) -> float:
     """Seconds of a search whose space is priced already."""
     generation = max(2, trials // GENERATIONS)
-    setting = Setting(_feasible(), OBJECTIVES, generation, 0)
+    setting = Scenario(_feasible(), OBJECTIVES, generation, 0)
     with tempfile.TemporaryDirectory() as folder:
         dimensions = setting.feasible.space.distributions()
         with Record.create(Path(folder) / "run", OBJECTIVES, dimensions) as record:
@@ -224,7 +224,7 @@ def _feasible() -> Feasible:
 
 def _jobs(count: int) -> list[Job]:
     """Jobs of one network: nobody looks at it."""
-    candidate = STRATEGIES["random"](Setting(_feasible(), OBJECTIVES, 8, 0)).propose(0)
+    candidate = STRATEGIES["random"](Scenario(_feasible(), OBJECTIVES, 8, 0)).propose(0)
     return [no_job(number, candidate, 0) for number in range(count)]
 
 

@@ -26,7 +26,7 @@ from search.evaluators.job import Job, Outcome
 from search.feasible.space import Candidate
 from search.loop import Limits, search
 from search.rungs import rungs_for
-from search.strategies import STRATEGIES, Setting
+from search.strategies import STRATEGIES, Scenario
 
 ETA = 2
 KINDS = {
@@ -100,7 +100,7 @@ def play(table: Table, kind: str, seed: int, folder: Path) -> Row:
         Record.create(Path(run), OBJECTIVES, feasible.space.distributions()) as record,
     ):
         search(
-            STRATEGIES[STRATEGY](Setting(feasible, OBJECTIVES, GENERATION, seed)),
+            STRATEGIES[STRATEGY](Scenario(feasible, OBJECTIVES, GENERATION, seed)),
             record,
             engine,
             lambda number, candidate, until: _job(number, candidate, seed, until),

@@ -29,7 +29,7 @@ from search.callbacks import Silent
 from search.evaluators.job import Job, Outcome
 from search.loop import Limits, search
 from search.rungs import rungs_for
-from search.strategies import STRATEGIES, Setting
+from search.strategies import STRATEGIES, Scenario
 
 OBJECTIVES = (
     Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y"),
@@ -131,7 +131,7 @@ def _compared(whole: Path, killed: Path, kills: int, lost: int) -> Survival:
 
 def _search(folder: Path, strategy: str, trials: int, seed: int, fidelity: str = "none") -> None:
     """Begin a search in `folder`, or go on with it."""
-    setting = Setting(feasible_table(), OBJECTIVES, GENERATION, seed)
+    setting = Scenario(feasible_table(), OBJECTIVES, GENERATION, seed)
     if (folder / JOURNAL).exists():
         record = Record.open(folder, write=True)
     else:

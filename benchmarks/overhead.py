@@ -20,7 +20,7 @@ from search.evaluators.job import Job, Outcome, Source
 from search.feasible.space import Candidate, Feasible
 from search.loop import Limits, search
 from search.rungs import rungs_for
-from search.strategies import STRATEGIES, Setting
+from search.strategies import STRATEGIES, Scenario
 
 GENERATION = 8
 WINDOW = 48
@@ -70,7 +70,7 @@ def compare(
         SearchError: a strategy that Optuna does not have.
     """
     known("strategy of Optuna", strategy, dict.fromkeys(SAMPLERS))
-    setting = Setting(feasible, objectives, GENERATION, seed)
+    setting = Scenario(feasible, objectives, GENERATION, seed)
     bare = BareSearch(feasible.space, strategy, GENERATION, seed, folder / "bare.journal")
     dimensions = feasible.space.distributions()
     with Record.create(folder / "run", objectives, dimensions) as record:

@@ -25,7 +25,7 @@ from search.evaluators.job import Job, Outcome
 from search.feasible.space import Feasible
 from search.loop import Limits, search
 from search.rungs import rungs_for
-from search.strategies import STRATEGIES, Setting
+from search.strategies import STRATEGIES, Scenario
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +178,7 @@ def simulate(
     Pricing the parts of the space, once for all searches, is not counted.
     """
     feasible.check()
-    setting = Setting(feasible, objectives, shape.generation, shape.seed)
+    setting = Scenario(feasible, objectives, shape.generation, shape.seed)
     proposer = STRATEGIES[strategy](setting)
     with Record.create(folder, objectives, feasible.space.distributions()) as record:
         begun = time.perf_counter()

@@ -17,7 +17,7 @@ from budgets.budget import Budget
 from results.hypervolume import hypervolume, hypervolume_history, reference_point
 from results.objectives import Objective, minimised
 from search.feasible.space import Candidate
-from search.strategies import STRATEGIES, Setting
+from search.strategies import STRATEGIES, Scenario
 
 TRIALS = 64
 GENERATION = 8
@@ -60,7 +60,7 @@ def rows_of(
 def play(table: Table, name: str, seed: int) -> Row:
     """One search of the table; how much of the reachable hypervolume it had after each trial."""
     feasible = replace(table.feasible, budget=Budget.parse(BUDGET))
-    strategy = STRATEGIES[name](Setting(feasible, OBJECTIVES, GENERATION, seed))
+    strategy = STRATEGIES[name](Scenario(feasible, OBJECTIVES, GENERATION, seed))
     made: list[Candidate] = []
     begun = time.process_time()
     for first in range(0, TRIALS, GENERATION):

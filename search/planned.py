@@ -8,7 +8,7 @@ from search.jobs import trial_job
 from search.loop import Engine, Limits, search
 from search.plan import Plan
 from search.stopping import Stop, never
-from search.strategies import STRATEGIES, Setting
+from search.strategies import STRATEGIES, Scenario
 
 
 def search_planned(
@@ -30,7 +30,7 @@ def search_planned(
         stop: likewise, when it says so.
     """
     config = plan.config
-    setting = Setting(plan.feasible, record.objectives, config.generation, config.seed)
+    setting = Scenario(plan.feasible, record.objectives, config.generation, config.seed)
     callback.phase("search", config.trials)
     search(
         STRATEGIES[config.strategy](setting),

@@ -1,4 +1,4 @@
-"""Strategies propose architectures; one table, used by every engine."""
+"""List the strategies that propose architectures, by the name that the user writes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from search.strategies.evolution import EvolutionStrategy
 from search.strategies.gaussian import GaussianStrategy
 from search.strategies.nni_tuner import NniEvolutionStrategy, NniTpeStrategy
 from search.strategies.optuna_sampler import OptunaStrategy, Tpe, nsga2, nsga3
-from search.strategies.strategy import Setting, Strategy
-from search.strategies.uniform import UniformStrategy
+from search.strategies.strategy import Scenario, Strategy, UniformStrategy
 
-__all__ = ["STRATEGIES", "OptunaStrategy", "Setting", "Strategy"]
+__all__ = ["STRATEGIES", "OptunaStrategy", "Scenario", "Strategy"]
 
-STRATEGIES: dict[str, Callable[[Setting], Strategy]] = {
+STRATEGIES: dict[str, Callable[[Scenario], Strategy]] = {
     "random": UniformStrategy,
-    "tpe": lambda setting: OptunaStrategy(setting, Tpe()),
-    "nsga2": lambda setting: OptunaStrategy(setting, nsga2),
-    "nsga3": lambda setting: OptunaStrategy(setting, nsga3),
+    "tpe": lambda scenario: OptunaStrategy(scenario, Tpe()),
+    "nsga2": lambda scenario: OptunaStrategy(scenario, nsga2),
+    "nsga3": lambda scenario: OptunaStrategy(scenario, nsga3),
     "gp": GaussianStrategy,
     "evolution": EvolutionStrategy,
     "nni-tpe": NniTpeStrategy,

@@ -9,15 +9,15 @@ several objectives, a generation of children is made at once, and mutations know
 
 from __future__ import annotations
 
+import math
 import random
-from collections import deque
 from collections.abc import Sequence
 
-from lightir_core.seeds import derive
-from results.objectives import minimised
+import numpy as np
+
+from results.pareto import Point, ranks
 from search.feasible.space import Candidate
-from search.strategies.fitness import fitness
-from search.strategies.strategy import Setting
+from search.strategies.strategy import Scenario, SeedingStrategy
 from spaces import Choices, Space
 
 GENERATIONS = 4
@@ -29,46 +29,40 @@ TOURNAMENT = 0.25
 COPIED_STAGE = 0.2
 """Share of mutations that copy one stage over another, where there are several."""
 
+Fitness = tuple[int, float]
+"""(rank, negative crowding distance): the smaller, the better."""
 
-class EvolutionStrategy:
-    """Children of the best of the latest trials."""
 
-    def __init__(self, setting: Setting) -> None:
+class EvolutionStrategy(SeedingStrategy):
+    """Proposes children of the best of the latest trials."""
+
+    def __init__(self, scenario: Scenario) -> None:
         """Start without trials."""
-        self._setting = setting
-        self._size = GENERATIONS * setting.generation
-        self._population = deque[tuple[Choices, tuple[float, ...]]](maxlen=self._size)
-        self._running: dict[int, Candidate] = {}
-        self._taken: set[str] = set()
+        super().__init__(scenario)
+        self._size = GENERATIONS * scenario.generation
 
-    def propose(self, number: int) -> Candidate:
-        """See `Strategy.propose`."""
-        rng = random.Random(derive(self._setting.seed, "propose", number))
-        feasible = self._setting.feasible
+    @property
+    def _population(self) -> list[tuple[Choices, tuple[float, ...]]]:
+        return self._seen[-self._size :]
+
+    def _choose(self, number: int, seed: int) -> Candidate:
+        rng = random.Random(seed)
+        feasible = self._scenario.feasible
         child = {}
-        if number >= self._setting.generation and self._population:
+        if number >= self._scenario.generation and self._population:
             child = mutated(feasible.space, self._parent(rng), rng)
-        candidate = feasible.near(child, rng, self._taken)
-        self._taken.add(candidate.architecture.id)
-        self._running[number] = candidate
-        return candidate
-
-    def observe(self, number: int, values: Sequence[float] | None) -> None:
-        """See `Strategy.observe`."""
-        candidate = self._running.pop(number)
-        if values is not None:
-            point = minimised(self._setting.objectives, values)
-            self._population.append((candidate.choices, point))
+        return feasible.near(child, rng, self._taken)
 
     def _parent(self, rng: random.Random) -> Choices:
-        size = max(2, round(TOURNAMENT * len(self._population)))
-        drawn = rng.sample(range(len(self._population)), min(size, len(self._population)))
-        order = fitness([point for _, point in self._population])
-        return self._population[min(drawn, key=order.__getitem__)][0]
+        population = self._population
+        size = max(2, round(TOURNAMENT * len(population)))
+        drawn = rng.sample(range(len(population)), min(size, len(population)))
+        order = fitness([point for _, point in population])
+        return population[min(drawn, key=order.__getitem__)][0]
 
 
 def mutated(space: Space, parent: Choices, rng: random.Random) -> Choices:
-    """The parent with one choice redrawn, or with one of its stages copied over another."""
+    """Return the parent with one choice redrawn, or with one of its stages copied over another."""
     stages = sorted({name.partition(".")[0] for name in parent if "." in name})
     if len(stages) > 1 and rng.random() < COPIED_STAGE:
         source, target = rng.sample(stages, 2)
@@ -82,3 +76,42 @@ def mutated(space: Space, parent: Choices, rng: random.Random) -> Choices:
         if child != parent:
             return child
     return space.mutate(parent, rng)
+
+
+def fitness(points: Sequence[Point]) -> list[Fitness]:
+    """Return the fitness of each point among the others, all objectives minimised.
+
+    Rank and crowding distance are those of NSGA-II (Deb et al., 2002, sections III-A and III-B).
+    """
+    result: list[Fitness] = [(len(points), 0.0)] * len(points)
+    by_rank: dict[int, list[int]] = {}
+    for index, rank in enumerate(ranks(points)):
+        if rank is not None:
+            by_rank.setdefault(rank, []).append(index)
+    for rank, members in by_rank.items():
+        spread = crowding([points[index] for index in members])
+        for index, distance in zip(members, spread, strict=True):
+            result[index] = (rank, -distance)
+    return result
+
+
+def positions(points: Sequence[Point]) -> list[int]:
+    """Return each point's position by fitness, 0 for the best; equals keep their order."""
+    order = fitness(points)
+    result = [0] * len(points)
+    for position, index in enumerate(sorted(range(len(points)), key=order.__getitem__)):
+        result[index] = position
+    return result
+
+
+def crowding(points: Sequence[Point]) -> list[float]:
+    """Sum how far apart each point's neighbours are on scaled axes; infinite at the ends."""
+    values = np.asarray(points, dtype=np.float64)
+    distance = np.zeros(len(values))
+    for axis in values.T:
+        order = np.argsort(axis, kind="stable")
+        span = axis[order[-1]] - axis[order[0]]
+        distance[order[[0, -1]]] = math.inf
+        if span > 0:
+            distance[order[1:-1]] += (axis[order[2:]] - axis[order[:-2]]) / span
+    return distance.tolist()

@@ -1,8 +1,8 @@
 """NNI's own in-process tuners behind our ask and tell: independent baselines, extra `[nni]`.
 
-They know one objective, no conditions and no budget. So they are told the place of a trial in the
-order of fitness, every question is answered in every row, and their wishes are brought to the
-nearest candidate that is allowed and new, as those of Optuna's samplers are.
+They know one objective, no conditions and no budget. So they get the position of a trial by
+fitness, every question is answered in every row, and their wishes are brought to the nearest
+candidate that is allowed and new, like those of Optuna's samplers.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ from lightir_core.errors import SearchError
 from lightir_core.seeds import derive
 from results.objectives import minimised
 from search.feasible.space import Candidate
-from search.strategies.fitness import places
-from search.strategies.rows import INACTIVE, Row, answers, to_row, to_wish
-from search.strategies.strategy import Setting
+from search.strategies.evolution import positions
+from search.strategies.strategy import INACTIVE, Row, Scenario, answers, to_row, to_wish
 
 GENERATIONS = 2
 """Generations of trials that the population of NNI's evolution holds; NNI's default is for more."""
 
 REMEMBERED = 500
-"""Latest trials that NNI's TPE is told of, so that telling it stays cheap."""
+"""Latest trials that NNI's TPE gets, so that importing them stays cheap."""
 
 MISSING = (
     "strategy {name!r} needs NNI, which is not installed; install it with "
@@ -37,11 +36,11 @@ MISSING = (
 
 
 class _NniStrategy:
-    """What both have in common: rows for wishes, and the trials so far."""
+    """Shares what both tuners need: rows for wishes, and the trials so far."""
 
-    def __init__(self, setting: Setting, name: str) -> None:
-        self._setting = setting
-        self._known = answers(setting.feasible.space)
+    def __init__(self, scenario: Scenario, name: str) -> None:
+        self._scenario = scenario
+        self._known = answers(scenario.feasible.space)
         self._seen: list[tuple[int, Row, tuple[float, ...]]] = []
         self._running: dict[int, Row] = {}
         self._taken: set[str] = set()
@@ -49,12 +48,12 @@ class _NniStrategy:
 
     @property
     def _questions(self) -> dict[str, Any]:
-        """The space as NNI writes it."""
+        """Write the space as NNI does."""
         return {n: {"_type": "choice", "_value": list(v)} for n, v in self._known.items()}
 
     def _nearest(self, wish: Row, number: int) -> Candidate:
-        rng = random.Random(derive(self._setting.seed, "propose", number))
-        candidate = self._setting.feasible.near(to_wish(wish), rng, self._taken)
+        rng = random.Random(derive(self._scenario.seed, "propose", number))
+        candidate = self._scenario.feasible.near(to_wish(wish), rng, self._taken)
         self._taken.add(candidate.architecture.id)
         self._running[number] = to_row(self._known, candidate.choices)
         return candidate
@@ -62,44 +61,41 @@ class _NniStrategy:
     def _see(self, number: int, values: Sequence[float] | None) -> Row:
         row = self._running.pop(number)
         if values is not None:
-            self._seen.append((number, row, minimised(self._setting.objectives, values)))
+            self._seen.append((number, row, minimised(self._scenario.objectives, values)))
         return row
 
 
 class NniTpeStrategy(_NniStrategy):
-    """NNI's tree-structured Parzen estimator; a fresh tuner is told all trials for each wish."""
+    """NNI's tree-structured Parzen estimator; a fresh tuner imports the trials for each wish."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, scenario: Scenario) -> None:
         """Start without trials.
 
         Raises:
             SearchError: NNI is not installed.
         """
-        super().__init__(setting, "nni-tpe")
+        super().__init__(scenario, "nni-tpe")
 
     def propose(self, number: int) -> Candidate:
-        """See `Strategy.propose`."""
-        seed = derive(self._setting.seed, "nni", number)
+        """Return the tuner's wish for trial `number`, or the nearest new candidate."""
+        seed = derive(self._scenario.seed, "nni", number)
         with _quiet(seed):
-            arguments = {"n_startup_jobs": self._setting.generation}
+            arguments = {"n_startup_jobs": self._scenario.generation}
             tuner = self._tuners.tpe_tuner.TpeTuner("minimize", seed, arguments)
             tuner.update_search_space(self._questions)
-            self._tell(tuner)
+            self._import(tuner)
             wish = tuner.generate_parameters(number)
         return self._nearest(wish, number)
 
     def observe(self, number: int, values: Sequence[float] | None) -> None:
-        """See `Strategy.observe`."""
+        """Take in the values of trial `number`; None if it failed."""
         self._see(number, values)
 
-    def _tell(self, tuner: Any) -> None:  # noqa: ANN401  NNI has no types
+    def _import(self, tuner: Any) -> None:  # noqa: ANN401  NNI has no types
         latest = self._seen[-REMEMBERED:]
-        order = places([point for _, _, point in latest])
-        told = [
-            {"parameter": row, "value": place}
-            for (_, row, _), place in zip(latest, order, strict=True)
-        ]
-        tuner.import_data(told)
+        order = positions([point for _, _, point in latest])
+        pairs = zip(latest, order, strict=True)
+        tuner.import_data([{"parameter": row, "value": value} for (_, row, _), value in pairs])
         # the tuner takes trials under way for as good as the best, so as not to repeat them
         for number, row in self._running.items():
             formatted = self._tuners.tpe_tuner.format_parameters(row, tuner.space)
@@ -109,14 +105,14 @@ class NniTpeStrategy(_NniStrategy):
 class NniEvolutionStrategy(_NniStrategy):
     """NNI's evolution (after Real et al., ICML 2017): the worse of a random pair is replaced."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, scenario: Scenario) -> None:
         """Start without trials.
 
         Raises:
             SearchError: NNI is not installed.
         """
-        super().__init__(setting, "nni-evolution")
-        size = GENERATIONS * setting.generation
+        super().__init__(scenario, "nni-evolution")
+        size = GENERATIONS * scenario.generation
         self._tuner = self._tuners.evolution_tuner.EvolutionTuner("minimize", size)
         self._individuals: dict[int, Any] = {}
         with self._drawing("start"):
@@ -127,7 +123,7 @@ class NniEvolutionStrategy(_NniStrategy):
                 self._tuner._random_generate_individual()
 
     def propose(self, number: int) -> Candidate:
-        """See `Strategy.propose`."""
+        """Return the tuner's wish for trial `number`, or the nearest new candidate."""
         self._judge()
         with self._drawing(number):
             self._seed_tuner(number)
@@ -143,7 +139,7 @@ class NniEvolutionStrategy(_NniStrategy):
         return candidate
 
     def observe(self, number: int, values: Sequence[float] | None) -> None:
-        """See `Strategy.observe`."""
+        """Take in the values of trial `number`; None if it failed."""
         self._see(number, values)
         with self._drawing(number):
             self._seed_tuner(number)
@@ -155,22 +151,22 @@ class NniEvolutionStrategy(_NniStrategy):
                 self._individuals[number] = self._tuner.population[-1]
 
     def _judge(self) -> None:
-        """Tell the tuner's population how good it is by now: ranks change with every trial."""
+        """Set the results of the tuner's population again: ranks change with every trial."""
         alive = {id(individual) for individual in self._tuner.population}
         kept = [e for e in self._seen if id(self._individuals[e[0]]) in alive]
-        for (number, _, _), place in zip(kept, places([e[2] for e in kept]), strict=True):
-            self._individuals[number].result = -float(place)
+        for (number, _, _), position in zip(kept, positions([e[2] for e in kept]), strict=True):
+            self._individuals[number].result = -float(position)
 
     def _seed_tuner(self, purpose: int | str) -> None:
-        seed = derive(self._setting.seed, "nni", purpose)
+        seed = derive(self._scenario.seed, "nni", purpose)
         self._tuner.random_state = np.random.RandomState(seed)
 
     def _drawing(self, purpose: int | str) -> Any:  # noqa: ANN401  a context manager
-        return _quiet(derive(self._setting.seed, "nni global", purpose))
+        return _quiet(derive(self._scenario.seed, "nni global", purpose))
 
 
 def _tuners(name: str) -> Any:  # noqa: ANN401  NNI has no types
-    """NNI's modules.
+    """Import NNI's modules.
 
     Raises:
         SearchError: NNI is not installed.

@@ -6,7 +6,7 @@ from budgets.budget import Budget
 from budgets.units import Size
 from results.objectives import Objective
 from search.feasible.space import Feasible
-from search.strategies import Setting
+from search.strategies import Scenario
 from spaces import SPACES, Dimension, Space, TaskShape, When
 
 SHAPE = TaskShape(scale=2)
@@ -48,7 +48,7 @@ def feasible():
 @pytest.fixture(scope="session")
 def setting(feasible):
     def settled(space="small", budget="60k", objectives=(PSNR, MACS), generation=4, seed=0):
-        return Setting(feasible(space, budget), objectives, generation, seed)
+        return Scenario(feasible(space, budget), objectives, generation, seed)
 
     return settled
 

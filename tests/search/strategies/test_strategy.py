@@ -11,6 +11,8 @@ from lightir_core.errors import SearchError
 from results.hypervolume import hypervolume
 from results.objectives import Objective, minimised
 from search.strategies import STRATEGIES
+from search.strategies.strategy import INACTIVE, answers, to_row, to_wish
+from spaces import SPACES
 
 PSNR = Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y")
 MACS = Objective(name="macs", direction="minimise", unit="MACs", label="MACs")
@@ -170,3 +172,28 @@ def test_a_strategy_that_learns_beats_chance(setting, name):
     learned = statistics.median(volume(name, seed) for seed in seeds)
     drawn = statistics.median(volume("random", seed) for seed in seeds)
     assert learned > drawn
+
+
+def test_a_row_answers_every_question_and_says_the_same():
+    space = SPACES["default"]
+    known = answers(space)
+    rng = random.Random(0)
+    for _ in range(50):
+        point = space.sample(rng)
+        row = to_row(known, point)
+        assert row.keys() == known.keys()
+        assert all(row[name] in known[name] for name in row)
+        assert space.complete(to_wish(row), random.Random(1)) == point
+
+
+def test_only_what_may_not_be_asked_can_be_inactive():
+    known = answers(SPACES["default"])
+    assert INACTIVE not in known["width"]
+    assert INACTIVE in known["stage1.heads"]
+    assert INACTIVE in known["stage4.blocks"]
+
+
+def test_questions_with_one_answer_are_left_out():
+    known = answers(SPACES["default"].restrict({"width": (48,), "heads": (2,)}))
+    assert "width" not in known
+    assert known["stage1.heads"] == (2, INACTIVE)
