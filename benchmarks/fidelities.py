@@ -18,7 +18,7 @@ from benchmarks.table import STEPS, Entry, Table
 from budgets.budget import Budget
 from lightir_core.learning.curve import Point
 from lightir_core.learning.recipe import PROXY
-from results.hypervolume import hypervolume, reference_point
+from results.pareto import hypervolume, reference_point
 from results.objectives import minimised, values_of
 from results.study import Record
 from search.callbacks import Silent

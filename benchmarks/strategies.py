@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.costs.part import Bench, Part, Row, measure
 from benchmarks.table import Table
 from budgets.budget import Budget
-from results.hypervolume import hypervolume, hypervolume_history, reference_point
+from results.pareto import hypervolume, hypervolume_history, reference_point
 from results.objectives import Objective, minimised
 from search.feasible.space import Candidate
 from search.strategies import STRATEGIES, Scenario

@@ -24,7 +24,7 @@ from scipy.stats import mannwhitneyu
 
 from lightir_core.errors import ResultsError
 from results.findings import Findings, read_findings
-from results.hypervolume import MAX_OBJECTIVES, hypervolume_history, reference_point
+from results.pareto import MAX_OBJECTIVES, hypervolume_history, reference_point
 
 LEAST_SEEDS = 3
 """Runs of each variant that the U test asks for: with two each it can never say anything."""

@@ -15,10 +15,9 @@ from typing import Any, cast
 
 from lightir_core.errors import ResultsError
 from results.baselines import Rival, read_rivals
-from results.hypervolume import MAX_OBJECTIVES, hypervolume_history, reference_point
 from results.models import RESULT, ModelResult, load_result
 from results.objectives import Objective, minimised, values_of
-from results.pareto import knee, pareto_front
+from results.pareto import MAX_OBJECTIVES, hypervolume_history, knee, pareto_front, reference_point
 from results.run import RunFolder, read_config
 from results.study import Record
 from results.trials import Trial

@@ -1,16 +1,65 @@
-"""Optuna's journal file, made safe against kills, full disks and needless fsyncs."""
+"""Optuna's journal file, safe against kills, full disks and needless fsyncs; the lock of a run."""
 
 from __future__ import annotations
 
+import inspect
 import json
+import os
+import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from optuna.storages.journal import JournalFileBackend
+from filelock import BaseFileLock, FileLock, Timeout
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from lightir_core.errors import ResultsError
+
+_OPTIONS: dict[str, Any] = (
+    # filelock 3.12 and later: whichever thread releases it, the lock is the process's
+    {"thread_local": False} if "thread_local" in inspect.signature(BaseFileLock).parameters else {}
+)
+
+
+class RunLock:
+    """Holds the lock of a run folder until `release` or until its process ends, however it ends.
+
+    The process number stands in a file of its own, as whoever tries the lock empties the lock file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock at once.
+
+        Raises:
+            ResultsError: another living process holds it, or the folder cannot be written.
+        """
+        lock, holder = FileLock(path, mode=0o644, **_OPTIONS), path.with_suffix(".pid")
+        try:
+            lock.acquire(timeout=0)
+            holder.write_text(f"{os.getpid()}\n")
+        except Timeout:
+            pid = holder.read_text().strip() if holder.is_file() else ""
+            raise ResultsError(
+                f"run folder {path.parent} is in use by process {pid or 'unknown'}; "
+                f"wait for it to end, stop it, or choose another folder"
+            ) from None
+        except OSError as error:
+            raise ResultsError(
+                f"cannot write to run folder {path.parent}: {error.strerror}; "
+                f"choose a folder that you may write to"
+            ) from None
+        # Also when a search that raised forgot to release it.
+        self._free = weakref.finalize(self, _free, lock, holder)
+
+    def release(self) -> None:
+        """Let others write; releasing twice does no harm."""
+        self._free()
+
+
+def _free(lock: BaseFileLock, holder: Path) -> None:
+    holder.unlink(missing_ok=True)
+    lock.release(force=True)
 
 
 class Journal(JournalFileBackend):
@@ -18,7 +67,7 @@ class Journal(JournalFileBackend):
 
     def __init__(self, path: Path) -> None:
         """Open `path`, which must exist: a reader must never create one."""
-        super().__init__(str(path))
+        super().__init__(str(path), JournalFileOpenLock(str(path)))
         self._path = path
         self._held: list[dict[str, Any]] | None = None
 
@@ -78,7 +127,7 @@ def cut_torn_tail(path: Path) -> int:
 
 
 def drop_stale_lock(path: Path) -> None:
-    """Remove the symbolic link that optuna's own lock leaves behind when its process is killed.
+    """Remove the file that optuna's own lock leaves behind when its process is killed.
 
     Optuna would wait 30 seconds for it. Whoever holds the run's lock knows that no other
     searcher is alive.

@@ -1,4 +1,4 @@
-"""Pareto dominance: fronts, ranks and the knee.
+"""Pareto dominance: fronts, ranks, the hypervolume and the knee.
 
 Points are sequences of floats, every objective minimised (`results.objectives.minimised` flips
 the signs). A point with a NaN dominates nothing and is on no front. Equal points do not dominate
@@ -10,11 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import moocore
 import numpy as np
 from numpy.typing import NDArray
 
+from lightir_core.errors import ResultsError
+
 Point = Sequence[float]
 _Array = NDArray[np.float64]
+
+MAX_OBJECTIVES = 4
+"""Of more the hypervolume takes a time that grows without measure."""
 
 
 def dominates(a: Point, b: Point) -> bool:
@@ -72,37 +78,77 @@ class Front:
 
 
 def pareto_front(points: Sequence[Point]) -> list[int]:
-    """Indices of the non-dominated points, in rising order."""
-    return [index for index, rank in enumerate(ranks(points, fronts=1)) if rank == 0]
+    """Return the indices of the non-dominated points, in rising order."""
+    usable, values = _without_nan(points)
+    if not usable:
+        return []
+    front = moocore.is_nondominated(_ordered(values), keep_weakly=True)
+    return [usable[row] for row in np.flatnonzero(front).tolist()]
 
 
-def ranks(points: Sequence[Point], *, fronts: int | None = None) -> list[int | None]:
-    """The non-dominated rank of each point: 0 on the front, 1 on the front of the rest, and so on.
-
-    Sorted insertion with binary search over the fronts (ENS-BS: Zhang et al., An efficient
-    approach to non-dominated sorting, IEEE TEVC 2015).
+def ranks(points: Sequence[Point]) -> list[int | None]:
+    """Return the non-dominated rank of each point: 0 on the front, 1 behind it, and so on.
 
     Args:
         points: all of one length; those with a NaN get None.
-        fronts: stop telling fronts apart after so many; the points behind get None.
     """
+    usable, values = _without_nan(points)
     result: list[int | None] = [None] * len(points)
-    usable = [i for i, point in enumerate(points) if not any(math.isnan(x) for x in point)]
-    if not usable:
-        return result
-    values = np.asarray([points[i] for i in usable], dtype=np.float64)
-    # Nothing later in lexicographic order can dominate something earlier.
-    order = np.lexsort(values.T[::-1])
-    found: list[_Buffer] = []
-    for row in order.tolist():
-        rank = _first_free_front(found, values[row])
-        if fronts is not None and rank >= fronts:
-            continue
-        if rank == len(found):
-            found.append(_Buffer(values.shape[1]))
-        found[rank].append(values[row])
-        result[usable[row]] = rank
+    if usable:
+        for index, rank in zip(usable, moocore.pareto_rank(_ordered(values)).tolist(), strict=True):
+            result[index] = rank
     return result
+
+
+def hypervolume(points: Sequence[Point], reference: Point) -> float:
+    """Return the volume dominated by `points` within the box that ends at `reference`.
+
+    Points that do not beat the reference in every objective, and points with a NaN, add nothing
+    (Zitzler and Thiele, 1998).
+
+    Raises:
+        ResultsError: no objective, more than four, or points of another length.
+    """
+    size = len(reference)
+    if not 1 <= size <= MAX_OBJECTIVES:
+        raise ResultsError(
+            f"hypervolume is exact for 1 to {MAX_OBJECTIVES} objectives, got {size}; "
+            f"choose the objectives to compare"
+        )
+    if any(len(point) != size for point in points):
+        raise ResultsError(f"points and reference differ in length; expected {size} values each")
+    usable, values = _without_nan(points)
+    if not usable:
+        return 0.0
+    inside = values[(values < np.asarray(reference)).all(axis=1)]
+    return float(moocore.hypervolume(inside, ref=list(reference)))
+
+
+def hypervolume_history(points: Sequence[Point], reference: Point) -> list[float]:
+    """Return the hypervolume after each point; it never falls."""
+    front, history, now = Front(), list[float](), 0.0
+    for point in points:
+        if front.add(point):
+            now = max(now, hypervolume(front.points, reference))
+        history.append(now)
+    return history
+
+
+def reference_point(points: Sequence[Point], *, margin: float = 0.1) -> tuple[float, ...]:
+    """Return a point behind the worst value of each objective, by `margin` of the observed span.
+
+    With the margin the extreme points count too. An axis on which nothing differs gets the
+    margin of its own size, or 1.
+
+    Raises:
+        ResultsError: there is no point without a NaN.
+    """
+    usable, values = _without_nan(points)
+    if not usable:
+        raise ResultsError("no point without NaN to place a reference behind; finish a trial first")
+    worst, span = values.max(axis=0), np.ptp(values, axis=0)
+    span = np.where(span > 0, span, np.where(worst != 0, np.abs(worst), 1.0))
+    return tuple((worst + margin * span).tolist())
 
 
 def knee(points: Sequence[Point]) -> int | None:
@@ -125,39 +171,23 @@ def knee(points: Sequence[Point]) -> int | None:
     return best if distance[best] > 1e-12 else None
 
 
-class _Buffer:
-    """Rows of one front in an array that doubles when it is full."""
-
-    def __init__(self, width: int) -> None:
-        self._rows: _Array = np.empty((8, width))
-        self._used = 0
-
-    def append(self, row: _Array) -> None:
-        if self._used == len(self._rows):
-            self._rows = np.vstack([self._rows, np.empty_like(self._rows)])
-        self._rows[self._used] = row
-        self._used += 1
-
-    @property
-    def rows(self) -> _Array:
-        return self._rows[: self._used]
-
-
-def _first_free_front(fronts: Sequence[_Buffer], point: _Array) -> int:
-    """The first front with no member that dominates `point`; all before it have one."""
-    low, high = 0, len(fronts)
-    while low < high:
-        middle = (low + high) // 2
-        if _any_dominates(fronts[middle].rows, point):
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
 def _any_dominates(rows: _Array, point: _Array) -> bool:
     return bool(((rows <= point).all(axis=1) & (rows < point).any(axis=1)).any())
 
 
 def _dominated(rows: _Array, point: _Array) -> NDArray[np.bool_]:
     return np.logical_and((point <= rows).all(axis=1), (point < rows).any(axis=1))
+
+
+def _without_nan(points: Sequence[Point]) -> tuple[list[int], _Array]:
+    """The indices of the points without a NaN, and their values as rows."""
+    usable = [i for i, point in enumerate(points) if not any(math.isnan(x) for x in point)]
+    return usable, np.asarray([points[i] for i in usable], dtype=np.float64)
+
+
+def _ordered(values: _Array) -> _Array:
+    """The position of each value in the order of its axis, which is all that dominance asks for.
+
+    moocore 0.3.2 calls points with an infinity dominated that are not.
+    """
+    return np.stack([np.unique(axis, return_inverse=True)[1] for axis in values.T], 1) * 1.0

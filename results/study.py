@@ -4,7 +4,7 @@ Optuna's own dashboard and plots work on it: one direction per objective, the ch
 space as categorical parameters, everything else as user attributes. A trial costs two appends, one
 when it begins and one when it ends, and one more for each rung that it reaches between; so a kill
 leaves it either running or ended, never half.
-One process writes (`results.lock`); any number may read at the same time.
+One process writes (`results.journal.RunLock`); any number may read at the same time.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from lightir_core.architecture import Architecture, from_plain
 from lightir_core.errors import ArchitectureError, ResultsError
 from lightir_core.learning.divergence import Restart
-from results.journal import Journal, cut_torn_tail, drop_stale_lock
-from results.lock import RunLock
+from results.journal import Journal, RunLock, cut_torn_tail, drop_stale_lock
 from results.objectives import Objective, objectives_from_plain, values_of
 from results.trials import Choice, Trial, plain_curve, trial_from
 
 JOURNAL = "study.journal"
 LOCK = "run.lock"
+HOLDER = "run.pid"
 STUDY = "lightir"
 
 _DIRECTIONS = {"maximise": StudyDirection.MAXIMIZE, "minimise": StudyDirection.MINIMIZE}
@@ -387,7 +387,7 @@ def is_unused(folder: Path, *besides: str) -> bool:
         folder: to look into.
         besides: names of files that may be there too.
     """
-    leftovers = {LOCK, f"{JOURNAL}.new", f"{JOURNAL}.new.lock", *besides}
+    leftovers = {LOCK, HOLDER, f"{JOURNAL}.new", f"{JOURNAL}.new.lock", *besides}
     return all(path.name in leftovers or path.name.startswith(".") for path in folder.iterdir())
 
 

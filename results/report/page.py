@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,6 @@ from results.report.curves import (
     rungs,
 )
 from results.report.images import strips
-from results.report.library import fingerprints, scripts
 from results.report.members import members, networks
 from results.report.points import chart_of
 from results.report.svg import sparkline
@@ -79,6 +81,20 @@ def environment() -> Environment:
 def style() -> Markup:
     """The style sheet."""
     return Markup((_HERE / "style.css").read_text(encoding="utf-8"))
+
+
+@cache
+def scripts() -> tuple[Markup, ...]:
+    """Return the text of the page's script elements, in their order: d3, and the page's own."""
+    names = ("d3.v5.min.js", "script.js")
+    return tuple(Markup((_HERE / name).read_text(encoding="utf-8").strip()) for name in names)
+
+
+@cache
+def fingerprints() -> Markup:
+    """Return the scripts' hashes as a content security policy names them: nothing else may run."""
+    digests = (b64encode(sha256(text.encode()).digest()).decode() for text in scripts())
+    return Markup(" ".join(f"'sha256-{digest}'" for digest in digests))
 
 
 def _functions(findings: Findings) -> dict[str, Callable[..., Any]]:

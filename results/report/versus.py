@@ -17,8 +17,7 @@ from results.findings import Findings
 from results.formats import MISSING
 from results.objectives import Objective
 from results.report.curves import NUMBER, VOLUME, stairs
-from results.report.library import fingerprints, scripts
-from results.report.page import environment, style
+from results.report.page import environment, fingerprints, scripts, style
 from results.report.points import Chart, first_axes, limits_of, trial_points
 from results.report.svg import BOTTOM, LEFT, RIGHT, TOP, chart, line, scale
 

@@ -1,10 +1,16 @@
+import gc
 import os
+import signal
+import stat
+import subprocess
+import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from results.journal import Journal, cut_torn_tail, drop_stale_lock
+from lightir_core.errors import ResultsError
+from results.journal import Journal, RunLock, cut_torn_tail, drop_stale_lock
 from results.study import JOURNAL
 
 
@@ -70,7 +76,55 @@ def test_damage_before_the_end_is_not_repaired_by_losing_what_follows(tmp_path):
 
 
 def test_the_lock_that_optuna_leaves_is_removed(tmp_path):
-    (tmp_path / f"{JOURNAL}.lock").symlink_to(JOURNAL)
+    (tmp_path / f"{JOURNAL}.lock").symlink_to(JOURNAL)  # as by optuna's own tools and before 0.2
+    drop_stale_lock(tmp_path / JOURNAL)
+    (tmp_path / f"{JOURNAL}.lock").touch()
     drop_stale_lock(tmp_path / JOURNAL)
     drop_stale_lock(tmp_path / JOURNAL)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_is_held_until_it_is_released(tmp_path):
+    lock = RunLock(tmp_path / "run.lock")
+    with pytest.raises(ResultsError, match="is in use by process"):
+        RunLock(tmp_path / "run.lock")
+    lock.release()
+    lock.release()
+    RunLock(tmp_path / "run.lock").release()
+
+
+def test_a_forgotten_lock_is_free_again(tmp_path):
+    RunLock(tmp_path / "run.lock")
+    gc.collect()
+    RunLock(tmp_path / "run.lock").release()
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(ResultsError, match=r"cannot write to run folder .*nowhere: No such file"):
+        RunLock(tmp_path / "nowhere" / "run.lock")
+
+
+def test_a_folder_that_may_not_be_written_is_named(tmp_path):
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    with pytest.raises(ResultsError, match=r"cannot write to run folder .*: Permission denied"):
+        RunLock(tmp_path / "run.lock")
+    tmp_path.chmod(stat.S_IRWXU)
+
+
+def test_a_lock_names_its_process_and_ends_with_it_when_it_is_killed(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from results.journal import RunLock\n"
+        "lock = RunLock(Path(sys.argv[1])); print('held', flush=True); time.sleep(600)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "run.lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        for _ in range(2):  # asking does not make the lock forget whose it is
+            with pytest.raises(ResultsError, match=f"is in use by process {process.pid};"):
+                RunLock(tmp_path / "run.lock")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    RunLock(tmp_path / "run.lock").release()
+    assert [path.name for path in tmp_path.iterdir()] == ["run.lock"]

@@ -1,6 +1,6 @@
 import math
 
-from results.hypervolume import hypervolume
+from results.pareto import hypervolume
 from results.objectives import Objective, minimised
 from search.stopping import Progress
 

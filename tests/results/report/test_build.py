@@ -6,6 +6,7 @@ import time
 from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
+from importlib.resources import files
 
 import pytest
 
@@ -16,7 +17,7 @@ from results.findings import read_findings
 from results.models import Crop, load_results, save_result
 from results.objectives import Objective
 from results.report import build_report
-from results.report.library import scripts
+from results.report.page import fingerprints, scripts
 from results.run import RunFolder, write_config
 from results.study import Record
 
@@ -113,6 +114,17 @@ def test_nothing_but_the_page_s_own_scripts_may_run(page):
     assert [b64encode(sha256(text.encode()).digest()).decode() for text in run] == hashes
     assert "script-src 'sha256-" in policy
     assert "unsafe-eval" not in policy
+
+
+def test_d3_comes_with_the_program_and_its_licence():
+    d3, own = scripts()
+    assert d3.startswith("// https://d3js.org v5.7.0")
+    assert '"use strict"' in own
+    assert "</script" not in d3 + own
+    assert len(re.findall(r"'sha256-[^']+'", fingerprints())) == 2
+    licence = (files("results.report") / "LICENSE.d3").read_text()
+    assert "Copyright 2010-2017 Mike Bostock" in licence
+    assert "Redistributions in binary form must reproduce" in licence
 
 
 def test_every_network_is_drawn_and_counted_by_part(run, page):
