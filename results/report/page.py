@@ -22,17 +22,17 @@ from results.preferences import preferences
 from results.reference import reference_points_for
 from results.report import text as sentences
 from results.report.breakdown import Breakdowns
-from results.report.curves import (
+from results.report.charts import (
     curves_figure,
     hypervolume_figure,
     hypervolume_in_time_figure,
     models_figure,
     rungs,
+    sparkline,
 )
 from results.report.images import strips
 from results.report.members import members, networks
 from results.report.points import chart_of
-from results.report.svg import sparkline
 from results.report.systems import cost_axes, system_rows
 from results.run import RunFolder
 from results.trials import Trial

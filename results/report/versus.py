@@ -9,17 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from results.comparison import Comparison, Contest, Variant, compare_runs, rows
 from results.files import write_atomic
 from results.findings import Findings
 from results.formats import MISSING
 from results.objectives import Objective
-from results.report.curves import NUMBER, VOLUME, stairs
+from results.report.charts import volumes_figure
 from results.report.page import environment, fingerprints, scripts, style
 from results.report.points import Chart, first_axes, limits_of, trial_points
-from results.report.svg import BOTTOM, LEFT, RIGHT, TOP, chart, line, scale
 
 
 def build_comparison(folders: Sequence[Path], out: Path) -> Comparison:
@@ -46,7 +43,7 @@ def _page(comparison: Comparison) -> str:
         "rows": list(rows(comparison)),
         "metric": first.metric,
         "objectives": first.objectives,
-        "volume": _volumes(comparison),
+        "volume": volumes_figure([(run.name, run.history) for run in comparison.runs]),
         "interval": _interval,
         "percent": _percent,
         "p": _p,
@@ -81,20 +78,6 @@ def chart_of_runs(comparison: Comparison) -> Chart:
 
 def _knows(findings: Findings, axis: Objective) -> bool:
     return any(axis.name == other.name for other in findings.axes)
-
-
-def _volumes(comparison: Comparison) -> Markup | None:
-    """The hypervolume of every run after each of its trials."""
-    histories = [[(float(n), 100 * share) for n, share in run.history] for run in comparison.runs]
-    if all(len(history) < 2 for history in histories):
-        return None
-    x = scale([n for history in histories for n, _ in history], LEFT, RIGHT)
-    y = scale([share for history in histories for _, share in history], BOTTOM, TOP)
-    marks: list[Markup] = []
-    for group, (run, history) in enumerate(zip(comparison.runs, histories, strict=True)):
-        if history:
-            marks.append(line(stairs(history, (x, y)), f"strong group-{group % 8}", run.name))
-    return chart((NUMBER, VOLUME), (x, y), marks, "Hypervolume of each run after each trial")
 
 
 def _csv(comparison: Comparison) -> str:
