@@ -61,10 +61,10 @@ def costs(
 def overhead(
     trials: Annotated[int, typer.Option(help="No-op trials.", min=8)] = 200,
     strategy: Annotated[str, typer.Option(help="Who proposes: a sampler of Optuna.")] = (
-        DEFAULT.strategy
+        DEFAULT.search.strategy
     ),
-    budget: Annotated[str, typer.Option(help="Limits of the networks.")] = DEFAULT.budget,
-    space: Annotated[str, typer.Option(help="Where networks come from.")] = DEFAULT.space,
+    budget: Annotated[str, typer.Option(help="Limits of the networks.")] = DEFAULT.search.budget,
+    space: Annotated[str, typer.Option(help="Where networks come from.")] = DEFAULT.search.space,
     seed: Annotated[int, typer.Option(help="Decides the proposals.")] = 0,
 ) -> None:
     """What a search costs beside training, a trial, in turns with bare Optuna.
@@ -75,7 +75,7 @@ def overhead(
     """
     size = Size(720, 1280)
     feasible = Feasible(find_space(space), TaskShape(scale=2), Budget.parse(budget), size)
-    kinds = objectives(DEFAULT.objectives, parse_task(DEFAULT.task))
+    kinds = objectives(DEFAULT.search.objectives, parse_task(DEFAULT.data.task))
     with tempfile.TemporaryDirectory() as folder:
         pairs = overheads.compare(feasible, kinds, strategy, trials, Path(folder), seed)
     table = Table("after trials", "CPU ms", "bare", "ratio", "wall ms", "bare", "ratio", box=None)
@@ -94,7 +94,7 @@ def throughput(
     images: Annotated[Path, typer.Option("--data", help="Folder of training images.")],
     tasks: Annotated[str, typer.Option(help="Joined by commas.")] = "sr-x2,denoise,jpeg",
     system: Annotated[str, typer.Option(help="A preset, shrunk to the budget.")] = "compacter",
-    budget: Annotated[str, typer.Option(help="Limits of the network.")] = DEFAULT.budget,
+    budget: Annotated[str, typer.Option(help="Limits of the network.")] = DEFAULT.search.budget,
     steps: Annotated[int, typer.Option(help="Training steps to time.", min=1)] = 10,
     batches: Annotated[int, typer.Option(help="Batches of patches to time.", min=1)] = 200,
 ) -> None:

@@ -33,13 +33,13 @@ def rank(
     banded: Annotated[int, typer.Option(help="How many, up to 10% more or less.")] = 12,
     steps: Annotated[str, typer.Option(help="Short, joined by commas.")] = str(PROXY.steps),
     long: Annotated[int, typer.Option(help="The long length.", min=2)] = 10 * PROXY.steps,
-    recipe: Annotated[str, typer.Option(help="A name, or a file.")] = DEFAULT.recipe,
+    recipe: Annotated[str, typer.Option(help="A name, or a file.")] = DEFAULT.training.recipe,
     long_recipe: Annotated[
         str | None, typer.Option(help="Of the long length; default: the same.")
     ] = None,
-    budget: Annotated[str, typer.Option(help="Limits of the networks.")] = DEFAULT.budget,
-    space: Annotated[str, typer.Option(help="Where networks come from.")] = DEFAULT.space,
-    task: Annotated[str, typer.Option(help="What to restore.")] = DEFAULT.task,
+    budget: Annotated[str, typer.Option(help="Limits of the networks.")] = DEFAULT.search.budget,
+    space: Annotated[str, typer.Option(help="Where networks come from.")] = DEFAULT.search.space,
+    task: Annotated[str, typer.Option(help="What to restore.")] = DEFAULT.data.task,
     data: DataFolders = None,
     val: Annotated[Path | None, typer.Option(help="Folder of validation images.")] = None,
     seed: Annotated[int, typer.Option(help="Decides the networks and trainings.")] = 0,

@@ -40,7 +40,7 @@ def recipe(
     kinds: Annotated[str, typer.Option(help="Kinds of network.")] = ",".join(SYSTEMS),
     sizes: Annotated[str, typer.Option(help="Sizes of network.")] = ",".join(SIZES),
     seeds: Annotated[int, typer.Option(help="Races of everything.", min=1)] = 1,
-    task: Annotated[str, typer.Option(help="What to restore.")] = DEFAULT.task,
+    task: Annotated[str, typer.Option(help="What to restore.")] = DEFAULT.data.task,
     data: DataFolders = None,
     val: Val = None,
     test: Annotated[
@@ -74,7 +74,7 @@ def recipe(
 def step(
     kinds: Annotated[str, typer.Option(help="Kinds of network.")] = "window,casa,cross-layer",
     sizes: Annotated[str, typer.Option(help="Sizes of network.")] = "90k,400k",
-    task: Annotated[str, typer.Option(help="What to restore.")] = DEFAULT.task,
+    task: Annotated[str, typer.Option(help="What to restore.")] = DEFAULT.data.task,
     data: DataFolders = None,
     val: Val = None,
     out: Report = None,

@@ -48,8 +48,8 @@ def simulate(
     handling: Annotated[
         float, typer.Option(help="Milliseconds a trial that the engine takes on the driver.", min=0)
     ] = 0.0,
-    budget: Annotated[str, typer.Option(help="Limits of the networks.")] = DEFAULT.budget,
-    space: Annotated[str, typer.Option(help="Where networks come from.")] = DEFAULT.space,
+    budget: Annotated[str, typer.Option(help="Limits of the networks.")] = DEFAULT.search.budget,
+    space: Annotated[str, typer.Option(help="Where networks come from.")] = DEFAULT.search.space,
     seed: Annotated[int, typer.Option(help="Decides the proposals and the times.")] = 0,
 ) -> None:
     """Where is the driver the limit? The real one, simulated workers, a clock that is advanced.
@@ -61,7 +61,10 @@ def simulate(
     for name in names:
         known("strategy", name, STRATEGIES)
     shapes = list(_shapes(workers, generation))
-    size, kinds = Size(720, 1280), objectives(DEFAULT.objectives, parse_task(DEFAULT.task))
+    size, kinds = (
+        Size(720, 1280),
+        objectives(DEFAULT.search.objectives, parse_task(DEFAULT.data.task)),
+    )
     feasible = Feasible(find_space(space), TaskShape(scale=2), Budget.parse(budget), size)
     table = Table(*COLUMNS, box=None)
     for name in names:

@@ -26,10 +26,10 @@ def check_rivals(config: SearchConfig) -> None:
     Raises:
         SearchError: their scores would be of another kind than the trials'.
     """
-    if config.presets and parse_evaluator(config.evaluator).kind != "train":
+    if config.search.presets and parse_evaluator(config.search.evaluator).kind != "train":
         raise SearchError(
             f"--presets trains published systems as trials are trained, but --evaluator "
-            f"{config.evaluator} does not train them; leave one of the two out"
+            f"{config.search.evaluator} does not train them; leave one of the two out"
         )
 
 
@@ -41,7 +41,7 @@ def stand_rivals(plan: Plan, engine: Engine, deadline: float, callback: Callback
     """
     known = {rival.name: rival for rival in read_rivals(plan.folder.path)}
     rivals = {name: known.get(name) or _counted(plan, name) for name in PRESETS}
-    if plan.config.presets:
+    if plan.config.search.presets:
         callback.phase("published systems", len(rivals))
         waiting = {name: r for name, r in rivals.items() if not (r.scores or r.reason)}
         for rival in _trained(plan, waiting, engine, deadline):
@@ -54,7 +54,7 @@ def stand_rivals(plan: Plan, engine: Engine, deadline: float, callback: Callback
 
 
 def _counted(plan: Plan, name: str) -> Rival:
-    cost = price(preset(name, plan.config.task), plan.feasible.size)
+    cost = price(preset(name, plan.config.data.task), plan.feasible.size)
     return Rival(name=name, cost=cost.to_plain())
 
 
@@ -64,7 +64,7 @@ def _trained(
     shrunk: dict[int, tuple[Rival, Architecture]] = {}
     for number, rival in enumerate(rivals.values()):
         try:
-            smaller = _framed(shrink(rival.name, plan.target.fits, plan.config.task))
+            smaller = _framed(shrink(rival.name, plan.target.fits, plan.config.data.task))
         except ArchitectureError as error:
             yield replace(rival, reason=str(error))
             continue
@@ -99,7 +99,7 @@ def _job(plan: Plan, number: int, name: str, architecture: Architecture) -> Job:
         architecture=architecture,
         recipe=plan.recipes.search,
         source=plan.source,
-        seed=derive(plan.config.seed, "preset", name),
+        seed=derive(plan.config.search.seed, "preset", name),
         device=plan.device,
         weights=plan.folder.checkpoints / f"preset-{name}.safetensors",
     )

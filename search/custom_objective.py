@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -67,8 +67,8 @@ def own_plan(config: SearchConfig, folder: Path) -> Plan:
     Raises:
         LightIRError: an unknown name, or an impossible setting or budget.
     """
-    within = replace(config, prune_from=1.0)  # nobody would prune what is over budget
-    plan = make_plan(within, folder, find_space(config.space, config.only))
+    within = config.replace(prune_from=1.0)  # nobody would prune what is over budget
+    plan = make_plan(within, folder, find_space(config.search.space, config.search.only))
     plan.feasible.check()
     return plan
 
@@ -93,7 +93,7 @@ def own_record(plan: Plan, scores: Sequence[Objective] = ()) -> Record:
         record = Record.open(folder, write=True)
         remove_drafts(folder)
         return record
-    costs = [OBJECTIVES[name] for name in plan.config.objectives if name in OBJECTIVES]
+    costs = [OBJECTIVES[name] for name in plan.config.search.objectives if name in OBJECTIVES]
     kinds = (*scores, *costs) if scores else plan.objectives
     facts = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -115,5 +115,5 @@ def own_search(
     plan: Plan, record: Record, engine: Engine, callback: Callback, stop: Stop = never
 ) -> None:
     """Search, until a limit of the configuration is reached or nothing new is left."""
-    limit_s = plan.config.time_s or float("inf")
+    limit_s = plan.config.search.time_s or float("inf")
     search_planned(plan, record, engine, callback, time.monotonic() + limit_s, stop)

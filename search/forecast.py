@@ -78,7 +78,7 @@ def seconds_left(
         left += _search_left(trials, config, cost, progress, now_s)
     elif progress.phase in steps:
         left += steps[progress.phase] * _share_left(progress, config)
-    limit = config.time_s - progress.elapsed_s if config.time_s else float("inf")
+    limit = config.search.time_s - progress.elapsed_s if config.search.time_s else float("inf")
     return max(0.0, min(left, limit))
 
 
@@ -109,17 +109,17 @@ def _search_left(
     trials: Sequence[Trial], config: SearchConfig, cost: _Line, progress: Progress, now_s: float
 ) -> float:
     expected = [cost(trial.cost["macs"]) for trial in trials]
-    work = sum(expected) / len(expected) * max(0, config.trials - len(trials))
+    work = sum(expected) / len(expected) * max(0, config.search.trials - len(trials))
     # a generation is written down at once; as many of it as there are workers are under way, the
     # smallest first if time is limited, else the largest
-    sign = 1 if config.time_s else -1
+    sign = 1 if config.search.time_s else -1
     waiting = sorted(
         (t for t in trials if t.state == "running"), key=lambda t: sign * t.cost["macs"]
     )
     work += sum(cost(trial.cost["macs"]) for trial in waiting)
     work -= sum(0.5 * cost(trial.cost["macs"]) for trial in waiting[: progress.workers])
     left = work / progress.workers
-    return max(0.0, min(left, config.search_s - progress.elapsed_s))
+    return max(0.0, min(left, config.search.search_s - progress.elapsed_s))
 
 
 def _steps(
@@ -137,7 +137,7 @@ def _steps(
     times = [longer * (trial.seconds or mean) for trial in finalists]
     return {
         # shrunk until they just fit: as dear as the dearest trial
-        RIVALS: max(costs) * len(PRESETS) / workers if config.presets else 0.0,
+        RIVALS: max(costs) * len(PRESETS) / workers if config.search.presets else 0.0,
         TRAIN_ON: _together(times, workers) + KEEPING_S * len(times),
         PRUNE: TEACHING * max(times, default=0.0) + 2 * KEEPING_S,
     }
@@ -149,7 +149,7 @@ def _finalists(
     ended = [t for t in trials if t.state == "finished"]
     points = [minimised(objectives, values_of(objectives, t.scores, t.cost)) for t in ended]
     front = sorted(pareto_front(points), key=points.__getitem__)
-    return [ended[index] for index in front[: config.finalists]]
+    return [ended[index] for index in front[: config.training.finalists]]
 
 
 def _together(times: Sequence[float], workers: int) -> float:
@@ -162,5 +162,5 @@ def _together(times: Sequence[float], workers: int) -> float:
 
 
 def _share_left(progress: Progress, config: SearchConfig) -> float:
-    totals = {RIVALS: len(PRESETS), TRAIN_ON: config.finalists, PRUNE: 1}
+    totals = {RIVALS: len(PRESETS), TRAIN_ON: config.training.finalists, PRUNE: 1}
     return max(0.0, 1 - progress.done / totals[progress.phase])

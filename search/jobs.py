@@ -24,15 +24,15 @@ def trial_job(plan: Plan, number: int, candidate: Candidate, until: int) -> Job:
     steps = plan.rungs.ladder(number).steps
     evenly = {round(recipe.steps * (i + 1) / CHECKS) for i in range(CHECKS)} - {0}
     weights = _weights(plan, number)
-    keep_s = plan.config.keep_s if plan.evaluator.kind == "train" else 0.0
+    keep_s = plan.config.training.keep_s if plan.evaluator.kind == "train" else 0.0
     return Job(
         number=number,
         architecture=candidate.architecture,
         recipe=recipe,
         source=plan.source,
         # proxies are compared on one batch
-        seed=derive(plan.config.seed, *(("proxy",) if untrained else ("train", number))),
-        launch=plan.config.launch,
+        seed=derive(plan.config.search.seed, *(("proxy",) if untrained else ("train", number))),
+        launch=plan.config.training.launch_mode,
         device=plan.device,
         weights=weights,
         evaluator=plan.evaluator,
@@ -65,13 +65,13 @@ def finish_job(plan: Plan, trial: Trial, recipe: Recipe) -> Job:
         architecture=trial.architecture,
         recipe=first.lasting(first.steps + recipe.steps) if fresh else recipe,
         source=plan.source,
-        seed=derive(plan.config.seed, "finish", trial.number),
-        launch=plan.config.launch,
+        seed=derive(plan.config.search.seed, "finish", trial.number),
+        launch=plan.config.training.launch_mode,
         device=plan.device,
         weights=weights,
         start=None if fresh else _weights(plan, trial.number),
         state=_state(plan, weights, recipe),
-        keep_s=plan.config.keep_s,
+        keep_s=plan.config.training.keep_s,
     )
 
 
@@ -85,19 +85,19 @@ def _tuning_job(plan: Plan, parent: ModelResult, pruned: Pruned, recipe: Recipe)
         architecture=pruned.architecture,
         recipe=recipe,
         source=plan.source,
-        seed=derive(plan.config.seed, "fine-tune", parent.trial),
-        launch=plan.config.launch,
+        seed=derive(plan.config.search.seed, "fine-tune", parent.trial),
+        launch=plan.config.training.launch_mode,
         device=plan.device,
         weights=weights,
         start=start,
         teacher=plan.folder.model(parent.id),
         state=_state(plan, weights, recipe),
-        keep_s=plan.config.keep_s,
+        keep_s=plan.config.training.keep_s,
     )
 
 
 def _state(plan: Plan, weights: Path, recipe: Recipe) -> Path | None:
     """Where such a training is kept on its way; one of another length is another training."""
-    if not plan.config.keep_s:
+    if not plan.config.training.keep_s:
         return None
     return weights.with_name(f"{weights.stem}-{recipe.steps}.state")

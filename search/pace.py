@@ -11,6 +11,7 @@ from lightir_core.learning.recipe import Recipe
 from results.study import Trial
 from search.bank.bank import Bank
 from search.bank.warmup import train_step
+from search.devices import torch_device
 from search.evaluators.images import open_images
 from search.plan import Plan
 
@@ -28,7 +29,7 @@ def finishing_seconds(plan: Plan, trial: Trial) -> float:
 def measured_step(plan: Plan, architecture: Architecture, recipe: Recipe) -> float:
     """Seconds of one training step in this process; one before it warms up."""
     batch = open_images(plan.source).training.batch(0, 0, recipe.batch, recipe.patch_px)
-    bank, device = Bank(), plan.config.torch_device
+    bank, device = Bank(), torch_device(plan.config)
     begun = 0.0
     with torch.random.fork_rng(devices=[]):
         for _ in range(2):

@@ -35,6 +35,7 @@ from search.compress.plan import Target
 from search.compress.prune import Pruned, Pruning, prune
 from search.config import SearchConfig, describe, load_config
 from search.custom_objective import OWN
+from search.devices import torch_device
 from search.engines.start import started
 from search.engines.stoppable import Stoppable
 from search.evaluators.images import open_images
@@ -74,10 +75,10 @@ def run(
             f"`python -m search resume {shlex.quote(str(folder))}`"
         )
     check_rivals(config)
-    plan = make_plan(config, folder, find_space(config.space, config.only))
-    if "%" in config.budget:
+    plan = make_plan(config, folder, find_space(config.search.space, config.search.only))
+    if "%" in config.search.budget:
         # a share of a preset becomes a number now: the record says what was held
-        plan = replace(plan, config=replace(plan.config, budget=plan.target.budget.plain))
+        plan = replace(plan, config=plan.config.replace(budget=plan.target.budget.plain))
     replace(plan.feasible, budget=plan.target.budget).check()
     facts = facts_of(plan, command, callback)
     with (
@@ -111,7 +112,7 @@ def resume(
     # the space and the recipes of then, not what their names may mean today
     space, config = space_from_plain(known.get("space")), load_config(folder)
     recipes = kept_recipes(known.get("recipes"), config)
-    config = replace(config, address=address or config.address)
+    config = config.replace(address=address or config.cluster.address)
     plan = make_plan(config, folder, space, recipes)
     with _known_record(plan) as record, started(plan, callback) as engine:
         remove_drafts(folder)
@@ -143,9 +144,9 @@ def _conduct(plan: Plan, record: Record, engine: Engine, callback: Callback, sto
     """The picture above, step by step; once `stop` says so only the report."""
     begun = time.monotonic()
     prepare_bank(plan, callback, stop)
-    search_planned(plan, record, engine, callback, begun + plan.config.search_s, stop)
+    search_planned(plan, record, engine, callback, begun + plan.config.search.search_s, stop)
     if not stop():
-        stand_rivals(plan, engine, begun + plan.config.trials_s, callback)
+        stand_rivals(plan, engine, begun + plan.config.search.trials_s, callback)
         finalists = _finalists(plan, record)
         recipe = _affordable(plan, finalists, begun, callback)
         trained = list(_train_on(plan, finalists, recipe, engine, callback))
@@ -175,15 +176,15 @@ def _finalists(plan: Plan, record: Record) -> list[Trial]:
         for t in finished
     ]
     front = sorted(pareto_front(points), key=lambda index: points[index])
-    return [finished[index] for index in front[: plan.config.finalists]]
+    return [finished[index] for index in front[: plan.config.training.finalists]]
 
 
 def _affordable(plan: Plan, finalists: Sequence[Trial], begun: float, callback: Callback) -> Recipe:
     """The recipe for further training, shortened if the time limit asks for it."""
     config, recipe = plan.config, plan.recipes.finish
-    if not config.time_s:
+    if not config.search.time_s:
         return recipe
-    left_s = config.time_s - (time.monotonic() - begun)
+    left_s = config.search.time_s - (time.monotonic() - begun)
     step_s = max(finishing_seconds(plan, trial) for trial in finalists)
     affordable = int(FINISH_SHARE * left_s / step_s) if step_s else recipe.steps
     steps = min(recipe.steps, max(affordable, LEAST_FINISH_STEPS))
@@ -247,7 +248,7 @@ def _smaller(
 ) -> list[tuple[ModelResult, Pruned]]:
     """The best network that can lose the share of its parameters that the settings name."""
     for parent in sorted(trained, key=lambda model: -model.scores[plan.task.metric]):
-        params = round(parent.cost["params"] * (1 - plan.config.prune))
+        params = round(parent.cost["params"] * (1 - plan.config.compression.prune))
         target = Target(Budget.parse(f"params={params}"), plan.target.cost_settings)
         try:
             return [(parent, _prune_to(plan, parent, target))]
@@ -267,7 +268,7 @@ def _prune_to(plan: Plan, parent: ModelResult, target: Target) -> Pruned:
 
 
 def _pruning(plan: Plan, parent: ModelResult) -> Pruning:
-    return Pruning(seed=derive(plan.config.seed, "prune", parent.trial))
+    return Pruning(seed=derive(plan.config.search.seed, "prune", parent.trial))
 
 
 def _record(plan: Plan, parent: ModelResult) -> dict[str, object]:
@@ -311,7 +312,7 @@ def _keep(
         plan.source,
         finished,
         plan.target.budget,
-        plan.config.torch_device,
+        torch_device(plan.config),
     )
 
 

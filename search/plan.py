@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from results.run import RunFolder
 from search.callbacks import Callback
 from search.compress.plan import Target
 from search.config import SearchConfig, known
+from search.devices import job_device, torch_device
 from search.evaluators.choice import Choice, parse_evaluator
 from search.evaluators.images import describe_images, open_images
 from search.evaluators.job import Source
@@ -60,12 +61,12 @@ class Plan:
     @property
     def evaluator(self) -> Choice:
         """How candidates are scored."""
-        return parse_evaluator(self.config.evaluator)
+        return parse_evaluator(self.config.search.evaluator)
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
         """What the search optimises."""
-        return objectives(self.config.objectives, self.task, self.config.evaluator)
+        return objectives(self.config.search.objectives, self.task, self.config.search.evaluator)
 
     @property
     def bank(self) -> Path:
@@ -94,35 +95,42 @@ def make_plan(
     """
     recipes = recipes or find_recipes(config)
     steps, finish_steps = (recipe.steps for recipe in recipes.both)
-    config = replace(config, steps=steps, finish_steps=finish_steps)
-    task = parse_task(config.task)
+    config = config.replace(steps=steps, finish_steps=finish_steps)
+    task = parse_task(config.data.task)
     shape = TaskShape(task.scale, task.in_channels, task.out_channels)
-    known("strategy", config.strategy, STRATEGIES)
-    parse_evaluator(config.evaluator)
+    known("strategy", config.search.strategy, STRATEGIES)
+    parse_evaluator(config.search.evaluator)
     # a limit on memory holds for every training of the run
     largest = max(recipes.both, key=lambda recipe: recipe.pixels)
     cost_settings = settings_on(
-        config.torch_device,
-        read_sizes(config.at, task),
+        torch_device(config),
+        read_sizes(config.search.at, task),
         batch=largest.batch,
         patch_px=largest.patch_px,
     )
-    budget = read_budget(config.budget, config.task, cost_settings)
+    budget = read_budget(config.search.budget, config.data.task, cost_settings)
     # who asks for networks that fill the budget gets them by the search
-    wide = budget if config.fill or config.prune_from == 1 else budget.scaled(config.prune_from)
-    priced = priced_axes(config.objectives)
-    feasible = Feasible(
-        space, shape, wide, cost_settings.sizes[0], cost_settings, config.fill, priced
+    wide = (
+        budget
+        if config.search.fill or config.compression.prune_from == 1
+        else budget.scaled(config.compression.prune_from)
     )
-    if config.fidelity != "none" and config.evaluator != "train":
+    priced = priced_axes(config.search.objectives)
+    feasible = Feasible(
+        space, shape, wide, cost_settings.sizes[0], cost_settings, config.search.fill, priced
+    )
+    if config.search.fidelity != "none" and config.search.evaluator != "train":
         raise SearchError(
-            f"fidelity {config.fidelity!r} compares trials while they train, which evaluator "
-            f"{config.evaluator!r} does not do; use --evaluator train or --fidelity none"
+            f"fidelity {config.search.fidelity!r} compares trials while they train, which "
+            f"evaluator {config.search.evaluator!r} does not do; use "
+            f"--evaluator train or --fidelity none"
         )
-    rungs = rungs_for(config.fidelity, config.steps, config.eta, config.rung)
+    rungs = rungs_for(
+        config.search.fidelity, config.training.steps, config.search.eta, config.search.rung
+    )
     folders, target = RunFolder(folder), Target(budget, cost_settings)
     source = _source(config, recipes)
-    device = config.job_device
+    device = job_device(config)
     return Plan(config, folders, task, feasible, target, source, rungs, recipes, device)
 
 
@@ -130,9 +138,9 @@ def _source(config: SearchConfig, recipes: Recipes) -> Source:
     """The images, those that are too small for one of the recipes left out."""
     greedy = max(recipes.both, key=lambda recipe: recipe.patch_px)
     return Source(
-        task=config.task,
-        data=config.data,
-        val=config.val,
+        task=config.data.task,
+        data=config.data.folders,
+        val=config.data.val,
         patch_px=greedy.patch_px,
         recipe=greedy.name,
     )
@@ -144,7 +152,7 @@ def facts_of(plan: Plan, command: Sequence[str], callback: Callback) -> dict[str
         callback.note(note)
     space = plan.feasible.space
     callback.item(
-        f"space {space.name}: {format_size(space.size)} points, budget {plan.config.budget}"
+        f"space {space.name}: {format_size(space.size)} points, budget {plan.config.search.budget}"
     )
     kinds = plan.objectives
     return {

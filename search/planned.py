@@ -29,7 +29,7 @@ def search_planned(
         deadline: by `time.monotonic`, when no more trials begin.
         stop: likewise, when it says so.
     """
-    config = plan.config
+    config = plan.config.search
     setting = Scenario(plan.feasible, record.objectives, config.generation, config.seed)
     callback.phase("search", config.trials)
     search(

@@ -66,7 +66,9 @@ def find_recipes(config: SearchConfig) -> Recipes:
     Raises:
         TrainingError: an unknown name, or a file without a usable recipe.
     """
-    return _lasting(read_recipe(config.recipe), read_recipe(config.finish_recipe), config)
+    return _lasting(
+        read_recipe(config.training.recipe), read_recipe(config.training.finish_recipe), config
+    )
 
 
 def kept_recipes(kept: object, config: SearchConfig) -> Recipes:
@@ -100,6 +102,6 @@ def _kept(plain: Mapping[Any, Any], name: str) -> Recipe:
 
 def _lasting(search: Recipe, finish: Recipe, config: SearchConfig) -> Recipes:
     return Recipes(
-        search=search.lasting(config.steps or search.steps),
-        finish=finish.lasting(config.finish_steps or finish.steps),
+        search=search.lasting(config.training.steps or search.steps),
+        finish=finish.lasting(config.training.finish_steps or finish.steps),
     )

@@ -10,6 +10,7 @@ from search.bank.bank import load_bank
 from search.bank.sandwich import TURNS, Sandwich
 from search.bank.warmup import Warmup, warm_up
 from search.callbacks import Callback
+from search.devices import torch_device
 from search.evaluators.images import open_images
 from search.pace import measured_step
 from search.plan import Plan
@@ -18,6 +19,7 @@ from search.stopping import Stop
 SHARE = 0.25
 """Share of the time limit that a warm-up may take."""
 
+STEPS = 1200
 LEAST_STEPS = 100
 
 REPORTS = 10
@@ -33,13 +35,13 @@ def prepare_bank(plan: Plan, callback: Callback, stop: Stop) -> None:
     done = facts.get("steps", 0)
     if done and done == facts["planned"]:
         return
-    sandwich = Sandwich(plan.feasible, config.seed)
+    sandwich = Sandwich(plan.feasible, config.search.seed)
     steps = facts["planned"] if done else _affordable(plan, sandwich, callback)
     callback.phase("warm up the weight bank", 1)
     setting = Warmup(
         recipe=plan.recipes.search.lasting(steps).suited(sparse=plan.task.is_sparse),
-        seed=derive(config.seed, "bank"),
-        device=config.torch_device,
+        seed=derive(config.search.seed, "bank"),
+        device=torch_device(config),
         path=plan.bank,
     )
     progress = _Progress(callback, done, steps)
@@ -51,7 +53,7 @@ def prepare_bank(plan: Plan, callback: Callback, stop: Stop) -> None:
 
 def _affordable(plan: Plan, sandwich: Sandwich, callback: Callback) -> int:
     """As many steps as asked for, or as a share of the time limit allows."""
-    asked, time_s = plan.config.bank_steps, plan.config.time_s
+    asked, time_s = STEPS, plan.config.search.time_s
     if not time_s:
         return asked
     networks = [sandwich.network(step) for step in range(len(TURNS))]

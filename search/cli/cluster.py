@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -24,7 +23,8 @@ from lightir_core.errors import DataError
 from lightir_core.learning.recipe import PROXY
 from search.cli.options import DataFolders, Json, absolute
 from search.cli.preset import fitting
-from search.config import SearchConfig
+from search.config import SearchConfig, cpu_count
+from search.devices import find_device
 from search.engines.calibrate import Measured, Task, calibrate, recommend, share
 from search.engines.cluster_check import gathered, problems, remarks, step_seconds
 from search.engines.ray_nodes import NodeReport, inspect_nodes, paths_of
@@ -49,7 +49,7 @@ def check(
         Path | None, typer.Option(help="Folder of runs that all nodes are to share.")
     ] = None,
     budget: Annotated[str, typer.Option(help="Of the network whose step is timed.")] = (
-        DEFAULT.budget
+        DEFAULT.search.budget
     ),
     as_json: Json = False,
 ) -> None:
@@ -59,13 +59,15 @@ def check(
 
     Example:  python -m search cluster check --data /scratch/div2k-x2.pack --out /shared/runs
     """
-    source = Source(task=DEFAULT.task, data=absolute(data), val=str(val.resolve()) if val else None)
+    source = Source(
+        task=DEFAULT.data.task, data=absolute(data), val=str(val.resolve()) if val else None
+    )
     for path in paths_of(source):
         if not path.exists():
             raise DataError(f"{path} is missing on this machine, with which others are compared")
     with gathered(address, nodes):
-        size = reference_size(parse_task(DEFAULT.task))
-        step = partial(step_seconds, fitting(NETWORK, DEFAULT.task, budget, size))
+        size = reference_size(parse_task(DEFAULT.data.task))
+        step = partial(step_seconds, fitting(NETWORK, DEFAULT.data.task, budget, size))
         reports = inspect_nodes(source, out, step)
     wrong = problems(reports, nodes)
     if as_json:
@@ -114,10 +116,10 @@ def _ready(reports: Sequence[NodeReport]) -> str:
 
 @cluster.command("calibrate")
 def calibrated(
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = DEFAULT.device,
-    budget: Annotated[str, typer.Option(help="Limits of the network.")] = DEFAULT.budget,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = DEFAULT.machine.device,
+    budget: Annotated[str, typer.Option(help="Limits of the network.")] = DEFAULT.search.budget,
     system: Annotated[str, typer.Option(help="A preset, shrunk to the budget.")] = NETWORK,
-    task: Annotated[str, typer.Option(help="What to restore.")] = DEFAULT.task,
+    task: Annotated[str, typer.Option(help="What to restore.")] = DEFAULT.data.task,
     data: DataFolders = None,
     steps: Annotated[int, typer.Option(help="Training steps of a trial.", min=2)] = PROXY.steps,
     most: Annotated[
@@ -133,10 +135,10 @@ def calibrated(
 
     Example:  python -m search cluster calibrate --budget 400k
     """
-    place = SearchConfig(device=device).torch_device
+    place = find_device(device)
     network = fitting(system, task, budget, reference_size(parse_task(task)))
     source = Source(task=task, data=absolute(data))
-    cores = len(os.sched_getaffinity(0))  # each trial needs one, also to launch kernels
+    cores = cpu_count()  # each trial needs one, also to launch kernels
     rows = calibrate(
         Task(
             architecture=network,

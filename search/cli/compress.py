@@ -26,7 +26,8 @@ from search.compress.parent import Parent, open_parent
 from search.compress.plan import Target
 from search.compress.prune import Pruning
 from search.compress.recover import RECIPES, Distillation
-from search.config import SearchConfig, known
+from search.config import known
+from search.devices import find_device
 from search.evaluators.job import Source
 
 NO_DATA = "none"
@@ -94,7 +95,7 @@ def compress(
     parent = open_parent(what, task, seed, weights)
     source = _source(parent, task, data, val)
     limits = Budget.parse(budget)
-    where = SearchConfig(device=device).torch_device
+    where = find_device(device)
     size = parse_size(at) if at else reference_size(parse_task(source.task))
     plan: Recipe = known("recipe", recipe, RECIPES)
     how = Compression(

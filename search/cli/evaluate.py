@@ -26,7 +26,7 @@ from lightir_core.network import Network
 from lightir_core.published.presets import PRESETS
 from lightir_core.published.weights import load_file
 from search.cli.options import FIXED_TILES, Json
-from search.config import SearchConfig
+from search.devices import find_device
 from search.evaluators.score import baseline
 
 
@@ -52,7 +52,7 @@ def evaluate(
 
     Example:  python -m search evaluate runs/x/models/0123456789ab --data Set5/HR
     """
-    where = SearchConfig(device=device).torch_device
+    where = find_device(device)
     network = _read(model, weights).to(where).eval()
     kind = _fitting(parse_task(task), network.architecture, model)
     if self_ensemble and kind.kind == "demosaic":

@@ -10,6 +10,7 @@ from results.run import read_config
 from results.study import Record
 from search.cli.progress import Forecast
 from search.config import SearchConfig, load_config
+from search.devices import worker_count
 from search.forecast import Progress, seconds_left
 from search.recipes import kept_recipes
 
@@ -28,7 +29,7 @@ def forecast_of(folder: Path, config: SearchConfig) -> Forecast:
         settled = load_config(folder)
         longer = kept_recipes(read_config(folder).get("recipes"), settled).longer
         progress = Progress(
-            phase=phase, done=done, elapsed_s=elapsed_s, workers=config.worker_count
+            phase=phase, done=done, elapsed_s=elapsed_s, workers=worker_count(config)
         )
         kinds = opened[0].objectives
         return seconds_left(trials, kinds, settled, progress, time.time(), longer)

@@ -17,6 +17,7 @@ from budgets.units import parse_share
 from lightir_core.data.tasks import parse_task
 from search.cli.options import Json, Sizes
 from search.config import SearchConfig
+from search.devices import torch_device, worker_count
 from search.feasible import profile as profiling
 from search.feasible.space import Feasible
 from search.plan import find_space, format_size
@@ -29,9 +30,9 @@ COSTLY = ("memory", "inference-memory")
 def profile(
     budget: Annotated[
         str, typer.Option(help="Hard limits: 400k, params=400k,macs=30G or 60%@grformer.")
-    ] = DEFAULT.budget,
-    task: Annotated[str, typer.Option(help="What to restore, such as sr-x2.")] = DEFAULT.task,
-    space: Annotated[str, typer.Option(help="Search space; see `spaces`.")] = DEFAULT.space,
+    ] = DEFAULT.search.budget,
+    task: Annotated[str, typer.Option(help="What to restore, such as sr-x2.")] = DEFAULT.data.task,
+    space: Annotated[str, typer.Option(help="Search space; see `spaces`.")] = DEFAULT.search.space,
     only: Annotated[
         list[str] | None, typer.Option(help="Cut a dimension down: window=8x8,4x16; repeatable.")
     ] = None,
@@ -42,7 +43,7 @@ def profile(
     memory: Annotated[
         bool, typer.Option("--memory", help="Also tell memory that the budget does not limit.")
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = DEFAULT.device,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = DEFAULT.machine.device,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -52,7 +53,7 @@ def profile(
     """
     kind = parse_task(task)
     where = SearchConfig(device=device)
-    cost_settings = settings_on(where.torch_device, read_sizes(",".join(at) if at else None, kind))
+    cost_settings = settings_on(torch_device(where), read_sizes(",".join(at) if at else None, kind))
     limits = read_budget(budget, task, cost_settings)
     shape = TaskShape(kind.scale, kind.in_channels, kind.out_channels)
     searched = find_space(space, only or ())
@@ -60,7 +61,7 @@ def profile(
         searched, shape, limits, cost_settings.sizes[0], cost_settings, parse_share(fill)
     )
     print("pricing the parts that the space can contain …", file=sys.stderr)
-    new = feasible.region.fill(where.worker_count)
+    new = feasible.region.fill(worker_count(where))
     print(f"{new} of them were new" if new else "all were known", file=sys.stderr)
     axes = [a for a in AXES if a in (*("params", "macs"), *dict(limits.limits))]
     if memory:

@@ -25,7 +25,7 @@ from lightir_core.learning.evaluate import unit
 from lightir_core.learning.tiling import OVERLAP_PX, TILE_PX, has_fixed_tiles
 from lightir_core.learning.tiling import restore as apply
 from search.cli.options import FIXED_TILES
-from search.config import SearchConfig
+from search.devices import find_device
 
 
 def restore(
@@ -41,7 +41,7 @@ def restore(
     """
     if tile <= 2 * OVERLAP_PX:
         raise DataError(f"--tile {tile} is too small; use more than {2 * OVERLAP_PX} pixels")
-    where = SearchConfig(device=device).torch_device
+    where = find_device(device)
     network = load_model(model).to(where).eval()
     channels = network.architecture.in_channels
     if channels not in (1, 3):

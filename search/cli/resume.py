@@ -28,7 +28,9 @@ def resume(
     Example:  python -m search resume runs/sr-x2-400k-20260101-120000
     """
     config = load_config(folder)
-    kinds = objectives(config.objectives, parse_task(config.task), config.evaluator)
+    kinds = objectives(
+        config.search.objectives, parse_task(config.data.task), config.search.evaluator
+    )
     forecast = forecast_of(folder, config)
     with (
         resumable(folder),

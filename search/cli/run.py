@@ -15,7 +15,6 @@ from search.cli.outcome import resumable, tell
 from search.cli.progress import watching
 from search.cli.run_options import (
     Address,
-    BankSteps,
     Budget,
     CpusPerTrial,
     Device,
@@ -59,7 +58,7 @@ from search.config import SearchConfig, default_folder
 from search.objectives import objectives
 
 DEFAULT = SearchConfig()
-GOALS = ",".join(DEFAULT.objectives)
+GOALS = ",".join(DEFAULT.search.objectives)
 WORDS = {"goals": "objectives", "keep": "keep_s"}
 """Flags whose parameter has another name than the setting."""
 
@@ -70,45 +69,44 @@ NOT_SETTINGS = {"settings", "out", "tensorboard", "mlflow", "quiet", "as_json"}
 def run(
     context: typer.Context,
     settings: SettingsFile = None,
-    budget: Budget = DEFAULT.budget,
+    budget: Budget = DEFAULT.search.budget,
     fill: Fill = "0",
-    task: Task = DEFAULT.task,
+    task: Task = DEFAULT.data.task,
     channels: Channels = 3,
     data: DataFolders = None,
     val: Val = None,
     out: Out = None,
-    trials: Trials = DEFAULT.trials,
-    patience: Patience = DEFAULT.patience,
-    recipe: Recipe = DEFAULT.recipe,
-    steps: Steps = DEFAULT.steps,
-    fidelity: Fidelity = DEFAULT.fidelity,
-    eta: Eta = DEFAULT.eta,
-    rung: Rung = DEFAULT.rung,
-    finish_recipe: FinishRecipe = DEFAULT.finish_recipe,
-    finish_steps: FinishSteps = DEFAULT.finish_steps,
-    finalists: Finalists = DEFAULT.finalists,
-    prune_from: PruneFrom = DEFAULT.prune_from,
-    prune: Prune = DEFAULT.prune,
+    trials: Trials = DEFAULT.search.trials,
+    patience: Patience = DEFAULT.search.patience,
+    recipe: Recipe = DEFAULT.training.recipe,
+    steps: Steps = DEFAULT.training.steps,
+    fidelity: Fidelity = DEFAULT.search.fidelity,
+    eta: Eta = DEFAULT.search.eta,
+    rung: Rung = DEFAULT.search.rung,
+    finish_recipe: FinishRecipe = DEFAULT.training.finish_recipe,
+    finish_steps: FinishSteps = DEFAULT.training.finish_steps,
+    finalists: Finalists = DEFAULT.training.finalists,
+    prune_from: PruneFrom = DEFAULT.compression.prune_from,
+    prune: Prune = DEFAULT.compression.prune,
     presets: Presets = False,
     time: Time = "10min",
-    space: Space = DEFAULT.space,
+    space: Space = DEFAULT.search.space,
     fix: Fix = None,
     only: Only = None,
-    strategy: Strategy = DEFAULT.strategy,
+    strategy: Strategy = DEFAULT.search.strategy,
     goals: Goals = GOALS,
-    evaluator: Evaluator = DEFAULT.evaluator,
-    bank_steps: BankSteps = DEFAULT.bank_steps,
+    evaluator: Evaluator = DEFAULT.search.evaluator,
     at: Sizes = None,
-    seed: Seed = DEFAULT.seed,
-    device: Device = DEFAULT.device,
-    workers: Workers = DEFAULT.workers,
-    engine: Engine = DEFAULT.engine,
+    seed: Seed = DEFAULT.search.seed,
+    device: Device = DEFAULT.machine.device,
+    workers: Workers = DEFAULT.machine.workers,
+    engine: Engine = DEFAULT.machine.engine,
     address: Address = None,
-    cpus_per_trial: CpusPerTrial = DEFAULT.cpus_per_trial,
-    gpus_per_trial: GpusPerTrial = DEFAULT.gpus_per_trial,
+    cpus_per_trial: CpusPerTrial = DEFAULT.cluster.cpus_per_trial,
+    gpus_per_trial: GpusPerTrial = DEFAULT.cluster.gpus_per_trial,
     storage: Storage = None,
     ray_dashboard: RayDashboard = False,
-    keep: Keep = DEFAULT.keep_s,
+    keep: Keep = DEFAULT.training.keep_s,
     tensorboard: TensorBoardFlag = False,
     mlflow: MlflowFlag = False,
     quiet: Quiet = False,
@@ -124,7 +122,9 @@ def run(
     flags = {WORDS.get(name, name): value for name, value in context.params.items()}
     config = settle(flags, _given(context), settings)
     folder = out or default_folder(config)
-    kinds = objectives(config.objectives, parse_task(config.task), config.evaluator)
+    kinds = objectives(
+        config.search.objectives, parse_task(config.data.task), config.search.evaluator
+    )
     forecast = forecast_of(folder, config)
     with (
         resumable(folder),

@@ -44,8 +44,7 @@ Goals = Annotated[
         help="As psnr,macs,params,memory,latency.",
     ),
 ]
-Evaluator = Annotated[str, typer.Option(help="train, zero-cost, bank; --bank-steps.")]
-BankSteps = Annotated[int, typer.Option(help="Training steps of the weight bank.", hidden=True)]
+Evaluator = Annotated[str, typer.Option(help="train, zero-cost or zero-cost:PROXY.")]
 Seed = Annotated[int, typer.Option(help="Decides all that is random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Engine = Annotated[str, typer.Option(help="local, or ray: --keep, --ray-dashboard.")]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,11 @@ from lightir_core.learning.recipe import RECIPES
 from lightir_core.settings_file import read_settings_file
 from results.run import FORMAT
 from search.cli.options import absolute
-from search.config import SearchConfig, config_from_plain
+from search.config import SETTINGS, SearchConfig, config_from_plain
 
 PREFIX = "LIGHTIR_"
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600}
-_FIELDS = tuple(field.name for field in fields(SearchConfig))
+_FIELDS = tuple(SETTINGS)
 _WORDS = ("channels", "fix", "time")
 """What the command line says otherwise than `SearchConfig` does."""
 
@@ -140,7 +139,7 @@ def _as_fields(values: dict[str, Any]) -> dict[str, Any]:
         rest["at"] = ",".join(rest["at"])
     channels = _channels(values.get("channels", 3))
     if channels != 3:
-        rest["task"] = with_channels(rest.get("task", SearchConfig().task), channels)
+        rest["task"] = with_channels(rest.get("task", SearchConfig().data.task), channels)
     return rest | _absolute(rest)
 
 

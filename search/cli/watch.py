@@ -18,6 +18,7 @@ from results.run import RunFolder
 from search.cli.options import RunArgument
 from search.cli.progress import front_table
 from search.config import config_from_plain
+from search.devices import worker_count
 from search.forecast import PRUNE, RIVALS, SEARCH, TRAIN_ON, Progress, seconds_left
 from search.recipes import kept_recipes
 
@@ -117,7 +118,7 @@ def _left(findings: Findings) -> str:
         phase=phase,
         done=done.get(phase, 0),
         elapsed_s=now - min(starts).timestamp(),
-        workers=config.worker_count,
+        workers=worker_count(config),
     )
     left = seconds_left(findings.trials, findings.objectives, config, progress, now, longer)
     return "" if left is None else f", about {format_duration(left)} more in all"

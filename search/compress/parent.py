@@ -134,4 +134,4 @@ def _data(result: ModelResult) -> Mapping[str, list[str]]:
 
 def _source(run: Path) -> Source:
     config = load_config(run)
-    return Source(task=config.task, data=config.data, val=config.val)
+    return Source(task=config.data.task, data=config.data.folders, val=config.data.val)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,8 @@ from pathlib import Path
 
 from lightir_core.errors import SearchError
 from search.callbacks import Callback
-from search.config import SearchConfig
+from search.config import SearchConfig, cpu_count
+from search.devices import torch_device, worker_count
 from search.engines.local import LocalEngine
 from search.engines.pilots import Crew
 from search.engines.ray_connection import connected
@@ -40,25 +40,25 @@ def started(plan: Plan, callback: Callback) -> Iterator[Engine]:
     Raises:
         SearchError: a cluster that cannot be reached or does not suit the settings.
     """
-    if plan.config.engine == "ray":
+    if plan.config.machine.engine == "ray":
         with _on_cluster(plan, callback) as engine:
             yield engine
         return
     # a GPU waits for several threads; on the CPU each worker keeps to one core
-    threads = len(os.sched_getaffinity(0)) if plan.config.torch_device.type == "cuda" else 1
-    with LocalEngine(score_candidate, _died, plan.config.worker_count, threads) as engine:
+    threads = cpu_count() if torch_device(plan.config).type == "cuda" else 1
+    with LocalEngine(score_candidate, _died, worker_count(plan.config), threads) as engine:
         yield engine
 
 
 @contextmanager
 def _on_cluster(plan: Plan, callback: Callback) -> Iterator[Engine]:
     config, folder = plan.config, plan.folder.path.resolve()
-    relay = Relay(config.storage, folder) if config.storage else None
+    relay = Relay(config.cluster.storage, folder) if config.cluster.storage else None
     if relay is not None:
         relay.check()
-    wanted = math.ceil(config.workers * config.cpus_per_trial)
-    cpus = max(wanted, len(os.sched_getaffinity(0)))
-    with connected(config.address, cpus=cpus, dashboard=config.ray_dashboard):
+    wanted = math.ceil(config.machine.workers * config.cluster.cpus_per_trial)
+    cpus = max(wanted, cpu_count())
+    with connected(config.cluster.address, cpus=cpus, dashboard=config.cluster.ray_dashboard):
         reports = inspect_nodes(plan.source, None if relay else folder)
         crew = _crew(config, reports, callback)
         with (
@@ -84,9 +84,9 @@ def _crew(config: SearchConfig, reports: Sequence[NodeReport], callback: Callbac
         callback.note(note)
     crew = crew_for(config, reports, nodes)
     callback.item(_cluster_in_words(nodes, crew))
-    if crew.workers > config.generation:
+    if crew.workers > config.search.generation:
         callback.note(
-            f"{config.generation} candidates are proposed at a time, so {crew.workers} "
+            f"{config.search.generation} candidates are proposed at a time, so {crew.workers} "
             f"trainings at once will not be; set LIGHTIR_GENERATION={4 * crew.workers} or so"
         )
     if not crew.gpus and any(node.gpus for node in nodes):
@@ -130,7 +130,7 @@ def crew_for(
     Raises:
         SearchError: the nodes have no room for as many, or for any.
     """
-    cpus, gpus = config.cpus_per_trial, config.gpus_per_trial
+    cpus, gpus = config.cluster.cpus_per_trial, config.cluster.gpus_per_trial
     room = places(nodes, cpus, gpus)
     each = f"{cpus:g} processors" + (f" and {gpus:g} GPUs" if gpus else "")
     there = ", ".join(f"{n.name} {n.cpus:g} processors and {n.gpus:g} GPUs" for n in nodes)
@@ -139,13 +139,13 @@ def crew_for(
             f"no node has {each} for a training; there are: {there}; ask for less with "
             f"--cpus-per-trial and --gpus-per-trial"
         )
-    if config.workers > room:
+    if config.machine.workers > room:
         raise SearchError(
-            f"--workers {config.workers} with {each} each: the cluster has room for {room} at a "
-            f"time; there are: {there}; ask for fewer workers or a smaller share"
+            f"--workers {config.machine.workers} with {each} each: the cluster has room for "
+            f"{room} at a time; there are: {there}; ask for fewer workers or a smaller share"
         )
     return Crew(
-        workers=config.workers or room,
+        workers=config.machine.workers or room,
         cpus=cpus,
         gpus=gpus,
         threads=max(1, int(cpus)),

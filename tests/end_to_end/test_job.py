@@ -121,7 +121,7 @@ def test_the_config_says_how_to_repeat_it(run, three_photographs):
     assert plain["config"]["data"] == [str(three_photographs)]
     assert plain["versions"].keys() >= {"python", "torch", "optuna"}
     assert plain["baseline"]["name"] == "bicubic"
-    assert load_config(run.path).trials == 11
+    assert load_config(run.path).search.trials == 11
 
 
 def test_the_front_is_a_table(run):

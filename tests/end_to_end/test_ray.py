@@ -32,7 +32,7 @@ def test_a_cluster_makes_the_very_trials_of_one_machine(command, local, trials_o
     assert ended.status == 0, ended.err
     assert trials_of(tmp_path / "run") == expected
     assert RunFolder(tmp_path / "run").report.is_file()
-    assert load_config(tmp_path / "run").engine == "ray"
+    assert load_config(tmp_path / "run").machine.engine == "ray"
     assert "cluster: 1 node" in ended.err
     for noise in ("ray::", "raylet", "Traceback", "Warning", "dashboard", "usage stat", "INFO"):
         assert noise not in ended.err + ended.out

@@ -110,7 +110,7 @@ def test_scores_of_ones_own(tmp_path):
 
 
 def test_rungs_are_asked_for_one_after_the_other(tmp_path):
-    config = SearchConfig(**{**CONFIG.__dict__, "fidelity": "asha", "rung": 10, "steps": 90})
+    config = CONFIG.replace(fidelity="asha", rung=10, steps=90)
     asked = {}
     with AskTell(config, Path(tmp_path / "run")) as search:
         while question := search.ask():

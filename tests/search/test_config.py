@@ -1,14 +1,29 @@
-import dataclasses
 import json
 import os
 import platform
+import re
+import subprocess
+import sys
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from lightir_core.errors import ResultsError, SearchError
 from results.run import write_config
-from search.config import SearchConfig, config_from_plain, describe, load_config, versions
+from search.config import (
+    PARTS,
+    SETTINGS,
+    DataSettings,
+    SearchConfig,
+    SearchSettings,
+    TrainingSettings,
+    config_from_plain,
+    cpu_count,
+    describe,
+    load_config,
+    versions,
+)
 
 WRONG = [
     ({"trials": 0}, r"trials=0: .*greater than or equal to 1"),
@@ -43,8 +58,8 @@ def test_unknown_settings_are_named_with_the_nearest():
 
 
 def test_settings_cannot_be_changed():
-    with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign to field 'trials'"):
-        SearchConfig().trials = 3
+    with pytest.raises(ValidationError, match="Instance is frozen"):
+        SearchConfig().search.trials = 3
 
 
 def test_settings_are_saved_whole_and_read_back(tmp_path):
@@ -52,7 +67,7 @@ def test_settings_are_saved_whole_and_read_back(tmp_path):
         {"trials": 3, "seed": 2**32 - 1, "objectives": ("psnr",), "data": "/x/ü y", "time_s": 0.5}
     )
     plain = describe(config)
-    assert plain["config"].keys() == {f.name for f in dataclasses.fields(SearchConfig)}
+    assert plain["config"].keys() == SETTINGS.keys()
     write_config(tmp_path, json.loads(json.dumps(plain)))
     assert load_config(tmp_path) == config
 
@@ -81,35 +96,48 @@ def test_versions_are_those_of_this_machine():
     assert all(found.values())
 
 
-def test_auto_takes_what_is_there():
-    expected = "cuda" if torch.cuda.is_available() else "cpu"
-    assert SearchConfig(device="auto").torch_device.type == expected
-    assert SearchConfig(device="cpu").torch_device == torch.device("cpu")
+def test_settings_are_given_flat_or_by_parts():
+    flat = SearchConfig(trials=3, data=("photos:2",), launch="graphed", steps=7)
+    parts = SearchConfig(
+        search=SearchSettings(trials=3),
+        data=DataSettings(data=("photos:2",)),
+        training=TrainingSettings(launch="graphed", steps=7),
+    )
+    assert flat == parts == SearchConfig(**flat.flat())
+    assert flat.data.folders == ("photos:2",)
+    assert flat.replace(trials=4, steps=0) == SearchConfig(
+        trials=4, data=("photos:2",), launch="graphed"
+    )
+    with pytest.raises(ValidationError, match="trails"):
+        SearchConfig(trails=3)
 
 
-@pytest.mark.parametrize(
-    "device", ["", "gpu", "cup", "cpu:x", "tpu", "meta", "mps", "xla", "cuda:-1"]
-)
-def test_devices_that_nothing_trains_on(device):
-    with pytest.raises(
-        SearchError, match=rf"device '{device}' is not known; use auto, cpu or cuda"
-    ):
-        _ = SearchConfig(device=device).torch_device
+def test_no_setting_is_in_two_parts_and_each_is_explained():
+    fields = [field for part in PARTS.values() for field in part.model_fields.values()]
+    assert len(SETTINGS) == len(fields)
+    for field in fields:
+        assert re.fullmatch(r"[A-Z].*\.", field.description)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:7"])
-def test_a_missing_gpu_is_told(device):
-    with pytest.raises(SearchError, match=rf"device '{device}': this torch .* sees no GPU; use"):
-        _ = SearchConfig(device=device).torch_device
+def test_the_config_of_a_run_of_before_is_read(tmp_path):
+    plain = describe(SearchConfig(trials=3))
+    plain["config"] |= {"bank_steps": 1200, "data": None}  # gone; written otherwise
+    del plain["config"]["prune_from"]
+    write_config(tmp_path, plain)
+    assert load_config(tmp_path) == SearchConfig(trials=3, prune_from=1.0)
 
 
-@pytest.mark.gpu
-def test_a_gpu_number_that_is_not_there_is_told():
-    with pytest.raises(SearchError, match=r"device 'cuda:99': this machine has \d+"):
-        _ = SearchConfig(device="cuda:99").torch_device
+def test_processors_are_those_that_this_process_may_use():
+    count = "from search.config import cpu_count; print(cpu_count())"
+    pin = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+    for code, expected in ((count, len(os.sched_getaffinity(0))), (pin + count, 1)):
+        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert ended.stdout == f"{expected}\n"
 
 
-def test_workers_are_as_asked_or_one_per_core():
-    assert SearchConfig(workers=5).worker_count == 5
-    assert SearchConfig(device="cpu").worker_count == len(os.sched_getaffinity(0))
+@pytest.mark.parametrize("missing", [("sched_getaffinity",), ("sched_getaffinity", "cpu_count")])
+def test_processors_are_counted_where_a_system_does_not_say_which_may_be_used(monkeypatch, missing):
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 3, raising=False)
+    for name in missing:
+        monkeypatch.delattr(os, name)
+    assert cpu_count() == 3

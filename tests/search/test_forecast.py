@@ -55,8 +55,8 @@ def test_equal_trials_take_equal_time():
 def test_time_grows_with_the_macs_of_what_was_begun():
     trials = [ended(0, 4 * 10**9, 40.0), ended(1, 3 * 10**9, 30.0)]
     waiting = [replace(ended(n, 10**9, None), state="running", scores={}) for n in (2, 3)]
-    config = replace(CONFIG, trials=4)
-    alone = left([*trials, *waiting], config) - left(trials, replace(CONFIG, trials=2))
+    config = CONFIG.replace(trials=4)
+    alone = left([*trials, *waiting], config) - left(trials, CONFIG.replace(trials=2))
     # 10 s each, half of the one that is under way
     assert alone == pytest.approx(15)
 
@@ -79,12 +79,12 @@ def test_later_phases_count_what_is_left_of_them():
 
 def test_published_systems_are_trainings_too():
     trials = [ended(n, 10**9, 10.0) for n in range(4)]
-    assert left(trials, replace(CONFIG, presets=True)) - left(trials) == pytest.approx(80)
+    assert left(trials, CONFIG.replace(presets=True)) - left(trials) == pytest.approx(80)
 
 
 def test_a_time_limit_is_kept():
     trials = [ended(n, 10**9, 100.0) for n in range(4)]
-    assert left(trials, replace(CONFIG, time_s=600), elapsed_s=200) <= 400
+    assert left(trials, CONFIG.replace(time_s=600), elapsed_s=200) <= 400
 
 
 def test_odd_times_never_make_a_negative_rate():

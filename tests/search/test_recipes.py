@@ -27,7 +27,7 @@ def plan_of(tmp_path, folder_of_photographs):
     def plan(**settings):
         settings = {"data": (str(folder_of_photographs),), "space": "small"} | settings
         config = SearchConfig(device="cpu", budget="60k", **settings)
-        return make_plan(config, tmp_path / "run", find_space(config.space))
+        return make_plan(config, tmp_path / "run", find_space(config.search.space))
 
     return plan
 

@@ -56,12 +56,16 @@ def written(folder, name, text):
 @pytest.mark.parametrize(("name", "text"), [("x.toml", TOML), ("x.yaml", YAML), ("x.yml", YAML)])
 def test_files_of_either_form_set_the_same(tmp_path, name, text):
     config = settle({}, (), written(tmp_path, name, text))
-    assert (config.budget, config.trials, config.finish_steps) == ("params=300k,macs=20G", 40, 500)
-    assert (config.time_s, config.fill) == (7200, 0.05)
-    assert config.objectives == ("psnr", "params")
-    assert config.only == ("width=48",)
+    assert (config.search.budget, config.search.trials, config.training.finish_steps) == (
+        "params=300k,macs=20G",
+        40,
+        500,
+    )
+    assert (config.search.time_s, config.search.fill) == (7200, 0.05)
+    assert config.search.objectives == ("psnr", "params")
+    assert config.search.only == ("width=48",)
     # paths are meant from the file's folder
-    assert config.data == (f"{tmp_path / 'photos'}:2.0", str(tmp_path / "scans"))
+    assert config.data.folders == (f"{tmp_path / 'photos'}:2.0", str(tmp_path / "scans"))
 
 
 def test_recipes_are_files_from_the_folder_of_the_settings_or_names(tmp_path, monkeypatch):
@@ -69,10 +73,13 @@ def test_recipes_are_files_from_the_folder_of_the_settings_or_names(tmp_path, mo
     written(tmp_path, "finish", "")  # a name goes before a file that happens to be called so
     file = written(tmp_path, "x.toml", 'recipe = "mine.toml"\nfinish-recipe = "finish"\n')
     config = settle({}, (), file)
-    assert (config.recipe, config.finish_recipe) == (str(tmp_path / "mine.toml"), "finish")
+    assert (config.training.recipe, config.training.finish_recipe) == (
+        str(tmp_path / "mine.toml"),
+        "finish",
+    )
     monkeypatch.chdir(tmp_path)
     there = settle({**FLAGS, "recipe": "mine.toml"}, {"recipe"})
-    assert there.recipe == str(tmp_path / "mine.toml")
+    assert there.training.recipe == str(tmp_path / "mine.toml")
 
 
 def test_the_config_of_a_run_repeats_it(tmp_path):
@@ -86,17 +93,17 @@ def test_flags_beat_the_environment_which_beats_the_file(tmp_path, monkeypatch):
     monkeypatch.setenv("LIGHTIR_TRIALS", "2")
     monkeypatch.setenv("LIGHTIR_SEED", "2")
     config = settle({**FLAGS, "seed": 3}, {"seed"}, file)
-    assert (config.budget, config.trials, config.seed) == ("1k", 2, 3)
+    assert (config.search.budget, config.search.trials, config.search.seed) == ("1k", 2, 3)
 
 
 def test_flags_that_were_not_given_leave_the_file_alone(tmp_path):
-    assert settle(FLAGS, (), written(tmp_path, "x.toml", "trials = 5\n")).trials == 5
+    assert settle(FLAGS, (), written(tmp_path, "x.toml", "trials = 5\n")).search.trials == 5
 
 
 def test_a_time_given_anew_replaces_both_spellings(tmp_path):
     file = written(tmp_path, "x.json", '{"time_s": 30}')
-    assert settle(FLAGS, (), file).time_s == 30
-    assert settle(FLAGS, {"time"}, file).time_s == 600
+    assert settle(FLAGS, (), file).search.time_s == 30
+    assert settle(FLAGS, {"time"}, file).search.time_s == 600
 
 
 def test_environment_variables_are_texts_of_every_kind(monkeypatch):
@@ -107,11 +114,11 @@ def test_environment_variables_are_texts_of_every_kind(monkeypatch):
     monkeypatch.setenv("LIGHTIR_TIME", "90s")
     monkeypatch.setenv("LIGHTIR_CHANNELS", "1")
     config = settle(FLAGS, ())
-    assert config.budget == "70k"
-    assert config.presets is True
-    assert config.objectives == ("psnr", "latency")
-    assert config.only == ("window=8x8,4x16", "heads=2")
-    assert (config.time_s, config.task) == (90, "sr-x2,gray")
+    assert config.search.budget == "70k"
+    assert config.search.presets is True
+    assert config.search.objectives == ("psnr", "latency")
+    assert config.search.only == ("window=8x8,4x16", "heads=2")
+    assert (config.search.time_s, config.data.task) == (90, "sr-x2,gray")
 
 
 def test_nothing_said_is_the_default():

@@ -4,6 +4,7 @@ import pytest
 
 from lightir_core.errors import SearchError
 from search.config import SearchConfig
+from search.devices import job_device
 from search.engines.pilots import Crew
 from search.engines.ray_nodes import NodeReport
 from search.engines.start import crew_for
@@ -44,9 +45,9 @@ def test_more_than_there_is_is_refused(settings, message):
 
 
 def test_the_device_of_a_training_on_a_cluster_is_not_the_drivers():
-    assert SearchConfig(engine="ray").job_device == "cpu"
-    assert SearchConfig(engine="ray", gpus_per_trial=0.5).job_device == "cuda"
+    assert job_device(SearchConfig(engine="ray")) == "cpu"
+    assert job_device(SearchConfig(engine="ray", gpus_per_trial=0.5)) == "cuda"
     with pytest.raises(SearchError, match=r"--gpus-per-trial 0\.5 with --device cpu"):
-        _ = SearchConfig(engine="ray", gpus_per_trial=0.5, device="cpu").job_device
+        _ = job_device(SearchConfig(engine="ray", gpus_per_trial=0.5, device="cpu"))
     with pytest.raises(SearchError, match="--device cuda on a cluster needs a share of a GPU"):
-        _ = SearchConfig(engine="ray", device="cuda").job_device
+        _ = job_device(SearchConfig(engine="ray", device="cuda"))
