@@ -13,7 +13,7 @@ from benchmarks import compression as comparing
 from lightir_core.checkpoints import write_text_atomic
 from lightir_core.data.tasks import parse_task
 from search.cli.options import DataFolders, absolute, decimals
-from search.evaluators.job import Source
+from search.jobs import Source
 
 
 def compression(

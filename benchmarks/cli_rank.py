@@ -19,8 +19,8 @@ from lightir_core.errors import SearchError
 from lightir_core.learning.recipe import PROXY
 from search.cli.options import DataFolders, absolute, wholes
 from search.config import SearchConfig
-from search.evaluators.job import Source
 from search.feasible.space import Feasible
+from search.jobs import Source
 from search.plan import find_space
 from spaces import TaskShape
 

@@ -22,7 +22,7 @@ from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import PROXY
 from search.cli.options import DataFolders, absolute, decimals
 from search.config import SearchConfig, known
-from search.evaluators.job import Source
+from search.jobs import Source
 
 DEFAULT = SearchConfig()
 

@@ -49,7 +49,7 @@ from lightir_core.seeds import derive
 from search.compress.plan import Target
 from search.compress.prune import Pruning, prune
 from search.evaluators.images import open_images
-from search.evaluators.job import Source
+from search.jobs import Source
 
 CPU = torch.device("cpu")
 WAYS = ("taylor", "scratch", "magnitude", "random")

@@ -22,8 +22,8 @@ from search.callbacks import Silent
 from search.engines.pilots import Crew
 from search.engines.ray_connection import connected, import_ray
 from search.engines.ray_engine import RayEngine
-from search.evaluators.job import Job, Outcome
 from search.feasible.space import Feasible
+from search.jobs import Job, Outcome
 from search.loop import Engine, Limits, search
 from search.plan import find_space
 from search.rungs import rungs_for

@@ -18,12 +18,12 @@ from benchmarks.table import STEPS, Entry, Table
 from budgets.budget import Budget
 from lightir_core.learning.curve import Point
 from lightir_core.learning.recipe import PROXY
-from results.pareto import hypervolume, reference_point
 from results.objectives import minimised, values_of
+from results.pareto import hypervolume, reference_point
 from results.study import Record
 from search.callbacks import Silent
-from search.evaluators.job import Job, Outcome
 from search.feasible.space import Candidate
+from search.jobs import Job, Outcome
 from search.loop import Limits, search
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Scenario

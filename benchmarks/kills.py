@@ -26,7 +26,7 @@ from lightir_core.seeds import derive
 from results.objectives import Objective
 from results.study import JOURNAL, Record
 from search.callbacks import Silent
-from search.evaluators.job import Job, Outcome
+from search.jobs import Job, Outcome
 from search.loop import Limits, search
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Scenario

@@ -16,8 +16,8 @@ from results.study import Record
 from results.trials import Trial
 from search.callbacks import Silent
 from search.config import known
-from search.evaluators.job import Job, Outcome, Source
 from search.feasible.space import Candidate, Feasible
+from search.jobs import Job, Outcome, Source
 from search.loop import Limits, search
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Scenario

@@ -23,8 +23,8 @@ from benchmarks.signals import read, signals
 from budgets.budget import Budget
 from lightir_core.learning.recipe import Recipe
 from lightir_core.seeds import derive
-from search.evaluators.job import Source
 from search.feasible.space import Candidate, Feasible
+from search.jobs import Source
 
 SMALLEST = 0.25
 """Limits of the first candidate, as a share of the budget."""

@@ -19,7 +19,7 @@ from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.training import train
 from lightir_core.network import build
 from search.evaluators.images import open_images, validation_crops
-from search.evaluators.job import Source
+from search.jobs import Source
 
 CHECKS = 8
 """Points of the curve."""

@@ -21,8 +21,8 @@ from lightir_core.seeds import derive
 from results.objectives import Objective
 from results.study import Record
 from search.callbacks import Silent
-from search.evaluators.job import Job, Outcome
 from search.feasible.space import Feasible
+from search.jobs import Job, Outcome
 from search.loop import Limits, search
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Scenario

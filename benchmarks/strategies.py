@@ -14,8 +14,8 @@ import numpy as np
 from benchmarks.costs.part import Bench, Part, Row, measure
 from benchmarks.table import Table
 from budgets.budget import Budget
-from results.pareto import hypervolume, hypervolume_history, reference_point
 from results.objectives import Objective, minimised
+from results.pareto import hypervolume, hypervolume_history, reference_point
 from search.feasible.space import Candidate
 from search.strategies import STRATEGIES, Scenario
 

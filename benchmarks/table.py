@@ -22,9 +22,9 @@ from lightir_core.errors import SearchError
 from lightir_core.learning.curve import Point
 from lightir_core.learning.recipe import PROXY
 from lightir_core.seeds import derive
-from search.evaluators.job import Job, Outcome, Source
 from search.evaluators.train import evaluate_candidate
 from search.feasible.space import Candidate, Feasible
+from search.jobs import Job, Outcome, Source
 from spaces import Choices, Dimension, Space, TaskShape, When, space_from_plain, space_to_plain
 from spaces.space import combinations
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from search.api import resume, run
     from search.asktell import AskTell, Question
     from search.config import SearchConfig
-    from search.fidelity import Fidelity
     from search.found import Found, Run
+    from search.rungs import Fidelity
 
 __all__ = [
     "AskTell",
@@ -33,7 +33,7 @@ __all__ = [
 
 _HOMES = {
     "AskTell": "search.asktell",
-    "Fidelity": "search.fidelity",
+    "Fidelity": "search.rungs",
     "Found": "search.found",
     "Question": "search.asktell",
     "Run": "search.found",

@@ -11,8 +11,15 @@ from results.report import build_report
 from search import pipeline
 from search.callbacks import Callback, Silent
 from search.config import SearchConfig, default_folder
-from search.custom_objective import Calling, ObjectiveFunction, own_plan, own_record, own_search
+from search.custom_objective import (
+    ObjectiveFunction,
+    custom_plan,
+    custom_record,
+    custom_search,
+    scoring_by,
+)
 from search.found import Run
+from search.jobs import drive_function
 
 DEFAULT = SearchConfig()
 
@@ -47,9 +54,9 @@ def run(
     if objective is None:
         pipeline.run(config, place, callback, ["python", *sys.argv])
         return Run(place)
-    plan = own_plan(config, place)
-    with own_record(plan, scores) as record:
-        own_search(plan, record, Calling(objective), callback)
+    plan = custom_plan(config, place)
+    with custom_record(plan, scores) as record:
+        drive_function(custom_search(plan, record, callback), scoring_by(objective))
     build_report(place)
     return Run(place)
 

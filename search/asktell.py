@@ -8,16 +8,11 @@
 
 Stopped and started again with the same settings, it goes on where it was: what was told is not
 asked again, what was asked and not told is.
-
-The search runs in a thread that does something only while `ask` or `tell` waits for it, so that
-it is the very same search that the command line makes.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -30,15 +25,15 @@ from search.callbacks import Callback, Silent
 from search.config import SearchConfig
 from search.custom_objective import (
     Scores,
+    custom_plan,
+    custom_record,
+    custom_search,
     fidelity_of,
     outcome_of,
-    own_plan,
-    own_record,
-    own_search,
 )
-from search.evaluators.job import Job, Outcome
-from search.fidelity import Fidelity
 from search.found import Run
+from search.jobs import Job, Outcome
+from search.rungs import Fidelity
 
 
 @dataclass(frozen=True)
@@ -80,13 +75,11 @@ class AskTell:
         Raises:
             LightIRError: an impossible setting, or a folder that is in use or of another run.
         """
-        self._plan = own_plan(config, Path(folder))
-        self._record = own_record(self._plan, scores)
-        self._desk = _Desk()
+        self._plan = custom_plan(config, Path(folder))
+        self._record = custom_record(self._plan, scores)
+        self._search = custom_search(self._plan, self._record, callback or Silent())
         self._jobs: dict[tuple[int, int], Job] = {}
-        self._callback = callback or Silent()
-        self._thread = threading.Thread(target=self._search, daemon=True)
-        self._thread.start()
+        self._closed = False
 
     def ask(self) -> Question | None:
         """The next candidate; None when the search is over.
@@ -96,8 +89,9 @@ class AskTell:
         Raises:
             SearchError: the whole generation was asked for, and nothing of it told.
         """
-        job = self._desk.say("ask")
+        job = None if self._closed else self._search.ask()
         if job is None:
+            self._check_answered()
             return None
         question = Question(job.number, job.architecture, fidelity_of(job), job.seed)
         self._jobs[question.number, question.fidelity.step] = job
@@ -118,7 +112,7 @@ class AskTell:
                     f"tell it as well, or fail the question"
                 )
         job = self._taken(question)
-        self._answer(outcome_of(job, scores, 0.0))
+        self._search.tell(job, outcome_of(job, scores, 0.0))
 
     def fail(self, question: Question, reason: str) -> None:
         """Write down that a candidate could not be scored, and why.
@@ -126,8 +120,8 @@ class AskTell:
         Raises:
             SearchError: the question was not asked, or was answered before.
         """
-        self._taken(question)
-        self._answer(Outcome(number=question.number, reason=reason))
+        job = self._taken(question)
+        self._search.tell(job, Outcome(number=question.number, reason=reason))
 
     @property
     def run(self) -> Run:
@@ -136,10 +130,7 @@ class AskTell:
 
     def close(self) -> None:
         """End the search, whatever was not told, and write the report."""
-        if self._thread.is_alive():
-            self._desk.stopped.set()
-            self._desk.say("end")
-            self._thread.join()
+        self._closed = True
         self._record.close()
         build_report(self._plan.folder.path)
 
@@ -159,73 +150,10 @@ class AskTell:
             )
         return job
 
-    def _answer(self, outcome: Outcome) -> None:
-        self._desk.say(outcome)
-
-    def _search(self) -> None:
-        try:
-            own_search(
-                self._plan, self._record, self._desk, self._callback, self._desk.stopped.is_set
+    def _check_answered(self) -> None:
+        if self._jobs and not self._closed:
+            numbers = ", ".join(str(number) for number, _ in sorted(self._jobs))
+            raise SearchError(
+                f"trials {numbers} were asked for: tell what came of one of them before asking for "
+                f"more"
             )
-        except BaseException as error:  # raised again in the thread that waits
-            self._desk.leave(error)
-        else:
-            self._desk.leave(None)
-
-
-class _Desk:
-    """An engine at which jobs are called for and brought back from another thread.
-
-    Words go in one at a time, and each gets one reply; the search works only in between.
-    """
-
-    def __init__(self) -> None:
-        self.stopped = threading.Event()
-        self._words = queue.SimpleQueue[str | Outcome]()
-        self._replies = queue.SimpleQueue[Job | BaseException | None]()
-        self._word: str | Outcome | None = None
-        self._left = False
-
-    def say(self, word: str | Outcome) -> Job | None:
-        """Say a word and wait for the reply; raised if it is an error."""
-        if self._left:
-            return None
-        self._words.put(word)
-        reply = self._replies.get()
-        if isinstance(reply, BaseException):
-            raise reply
-        return reply
-
-    def leave(self, error: BaseException | None) -> None:
-        """The search is over: reply to the last word."""
-        if self._word is None:
-            self._words.get()
-        self._left = True
-        self._replies.put(error)
-
-    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Outcome]]:
-        """Hand jobs out as they are asked for, and give back what is told of them."""
-        waiting, away = iter(jobs), dict[int, Job]()
-        while not self.stopped.is_set():
-            word = self._word = self._word or self._words.get()
-            if isinstance(word, Outcome):
-                yield away.pop(word.number), word
-                self._reply(None)  # it is in the record by now
-            elif word == "ask":
-                job = next(waiting, None)
-                if job is not None:
-                    away[job.number] = job
-                    self._reply(job)
-                elif away:
-                    self._reply(SearchError(_unanswered(away)))
-                else:
-                    return  # and ask again in the next generation
-
-    def _reply(self, reply: Job | BaseException | None) -> None:
-        self._word = None
-        self._replies.put(reply)
-
-
-def _unanswered(away: dict[int, Job]) -> str:
-    numbers = ", ".join(map(str, sorted(away)))
-    return f"trials {numbers} were asked for: tell what came of one of them before asking for more"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from budgets.price import price
@@ -12,11 +12,10 @@ from lightir_core.errors import ArchitectureError, SearchError
 from lightir_core.published.presets import PRESETS, preset, shrink
 from lightir_core.seeds import derive
 from results.baselines import Rival, read_rivals, write_rivals
-from search.callbacks import Callback
+from search.callbacks import Callback, Stop
 from search.config import SearchConfig
 from search.evaluators.choice import parse_evaluator
-from search.evaluators.job import Job, Outcome
-from search.loop import Engine
+from search.jobs import Driver, Job, JobQueue, Outcome
 from search.plan import Plan
 
 
@@ -33,23 +32,28 @@ def check_rivals(config: SearchConfig) -> None:
         )
 
 
-def stand_rivals(plan: Plan, engine: Engine, deadline: float, callback: Callback) -> None:
+def stand_rivals(
+    plan: Plan, driver: Driver, deadline: float, callback: Callback, stop: Stop
+) -> None:
     """Leave presets.json in the run folder; what is there already is not done again.
 
     A system that is trained gets the steps, images and recipe of a trial, so that their scores may
-    be compared. None is begun after `deadline` on `time.monotonic`'s clock.
+    be compared. None is begun after `deadline` on `time.monotonic`'s clock, or once `stop` says so.
     """
     known = {rival.name: rival for rival in read_rivals(plan.folder.path)}
     rivals = {name: known.get(name) or _counted(plan, name) for name in PRESETS}
+
+    def keep(rival: Rival) -> None:
+        rivals[rival.name] = rival
+        write_rivals(plan.folder.path, rivals.values())
+        score = rival.scores.get(plan.task.metric)
+        restarted = f"; {rival.restart}" if rival.restart else ""
+        callback.item(f"{rival.name}: " + (rival.reason or f"{score:.2f} dB") + restarted)
+
     if plan.config.search.presets:
         callback.phase("published systems", len(rivals))
-        waiting = {name: r for name, r in rivals.items() if not (r.scores or r.reason)}
-        for rival in _trained(plan, waiting, engine, deadline):
-            rivals[rival.name] = rival
-            write_rivals(plan.folder.path, rivals.values())
-            score = rival.scores.get(plan.task.metric)
-            said = f"; {rival.restart}" if rival.restart else ""
-            callback.item(f"{rival.name}: " + (rival.reason or f"{score:.2f} dB") + said)
+        waiting = [rival for rival in rivals.values() if not (rival.scores or rival.reason)]
+        _train(plan, waiting, driver, deadline, stop, keep)
     write_rivals(plan.folder.path, rivals.values())
 
 
@@ -58,30 +62,30 @@ def _counted(plan: Plan, name: str) -> Rival:
     return Rival(name=name, cost=cost.to_plain())
 
 
-def _trained(
-    plan: Plan, rivals: dict[str, Rival], engine: Engine, deadline: float
-) -> Iterator[Rival]:
+def _train(
+    plan: Plan,
+    waiting: Sequence[Rival],
+    driver: Driver,
+    deadline: float,
+    stop: Stop,
+    keep: Callable[[Rival], None],
+) -> None:
     shrunk: dict[int, tuple[Rival, Architecture]] = {}
-    for number, rival in enumerate(rivals.values()):
+    for number, rival in enumerate(waiting):
         try:
             smaller = _framed(shrink(rival.name, plan.target.fits, plan.config.data.task))
         except ArchitectureError as error:
-            yield replace(rival, reason=str(error))
+            keep(replace(rival, reason=str(error)))
             continue
         cost = price(smaller, plan.feasible.size).to_plain()
         shrunk[number] = replace(rival, shrunk=smaller.id, shrunk_cost=cost), smaller
-    begun: set[int] = set()
-
-    def jobs() -> Iterator[Job]:
-        for number, (rival, architecture) in shrunk.items():
-            if time.monotonic() < deadline:
-                begun.add(number)
-                yield _job(plan, number, rival.name, architecture)
-
-    for job, outcome in engine.run(jobs()):
-        yield _told(plan, shrunk[job.number][0], outcome)
-    # not begun: nothing is written down, so that a resumed run with more time takes them up
-    yield from (rival for number, (rival, _) in shrunk.items() if number not in begun)
+    jobs = (_job(plan, number, r.name, smaller) for number, (r, smaller) in shrunk.items())
+    queue = JobQueue(
+        jobs,
+        lambda: stop() or time.monotonic() >= deadline,
+        lambda job, outcome: keep(_told(plan, shrunk[job.number][0], outcome)),
+    )
+    driver.drive(queue)
 
 
 def _framed(architecture: Architecture) -> Architecture:

@@ -1,14 +1,23 @@
-"""What the pipeline tells whoever is watching; the command line draws it."""
+"""What a run calls with its progress, for whoever is watching, and asks whether to stop."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from results.study import Trial
+from results.trials import Trial
+
+Stop = Callable[[], bool]
+"""Whether the user wants the search to end: what runs is finished, nothing more is started."""
+
+
+def never() -> bool:
+    """Return False: nobody wants to stop."""
+    return False
 
 
 class Callback(Protocol):
-    """Told about progress as it happens."""
+    """What is called with progress as it happens."""
 
     def phase(self, name: str, total: int) -> None:
         """A phase of `total` items begins."""
@@ -28,7 +37,7 @@ class Callback(Protocol):
 
 
 class Silent:
-    """Listens and says nothing."""
+    """A callback that does nothing."""
 
     def phase(self, name: str, total: int) -> None:
         """Ignore it."""
@@ -41,3 +50,25 @@ class Silent:
 
     def note(self, text: str) -> None:
         """Ignore it."""
+
+
+class Tracker(Protocol):
+    """What keeps a copy of a run's trials, in a form that another program shows."""
+
+    def trial(self, trial: Trial) -> None:
+        """Take in a trial of the search that has ended, well or badly."""
+        ...
+
+
+class Tracked:
+    """A callback that passes everything on, and trials to the trackers as well."""
+
+    def __init__(self, callback: Callback, trackers: Sequence[Tracker]) -> None:
+        """Wrap `callback`; the trackers are entered and left by the caller."""
+        self.phase, self.item, self.note = callback.phase, callback.item, callback.note
+        self._trial_callbacks = (callback.trial, *(tracker.trial for tracker in trackers))
+
+    def trial(self, trial: Trial) -> None:
+        """Pass an ended trial on, to the callback first."""
+        for call in self._trial_callbacks:
+            call(trial)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,15 +13,14 @@ from results.files import remove_drafts
 from results.objectives import Objective
 from results.run import RunFolder, read_config, write_config
 from results.study import Record
-from search.callbacks import Callback
+from search.callbacks import Callback, Stop, never
 from search.config import SearchConfig, describe
-from search.evaluators.job import Job, Outcome
-from search.fidelity import Fidelity
-from search.loop import Engine
+from search.jobs import Job, Outcome
+from search.loop import Search
 from search.objectives import OBJECTIVES
 from search.plan import Plan, find_space, make_plan
-from search.planned import search_planned
-from search.stopping import Stop, never
+from search.planned import plan_search
+from search.rungs import Fidelity
 from spaces import space_to_plain
 
 Scores = Mapping[str, float]
@@ -30,23 +28,19 @@ Scores = Mapping[str, float]
 
 ObjectiveFunction = Callable[[Architecture, Fidelity], Scores]
 
-OWN = "own_training"
+CUSTOM = "own_training"
 """In config.json: candidates were scored by a program of the user's own."""
 
 
-@dataclass(frozen=True)
-class Calling:
-    """An engine that calls a function in this process."""
+def scoring_by(objective: ObjectiveFunction) -> Callable[[Job], Outcome]:
+    """Return what scores a job by the user's function; what that raises is raised."""
 
-    function: ObjectiveFunction
+    def score(job: Job) -> Outcome:
+        begun = time.perf_counter()
+        scores = objective(job.architecture, fidelity_of(job))
+        return outcome_of(job, scores, time.perf_counter() - begun)
 
-    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Outcome]]:
-        """What the function returned for each job; what it raises is raised."""
-        for job in jobs:
-            if job is not None:
-                begun = time.perf_counter()
-                scores = self.function(job.architecture, fidelity_of(job))
-                yield job, outcome_of(job, scores, time.perf_counter() - begun)
+    return score
 
 
 def fidelity_of(job: Job) -> Fidelity:
@@ -61,7 +55,7 @@ def outcome_of(job: Job, scores: Scores, seconds: float) -> Outcome:
     return Outcome(number=job.number, scores=plain, curve=curve, seconds=seconds)
 
 
-def own_plan(config: SearchConfig, folder: Path) -> Plan:
+def custom_plan(config: SearchConfig, folder: Path) -> Plan:
     """Look up what the configuration names, and make sure that something fits its budget.
 
     Raises:
@@ -73,7 +67,7 @@ def own_plan(config: SearchConfig, folder: Path) -> Plan:
     return plan
 
 
-def own_record(plan: Plan, scores: Sequence[Objective] = ()) -> Record:
+def custom_record(plan: Plan, scores: Sequence[Objective] = ()) -> Record:
     """The record of such a search, held for writing: a new one, or that of an earlier start.
 
     Args:
@@ -86,7 +80,7 @@ def own_record(plan: Plan, scores: Sequence[Objective] = ()) -> Record:
     """
     folder = plan.folder.path
     if RunFolder(folder).journal.exists():
-        if not read_config(folder).get(OWN):
+        if not read_config(folder).get(CUSTOM):
             raise SearchError(
                 f"{folder} holds a run that this program trained itself; choose another folder"
             )
@@ -97,7 +91,7 @@ def own_record(plan: Plan, scores: Sequence[Objective] = ()) -> Record:
     kinds = (*scores, *costs) if scores else plan.objectives
     facts = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        OWN: True,
+        CUSTOM: True,
         "objectives": [kind.to_plain() for kind in kinds],
         "space": space_to_plain(plan.feasible.space),
         "space_size": str(plan.feasible.space.size),
@@ -111,9 +105,7 @@ def own_record(plan: Plan, scores: Sequence[Objective] = ()) -> Record:
     )
 
 
-def own_search(
-    plan: Plan, record: Record, engine: Engine, callback: Callback, stop: Stop = never
-) -> None:
-    """Search, until a limit of the configuration is reached or nothing new is left."""
+def custom_search(plan: Plan, record: Record, callback: Callback, stop: Stop = never) -> Search:
+    """Return the search of such a run, whose time begins now."""
     limit_s = plan.config.search.time_s or float("inf")
-    search_planned(plan, record, engine, callback, time.monotonic() + limit_s, stop)
+    return plan_search(plan, record, callback, time.monotonic() + limit_s, stop)

@@ -1,103 +1,178 @@
-"""The trainings of a run as jobs: of a candidate, of a finalist, of a pruned network."""
+"""Jobs, what comes of them, and who has some to do.
+
+A `Job` says how to train or score one network and an `Outcome` what came of it: plain values that
+cross process borders. Whoever has jobs is asked for them and told their outcomes; a driver runs
+what it is given, on whatever machines it knows:
+
+    while job := source.ask():
+        source.tell(job, score_candidate(job))
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-from lightir_core.checkpoints import save_weights
-from lightir_core.learning.recipe import Recipe
-from lightir_core.seeds import derive
-from results.models import ModelResult
-from results.study import Trial
-from search.compress.prune import Pruned
-from search.evaluators.job import Job
-from search.evaluators.train import CHECKS
-from search.feasible.space import Candidate
-from search.plan import Plan
+from lightir_core.architecture import Architecture
+from lightir_core.learning.cuda_graph import Launch
+from lightir_core.learning.curve import Point
+from lightir_core.learning.divergence import Restart
+from lightir_core.learning.recipe import PROXY, Recipe
+from search.callbacks import Stop, never
+from search.evaluators.choice import TRAIN, Choice
 
 
-def trial_job(plan: Plan, number: int, candidate: Candidate, until: int) -> Job:
-    """Score a candidate for the search, at a rung or at the end of its training."""
-    untrained = plan.evaluator.kind == "zero-cost"
-    recipe = plan.recipes.search
-    steps = plan.rungs.ladder(number).steps
-    evenly = {round(recipe.steps * (i + 1) / CHECKS) for i in range(CHECKS)} - {0}
-    weights = _weights(plan, number)
-    keep_s = plan.config.training.keep_s if plan.evaluator.kind == "train" else 0.0
-    return Job(
-        number=number,
-        architecture=candidate.architecture,
-        recipe=recipe,
-        source=plan.source,
-        # proxies are compared on one batch
-        seed=derive(plan.config.search.seed, *(("proxy",) if untrained else ("train", number))),
-        launch=plan.config.training.launch_mode,
-        device=plan.device,
-        weights=weights,
-        evaluator=plan.evaluator,
-        bank=plan.bank if plan.evaluator.kind == "bank" else None,
-        checks=tuple(sorted(evenly | {*steps})),
-        until=until,
-        state=weights.with_suffix(".state") if len(steps) > 1 or keep_s else None,
-        keep_s=keep_s,
-    )
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where images come from; the photographs inside the dependencies where nothing is named.
+
+    Attributes:
+        task: as `lightir_core.data.tasks.parse_task` reads it.
+        data: folders or packs to train on, as `lightir_core.data.folders.parse_folder` reads them.
+        val: a folder or a pack to validate on.
+        patch_px: side of the largest low-quality patches that are trained on.
+        recipe: name of the recipe that takes these.
+    """
+
+    task: str
+    data: tuple[str, ...] = ()
+    val: str | None = None
+    patch_px: int = PROXY.patch_px
+    recipe: str = PROXY.name
 
 
-def _weights(plan: Plan, number: int) -> Path:
-    return plan.folder.checkpoints / f"trial-{number:05d}.safetensors"
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Train or score one network.
+
+    Attributes:
+        number: of the trial.
+        architecture: what to build.
+        recipe: how to train it.
+        source: task and images.
+        seed: decides the first weights and the patches.
+        device: torch's name of it.
+        weights: where the trained weights go.
+        start: weights to begin from, or None for a fresh network.
+        teacher: folder of a model to distil from, or None.
+        evaluator: how to score it, if not by training.
+        bank: file of the weight bank that it inherits from, or None.
+        checks: steps after which the learning curve is measured; none is a few, evenly.
+        until: step to pause after, with everything kept in `state`; None trains to the end.
+        launch: how the kernels of a step are launched; see `lightir_core.learning.cuda_graph`.
+        state: file that a paused training, or one whose process died, goes on from.
+        keep_s: seconds after which a running training is kept there again; 0 is never.
+    """
+
+    number: int
+    architecture: Architecture
+    recipe: Recipe
+    source: Source
+    seed: int
+    device: str
+    weights: Path
+    start: Path | None = None
+    teacher: Path | None = None
+    evaluator: Choice = TRAIN
+    bank: Path | None = None
+    checks: tuple[int, ...] = ()
+    until: int | None = None
+    state: Path | None = None
+    launch: Launch = "eager"
+    keep_s: float = 0.0
+
+    @property
+    def pauses(self) -> bool:
+        """Whether the training is not over with this job."""
+        return self.until is not None and self.until < self.recipe.steps
 
 
-def tuning_jobs(
-    plan: Plan, pruned: Sequence[tuple[ModelResult, Pruned]], recipe: Recipe
-) -> Iterator[tuple[Job, ModelResult]]:
-    """Fine-tune pruned networks; each job with the parent that teaches."""
-    for parent, smaller in pruned:
-        yield _tuning_job(plan, parent, smaller, recipe), parent
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a job gave: scores and a curve, or the reason why there are none.
+
+    Attributes:
+        training_s: seconds of training and validation alone.
+        memory: if it ran out, the bytes that were predicted and those that were reached.
+        began_at: step that its training went on from.
+        losses: where a worker process was lost with it, and from which step it went on elsewhere.
+        restart: that the training diverged and was begun again; the scores are of that attempt.
+    """
+
+    number: int
+    scores: dict[str, float] = field(default_factory=dict[str, float])
+    curve: tuple[Point, ...] = ()
+    seconds: float = 0.0
+    training_s: float = 0.0
+    reason: str | None = None
+    memory: dict[str, int] = field(default_factory=dict[str, int])
+    began_at: int = 0
+    losses: tuple[str, ...] = ()
+    restart: Restart | None = None
 
 
-def finish_job(plan: Plan, trial: Trial, recipe: Recipe) -> Job:
-    """Train a trial's network further, or at all if the search did not."""
-    fresh, first = plan.evaluator.kind == "zero-cost", plan.recipes.search
-    weights = plan.folder.checkpoints / f"finished-{trial.number:05d}.safetensors"
-    return Job(
-        number=trial.number,
-        architecture=trial.architecture,
-        recipe=first.lasting(first.steps + recipe.steps) if fresh else recipe,
-        source=plan.source,
-        seed=derive(plan.config.search.seed, "finish", trial.number),
-        launch=plan.config.training.launch_mode,
-        device=plan.device,
-        weights=weights,
-        start=None if fresh else _weights(plan, trial.number),
-        state=_state(plan, weights, recipe),
-        keep_s=plan.config.training.keep_s,
-    )
+class JobSource(Protocol):
+    """Whoever has jobs to do: a search, a queue."""
+
+    def ask(self) -> Job | None:
+        """Return a job to start; None if there is none now.
+
+        While jobs are under way there may be another after the next `tell`; else all is over.
+        """
+        ...
+
+    def tell(self, job: Job, outcome: Outcome) -> None:
+        """Take in what came of a job that was asked for."""
+        ...
 
 
-def _tuning_job(plan: Plan, parent: ModelResult, pruned: Pruned, recipe: Recipe) -> Job:
-    """Fine-tune a pruned network, its parent teaching."""
-    start = plan.folder.checkpoints / f"pruned-{pruned.architecture.id}.safetensors"
-    save_weights(start, pruned.network)
-    weights = plan.folder.checkpoints / f"tuned-{pruned.architecture.id}.safetensors"
-    return Job(
-        number=parent.trial,
-        architecture=pruned.architecture,
-        recipe=recipe,
-        source=plan.source,
-        seed=derive(plan.config.search.seed, "fine-tune", parent.trial),
-        launch=plan.config.training.launch_mode,
-        device=plan.device,
-        weights=weights,
-        start=start,
-        teacher=plan.folder.model(parent.id),
-        state=_state(plan, weights, recipe),
-        keep_s=plan.config.training.keep_s,
-    )
+class Driver(Protocol):
+    """Whoever runs jobs: processes of this machine, a cluster."""
+
+    def drive(self, source: JobSource) -> None:
+        """Run what `source` asks for, until it asks for nothing and nothing is under way."""
+        ...
 
 
-def _state(plan: Plan, weights: Path, recipe: Recipe) -> Path | None:
-    """Where such a training is kept on its way; one of another length is another training."""
-    if not plan.config.training.keep_s:
-        return None
-    return weights.with_name(f"{weights.stem}-{recipe.steps}.state")
+class JobQueue:
+    """A fixed sequence of jobs, handed out in its order, with the outcomes as they come.
+
+    Attributes:
+        outcomes: each job that has ended, with its outcome, in the order of their ends.
+    """
+
+    def __init__(
+        self,
+        jobs: Iterable[Job],
+        stop: Stop = never,
+        on_outcome: Callable[[Job, Outcome], None] | None = None,
+    ) -> None:
+        """Hold jobs.
+
+        Args:
+            jobs: taken one at a time, each when there is room for it.
+            stop: once it says so, nothing more is handed out.
+            on_outcome: called with each job that has ended.
+        """
+        self._jobs = iter(jobs)
+        self._stop = stop
+        self._on_outcome = on_outcome
+        self.outcomes: list[tuple[Job, Outcome]] = []
+
+    def ask(self) -> Job | None:
+        """Return the next job; None if there is none left, or the user wants to stop."""
+        return None if self._stop() else next(self._jobs, None)
+
+    def tell(self, job: Job, outcome: Outcome) -> None:
+        """Keep what came of a job."""
+        self.outcomes.append((job, outcome))
+        if self._on_outcome is not None:
+            self._on_outcome(job, outcome)
+
+
+def drive_function(source: JobSource, work: Callable[[Job], Outcome]) -> None:
+    """Run every job of `source` by a function in this process, one after the other."""
+    while (job := source.ask()) is not None:
+        source.tell(job, work(job))

@@ -1,4 +1,7 @@
-"""The search itself: propose a generation, evaluate it, observe it, until a limit is reached.
+"""The search: asked for jobs, told their outcomes, until a limit is reached.
+
+    while job := search.ask():
+        search.tell(job, score_candidate(job))
 
 A generation is proposed at once and observed in the order of its numbers, so that the outcome
 does not depend on how many workers there are or which finishes first. After a kill the strategy
@@ -14,29 +17,17 @@ from math import isfinite
 from typing import Protocol
 
 from lightir_core.errors import SearchError
-from results.objectives import values_of
+from results.objectives import Objective, minimised, values_of
+from results.pareto import Front
 from results.study import Record
-from search.callbacks import Callback
-from search.evaluators.job import Job, Outcome
+from search.callbacks import Callback, Stop, never
 from search.feasible.space import Candidate
+from search.jobs import Job, Outcome
 from search.rungs import Climb, Comparison, Rungs
-from search.stopping import Progress, Stop, never
 from search.strategies import Strategy
 
-
-class Engine(Protocol):
-    """Whatever runs jobs: local processes, a cluster."""
-
-    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Outcome]]:
-        """Outcomes as they come; a job is taken only when there is room for it.
-
-        None in place of a job says that there is none before another outcome has been taken.
-        """
-        ...
-
-
 MakeJob = Callable[[int, Candidate, int], Job]
-"""The job that trains a candidate, by number, up to a step."""
+"""Makes the job that trains a candidate, by number, up to a step."""
 
 
 @dataclass(frozen=True)
@@ -66,98 +57,186 @@ class Limits:
         return None
 
 
-def search(
-    strategy: Strategy,
-    record: Record,
-    engine: Engine,
-    make_job: MakeJob,
-    limits: Limits,
-    callback: Callback,
-    rungs: Rungs,
-) -> None:
-    """Fill `record` with trials until a limit is reached or nothing new is left.
+class IdleTrials:
+    """Counts the trials since the front last gained something.
+
+    A point that joins the front without being on it already is exactly what makes the hypervolume
+    grow, wherever the reference point lies behind the front; so no reference has to be chosen.
+    Observed in the order of their numbers, trials give the same count for any number of workers.
+    """
+
+    def __init__(self, objectives: Sequence[Objective]) -> None:
+        """Start without trials."""
+        self._objectives = objectives
+        self._front = Front()
+        self.count = 0
+
+    def observe(self, values: Sequence[float] | None) -> None:
+        """Take in the next trial's objective values; None if it failed."""
+        self.count += 1
+        if values is None:
+            return
+        point = minimised(self._objectives, values)
+        if point not in self._front.points and self._front.add(point):
+            self.count = 0
+
+
+class Search:
+    """A search that fills a record with trials; a source of jobs.
 
     A trial that is stopped at a rung counts for the strategy with what it scored there. Trials that
-    were begun and not started when the user stopped it stay "running" in the record:
-    the next search in it takes them up.
+    were begun and not started when the user stopped it stay "running" in the record: the next
+    search in it takes them up.
     """
-    progress = Progress(record.objectives)
-    comparison = Comparison(record.objectives, rungs)
-    for first in range(0, limits.trials, limits.generation):
-        numbers = range(first, min(first + limits.generation, limits.trials))
-        if limits.stop():
-            return
-        why = limits.reached(first, progress.idle)
-        if why is not None and first >= len(record):
-            callback.note(why)
-            return
-        candidates = _propose(strategy, numbers, callback)
-        _check_replay(candidates, record)
-        climb = Climb(comparison, rungs, small_first=isfinite(limits.deadline))
-        generation = _Generation(candidates, record, climb, make_job, callback)
-        generation.run(engine, limits)
-        for number in candidates:
-            trial = record.trial(number)
-            if trial.state == "running":
-                return
-            values = values_of(record.objectives, trial.scores, trial.cost)
-            strategy.observe(number, None if trial.state == "failed" else values)
-            progress.observe(values if trial.state == "finished" else None)
-        if len(candidates) < len(numbers):
-            return
-
-
-def _propose(
-    strategy: Strategy, numbers: Sequence[int], callback: Callback
-) -> dict[int, Candidate]:
-    """A candidate for each number; fewer, with a note, when the space runs out."""
-    candidates: dict[int, Candidate] = {}
-    for number in numbers:
-        try:
-            candidates[number] = strategy.propose(number)
-        except SearchError as error:
-            callback.note(f"the search ends early: {error}")
-            break
-    return candidates
-
-
-class _Generation:
-    """Candidates that were proposed together, while they are trained."""
 
     def __init__(
         self,
-        candidates: dict[int, Candidate],
+        strategy: Strategy,
         record: Record,
-        climb: Climb,
         make_job: MakeJob,
+        limits: Limits,
         callback: Callback,
+        rungs: Rungs,
     ) -> None:
-        """Begin what is new, and take up what the record knows of the others."""
-        self._candidates, self._record, self._climb = candidates, record, climb
-        self._make_job, self._callback = make_job, callback
-        for number in candidates:
-            self._begin(number)
+        """Begin, or go on with what the record holds; nothing is proposed before the first `ask`.
 
-    def _begin(self, number: int) -> None:
-        candidate = self._candidates[number]
+        Args:
+            strategy: proposes candidates and observes what they score.
+            record: of the trials; those in it are not run again.
+            make_job: makes the job that trains a candidate up to a step.
+            limits: when to end.
+            callback: told about trials that end, and why the search ends.
+            rungs: at which trials are compared on their way.
+        """
+        self._strategy, self._record, self._make_job = strategy, record, make_job
+        self._limits, self._callback, self._rungs = limits, callback, rungs
+        self._idle = IdleTrials(record.objectives)
+        self._comparison = Comparison(record.objectives, rungs)
+        self._proposed = 0
+        self._exhausted = self._over = False
+        self._candidates: dict[int, Candidate] = {}
+        self._climb: Climb | None = None
+        self._running: set[int] = set()
+
+    def ask(self) -> Job | None:
+        """Return a job to start; None if there is none now.
+
+        While jobs are under way there may be another after the next `tell`; else all is over.
+
+        Raises:
+            SearchError: a record that another version of this program made.
+        """
+        while not self._over:
+            if self._climb is None:
+                self._begin()
+            elif job := self._next(self._climb):
+                return job
+            elif self._running:
+                return None
+            else:
+                self._end(self._climb)
+        return None
+
+    def tell(self, job: Job, outcome: Outcome) -> None:
+        """Write down what became of a job that was asked for."""
+        self._running.discard(job.number)
+        number, record = job.number, self._record
+        if outcome.losses:
+            record.lose(number, outcome.losses)
+        if outcome.restart is not None:
+            record.restart(number, outcome.restart)
+        training = {"curve": outcome.curve, "seconds": outcome.seconds}
+        ended = True
+        if outcome.reason is not None:
+            record.fail(number, outcome.reason, memory=outcome.memory, **training)
+            _forget_state(job)
+        elif job.until is not None and job.pauses and all(map(isfinite, outcome.scores.values())):
+            record.report(number, job.until, outcome.scores, **training)
+            self._reach(number, job.until, outcome.scores)
+            ended = False
+        else:
+            record.finish(number, outcome.scores, **training)
+        if ended:
+            self._climbing.end(number)
+            self._callback.trial(record.trial(number))
+        self._stop_trials()
+
+    @property
+    def _climbing(self) -> Climb:
+        assert self._climb is not None
+        return self._climb
+
+    def _begin(self) -> None:
+        """Propose the next generation; the search is over where none may follow."""
+        limits, first = self._limits, self._proposed
+        if self._exhausted or first >= limits.trials or limits.stop():
+            self._over = True
+            return
+        why = limits.reached(first, self._idle.count)
+        if why is not None and first >= len(self._record):
+            self._callback.note(why)
+            self._over = True
+            return
+        numbers = range(first, min(first + limits.generation, limits.trials))
+        self._proposed = numbers.stop
+        self._candidates = self._propose(numbers)
+        _check_replay(self._candidates, self._record)
+        self._climb = Climb(self._comparison, self._rungs, small_first=isfinite(limits.deadline))
+        for number, candidate in self._candidates.items():
+            self._take_up(number, candidate)
+        self._stop_trials()
+
+    def _propose(self, numbers: range) -> dict[int, Candidate]:
+        """A candidate for each number; fewer, with a note, when the space runs out."""
+        candidates: dict[int, Candidate] = {}
+        for number in numbers:
+            try:
+                candidates[number] = self._strategy.propose(number)
+            except SearchError as error:
+                self._callback.note(f"the search ends early: {error}")
+                self._exhausted = True
+                break
+        return candidates
+
+    def _take_up(self, number: int, candidate: Candidate) -> None:
+        """Begin a trial, or go on from what the record knows of it."""
         if number >= len(self._record):
             plain = candidate.cost.to_plain()
             self._record.begin(number, candidate.architecture, candidate.choices, plain)
         trial = self._record.trial(number)
-        self._climb.start(number, candidate.cost.macs)
+        self._climbing.start(number, candidate.cost.macs)
         for step, scores in trial.rungs:
             self._reach(number, step, scores)
         if trial.state != "running":
-            self._climb.end(number)
+            self._climbing.end(number)
 
-    def run(self, engine: Engine, limits: Limits) -> None:
-        """Train until all have ended or a limit is reached."""
-        self._stop()
-        for job, outcome in engine.run(self._jobs(limits)):
-            self._take(job, outcome)
-            self._stop()
-        if limits.stop():
-            return
+    def _next(self, climb: Climb) -> Job | None:
+        limits = self._limits
+        if climb.over or time.monotonic() >= limits.deadline or limits.stop():
+            return None
+        following = climb.next()
+        if following is None:
+            return None
+        number, step = following
+        self._running.add(number)
+        return self._make_job(number, self._candidates[number], step)
+
+    def _end(self, climb: Climb) -> None:
+        """Observe a generation of which nothing is under way and nothing may be started."""
+        if not self._limits.stop():
+            self._fail_the_rest()
+        self._climb = None
+        for number in self._candidates:
+            trial = self._record.trial(number)
+            if trial.state == "running":
+                self._over = True
+                return
+            values = values_of(self._record.objectives, trial.scores, trial.cost)
+            self._strategy.observe(number, None if trial.state == "failed" else values)
+            self._idle.observe(values if trial.state == "finished" else None)
+
+    def _fail_the_rest(self) -> None:
+        """End the trials that the deadline leaves no time for."""
         for number in self._candidates:
             trial = self._record.trial(number)
             if trial.state == "running" and trial.rungs:
@@ -165,57 +244,24 @@ class _Generation:
             elif trial.state == "running":
                 self._record.fail(number, "not started: the time was up")
 
-    def _jobs(self, limits: Limits) -> Iterator[Job | None]:
-        while not self._climb.over and time.monotonic() < limits.deadline and not limits.stop():
-            found = self._climb.next()
-            if found is None:
-                yield None
-            else:
-                number, step = found
-                yield self._make_job(number, self._candidates[number], step)
-
-    def _take(self, job: Job, outcome: Outcome) -> None:
-        """Write down what became of a job."""
-        number, record = job.number, self._record
-        if outcome.losses:
-            record.lose(number, outcome.losses)
-        if outcome.restart is not None:
-            record.restart(number, outcome.restart)
-        story = outcome.curve, outcome.seconds
-        if outcome.reason is not None:
-            record.fail(
-                number,
-                outcome.reason,
-                curve=outcome.curve,
-                seconds=outcome.seconds,
-                memory=outcome.memory,
-            )
-            if job.state is not None:
-                job.state.unlink(missing_ok=True)
-        elif job.until is not None and job.pauses and all(map(isfinite, outcome.scores.values())):
-            record.report(number, job.until, outcome.scores, *story)
-            self._reach(number, job.until, outcome.scores)
-            return
-        else:
-            record.finish(number, outcome.scores, *story)
-        self._climb.end(number)
-        self._callback.trial(record.trial(number))
-
     def _reach(self, number: int, step: int, scores: Mapping[str, float]) -> None:
         objectives, cost = self._record.objectives, self._record.trial(number).cost
-        self._climb.reach(number, step, values_of(objectives, scores, cost))
+        self._climbing.reach(number, step, values_of(objectives, scores, cost))
 
-    def _stop(self) -> None:
+    def _stop_trials(self) -> None:
         """End the trials that go no further."""
-        for number, step, reason in self._climb.stopped():
+        for number, step, reason in self._climbing.stopped():
             self._record.stop(number, reason)
-            state = self._make_job(number, self._candidates[number], step).state
-            if state is not None:
-                state.unlink(missing_ok=True)
+            _forget_state(self._make_job(number, self._candidates[number], step))
             self._callback.trial(self._record.trial(number))
 
 
-def _check_replay(candidates: dict[int, Candidate], record: Record) -> None:
+def _forget_state(job: Job) -> None:
+    if job.state is not None:
+        job.state.unlink(missing_ok=True)
+
+
+def _check_replay(candidates: Mapping[int, Candidate], record: Record) -> None:
     """A resumed search must propose what it proposed before."""
     known = len(record)
     for number, candidate in candidates.items():
@@ -228,3 +274,26 @@ def _check_replay(candidates: dict[int, Candidate], record: Record) -> None:
                 f"{candidate.architecture.id}: the run was made by another version; its report "
                 f"still works, its search cannot go on"
             )
+
+
+class Engine(Protocol):
+    """Whatever runs jobs that are iterated over; None in place of a job says that none is ready."""
+
+    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Outcome]]:
+        """Outcomes as they come."""
+        ...
+
+
+def search(
+    strategy: Strategy,
+    record: Record,
+    engine: Engine,
+    make_job: MakeJob,
+    limits: Limits,
+    callback: Callback,
+    rungs: Rungs,
+) -> None:
+    """Run a whole search by an engine that iterates, until those that measure have drivers."""
+    source = Search(strategy, record, make_job, limits, callback, rungs)
+    for job, outcome in engine.run(iter(source.ask, source)):
+        source.tell(job, outcome)

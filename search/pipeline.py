@@ -30,24 +30,21 @@ from results.run import read_config, write_config
 from results.study import Record, Trial, is_unused
 from search.bank.prepare import prepare_bank
 from search.baselines import check_rivals, stand_rivals
-from search.callbacks import Callback
+from search.callbacks import Callback, Stop, never
 from search.compress.plan import Target
 from search.compress.prune import Pruned, Pruning, prune
 from search.config import SearchConfig, describe, load_config
-from search.custom_objective import OWN
+from search.custom_objective import CUSTOM
 from search.devices import torch_device
 from search.engines.start import started
-from search.engines.stoppable import Stoppable
 from search.evaluators.images import open_images
-from search.evaluators.job import Job, Outcome
 from search.evaluators.score import Finished, keep_model
-from search.jobs import finish_job, tuning_jobs
-from search.loop import Engine
+from search.jobs import Driver, Job, JobQueue, Outcome
 from search.pace import finishing_seconds
 from search.plan import Plan, facts_of, find_space, make_plan
-from search.planned import search_planned
+from search.planned import plan_search
 from search.recipes import kept_recipes
-from search.stopping import Stop, never
+from search.trainings import finish_job, tuning_jobs
 from spaces import space_from_plain
 
 FINISH_SHARE = 0.35
@@ -82,10 +79,10 @@ def run(
     replace(plan.feasible, budget=plan.target.budget).check()
     facts = facts_of(plan, command, callback)
     with (
-        started(plan, callback) as engine,
+        started(plan, callback) as driver,
         _new_record(plan, {**describe(plan.config), **facts}) as record,
     ):
-        return _conduct(plan, record, Stoppable(engine, stop), callback, stop)
+        return _conduct(plan, record, driver, callback, stop)
 
 
 def resume(
@@ -104,7 +101,7 @@ def resume(
         LightIRError: not a run folder, a damaged one, or one that is in use.
     """
     known = read_config(folder)
-    if known.get(OWN):
+    if known.get(CUSTOM):
         raise SearchError(
             f"the candidates of {folder} were scored by a program of your own; start that again "
             f"to go on with it"
@@ -114,9 +111,9 @@ def resume(
     recipes = kept_recipes(known.get("recipes"), config)
     config = config.replace(address=address or config.cluster.address)
     plan = make_plan(config, folder, space, recipes)
-    with _known_record(plan) as record, started(plan, callback) as engine:
+    with _known_record(plan) as record, started(plan, callback) as driver:
         remove_drafts(folder)
-        return _conduct(plan, record, Stoppable(engine, stop), callback, stop)
+        return _conduct(plan, record, driver, callback, stop)
 
 
 def _new_record(plan: Plan, config: dict[str, object]) -> Record:
@@ -140,18 +137,18 @@ def _known_record(plan: Plan) -> Record:
     return Record.open(plan.folder.path, write=True)
 
 
-def _conduct(plan: Plan, record: Record, engine: Engine, callback: Callback, stop: Stop) -> Path:
+def _conduct(plan: Plan, record: Record, driver: Driver, callback: Callback, stop: Stop) -> Path:
     """The picture above, step by step; once `stop` says so only the report."""
     begun = time.monotonic()
     prepare_bank(plan, callback, stop)
-    search_planned(plan, record, engine, callback, begun + plan.config.search.search_s, stop)
+    driver.drive(plan_search(plan, record, callback, begun + plan.config.search.search_s, stop))
     if not stop():
-        stand_rivals(plan, engine, begun + plan.config.search.trials_s, callback)
+        stand_rivals(plan, driver, begun + plan.config.search.trials_s, callback, stop)
         finalists = _finalists(plan, record)
         recipe = _affordable(plan, finalists, begun, callback)
-        trained = list(_train_on(plan, finalists, recipe, engine, callback))
+        trained = list(_train_on(plan, finalists, recipe, driver, callback, stop))
         if not stop():
-            _compress(plan, trained, recipe, engine, callback)
+            _compress(plan, trained, recipe, driver, callback, stop)
     callback.phase("report", 1)
     report = build_report(plan.folder.path)
     if stop():
@@ -194,13 +191,20 @@ def _affordable(plan: Plan, finalists: Sequence[Trial], begun: float, callback: 
 
 
 def _train_on(
-    plan: Plan, finalists: Sequence[Trial], recipe: Recipe, engine: Engine, callback: Callback
+    plan: Plan,
+    finalists: Sequence[Trial],
+    recipe: Recipe,
+    driver: Driver,
+    callback: Callback,
+    stop: Stop,
 ) -> Iterator[ModelResult]:
     """Train the finalists further and keep them as models."""
     callback.phase("train on", len(finalists))
     known = {m.trial: m for m in load_results(plan.folder.path) if m.kind != "pruned"}
     jobs = [finish_job(plan, trial, recipe) for trial in finalists if trial.number not in known]
-    outcomes = {job.number: (job, outcome) for job, outcome in engine.run(jobs)}
+    queue = JobQueue(jobs, stop)
+    driver.drive(queue)
+    outcomes = {job.number: (job, outcome) for job, outcome in queue.outcomes}
     for trial in finalists:
         model = known.get(trial.number)
         if model is None and trial.number in outcomes:  # it is missing if the user stopped
@@ -212,7 +216,12 @@ def _train_on(
 
 
 def _compress(
-    plan: Plan, trained: Sequence[ModelResult], recipe: Recipe, engine: Engine, callback: Callback
+    plan: Plan,
+    trained: Sequence[ModelResult],
+    recipe: Recipe,
+    driver: Driver,
+    callback: Callback,
+    stop: Stop,
 ) -> None:
     """Bring every finalist within budget, the parents teaching; if all are, prune the best."""
     parents = [model for model in trained if model.kind == "parent"]
@@ -224,10 +233,13 @@ def _compress(
     if not parents:
         pruned = _smaller(plan, trained, callback)
     jobs = {job.number: (job, parent) for job, parent in tuning_jobs(plan, pruned, recipe)}
-    for job, outcome in engine.run([job for job, _ in jobs.values()]):
+
+    def keep(job: Job, outcome: Outcome) -> None:
         model = _keep(plan, job, outcome, callback, jobs[job.number][1])
         if model is not None:
             callback.item(_in_words(model, plan.task))
+
+    driver.drive(JobQueue((job for job, _ in jobs.values()), stop, keep))
 
 
 def _pruned(

@@ -19,9 +19,9 @@ from search.config import SearchConfig, known
 from search.devices import job_device, torch_device
 from search.evaluators.choice import Choice, parse_evaluator
 from search.evaluators.images import describe_images, open_images
-from search.evaluators.job import Source
 from search.evaluators.score import score_baseline
 from search.feasible.space import Feasible
+from search.jobs import Source
 from search.objectives import objectives, priced_axes
 from search.recipes import Recipes, find_recipes, recipes_to_plain
 from search.rungs import Rungs, rungs_for

@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 from results.study import Record
-from search.callbacks import Callback
-from search.jobs import trial_job
-from search.loop import Engine, Limits, search
+from search.callbacks import Callback, Stop, never
+from search.loop import Limits, Search
 from search.plan import Plan
-from search.stopping import Stop, never
 from search.strategies import STRATEGIES, Scenario
+from search.trainings import trial_job
 
 
-def search_planned(
-    plan: Plan,
-    record: Record,
-    engine: Engine,
-    callback: Callback,
-    deadline: float,
-    stop: Stop = never,
-) -> None:
-    """Search until a limit of the configuration is reached or nothing new is left.
+def plan_search(
+    plan: Plan, record: Record, callback: Callback, deadline: float, stop: Stop = never
+) -> Search:
+    """Return the search of a plan, which ends at a limit of the configuration or for want of new.
 
     Args:
         plan: what is searched.
         record: of the trials; those in it are not run again.
-        engine: runs the jobs.
         callback: told about progress.
         deadline: by `time.monotonic`, when no more trials begin.
         stop: likewise, when it says so.
     """
     config = plan.config.search
-    setting = Scenario(plan.feasible, record.objectives, config.generation, config.seed)
+    scenario = Scenario(plan.feasible, record.objectives, config.generation, config.seed)
     callback.phase("search", config.trials)
-    search(
-        STRATEGIES[config.strategy](setting),
+    return Search(
+        STRATEGIES[config.strategy](scenario),
         record,
-        engine,
         lambda number, candidate, until: trial_job(plan, number, candidate, until),
         Limits(config.trials, config.generation, deadline, config.patience, stop),
         callback,

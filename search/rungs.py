@@ -25,6 +25,27 @@ RUNGS = 1
 
 
 @dataclass(frozen=True)
+class Fidelity:
+    """Train up to `step` of a training of `steps`: what came before was asked for earlier.
+
+    Without rungs there is one stretch, the whole training.
+    """
+
+    step: int
+    steps: int
+
+    @property
+    def share(self) -> float:
+        """Of the whole training, above 0 and up to 1."""
+        return self.step / self.steps
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the training ends there."""
+        return self.step == self.steps
+
+
+@dataclass(frozen=True)
 class Ladder:
     """A way up.
 

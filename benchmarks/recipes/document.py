@@ -20,7 +20,7 @@ from lightir_core.data.datasets import Pair, validation_set
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import Recipe
 from lightir_core.seeds import derive
-from search.evaluators.job import Source
+from search.jobs import Source
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from lightir_core.learning.step import Batches
 from lightir_core.learning.training import train
 from lightir_core.network import Network, build
 from search.evaluators.images import open_images, validation_crops
-from search.evaluators.job import Source
+from search.jobs import Source
 
 CPU = torch.device("cpu")
 TIMED = 8

@@ -18,7 +18,7 @@ from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.step import distance, precision
 from lightir_core.network import build
 from search.evaluators.images import open_images
-from search.evaluators.job import Source
+from search.jobs import Source
 
 ROUNDS = 15
 """Steps of each form, in turns; their medians count."""

@@ -9,12 +9,11 @@ from lightir_core.seeds import derive
 from search.bank.bank import load_bank
 from search.bank.sandwich import TURNS, Sandwich
 from search.bank.warmup import Warmup, warm_up
-from search.callbacks import Callback
+from search.callbacks import Callback, Stop
 from search.devices import torch_device
 from search.evaluators.images import open_images
 from search.pace import measured_step
 from search.plan import Plan
-from search.stopping import Stop
 
 SHARE = 0.25
 """Share of the time limit that a warm-up may take."""

@@ -19,7 +19,7 @@ from lightir_core.learning.step import Batches, distance, precision
 from lightir_core.network import build
 from lightir_core.seeds import derive
 from search.bank.bank import MEAN, SQUARE, STEPS, VALUE, Bank, fill, load_bank
-from search.stopping import Stop, never
+from search.callbacks import Stop, never
 
 KEEP_S = 15.0
 """Seconds between two checkpoints."""

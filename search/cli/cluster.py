@@ -28,7 +28,7 @@ from search.devices import find_device
 from search.engines.calibrate import Measured, Task, calibrate, recommend, share
 from search.engines.cluster_check import gathered, problems, remarks, step_seconds
 from search.engines.ray_nodes import NodeReport, inspect_nodes, paths_of
-from search.evaluators.job import Source
+from search.jobs import Source
 
 DEFAULT = SearchConfig()
 MOST = 16

@@ -28,7 +28,7 @@ from search.compress.prune import Pruning
 from search.compress.recover import RECIPES, Distillation
 from search.config import known
 from search.devices import find_device
-from search.evaluators.job import Source
+from search.jobs import Source
 
 NO_DATA = "none"
 

@@ -22,7 +22,7 @@ from search.cli.options import DataFolders, Json, absolute
 from search.compress.job import check_task
 from search.compress.parent import Parent, open_model, open_parent
 from search.evaluators.images import open_images, whole_images
-from search.evaluators.job import Source
+from search.jobs import Source
 
 FLOAT_FILE = "model.onnx"
 INT8_FILE = "model-int8.onnx"

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from search.callbacks import Callback
-from search.stopping import Stop
+from search.callbacks import Callback, Stop
 
 FIRST = (
     "stopping: what is running will be finished and kept, nothing new is started; "

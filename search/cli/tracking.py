@@ -11,10 +11,9 @@ from typing import Annotated
 import typer
 
 from lightir_core.errors import SearchError
-from search.callbacks import Callback
+from search.callbacks import Callback, Tracked
 from search.tracking.mlflow_tracker import MlflowTracker
 from search.tracking.tensorboard_tracker import TensorBoardTracker
-from search.tracking.tracker import Tracked
 
 TensorBoardFlag = Annotated[bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard.")]
 MlflowFlag = Annotated[bool, typer.Option("--mlflow", help="Also log to MLflow.")]

@@ -29,8 +29,8 @@ from search.compress.prune import Pruned, Pruning, check_target, prune
 from search.compress.recover import Distillation, Recovery, recover
 from search.compress.sparsify import group_lasso
 from search.evaluators.images import open_images, quick_score, whole_images
-from search.evaluators.job import Outcome, Source
 from search.evaluators.score import Finished, keep_network
+from search.jobs import Outcome, Source
 
 ROUND_SHARE = 0.2
 """Share of the recipe's steps that all rounds but the last are recovered with, together."""

@@ -17,7 +17,7 @@ from results.findings import Findings, read_findings
 from results.models import RESULT, ModelResult, load_result
 from results.run import RunFolder
 from search.config import load_config
-from search.evaluators.job import Source
+from search.jobs import Source
 
 
 @dataclass(frozen=True)

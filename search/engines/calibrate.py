@@ -27,7 +27,7 @@ from lightir_core.learning.step import Batches
 from lightir_core.learning.training import train
 from lightir_core.network import build
 from search.evaluators.images import open_images
-from search.evaluators.job import Source
+from search.jobs import Source
 
 WARM_STEPS = 3
 """Steps before the count begins: the first launches, captures or compiles."""

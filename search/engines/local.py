@@ -13,33 +13,36 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Self
 
 import torch
 
-JobT = TypeVar("JobT")
-ResultT = TypeVar("ResultT")
+from search.jobs import Job, JobSource, Outcome
 
 
-class LocalEngine(Generic[JobT, ResultT]):
-    """A pool of `workers` processes that applies `work` to jobs; a context manager.
-
-    `on_death` makes the result of a job whose worker died twice; each worker uses `threads`.
-    """
+class LocalDriver:
+    """A pool of `workers` processes that do jobs; a context manager."""
 
     def __init__(
         self,
-        work: Callable[[JobT], ResultT],
-        on_death: Callable[[JobT], ResultT],
+        work: Callable[[Job], Outcome],
+        on_death: Callable[[Job], Outcome],
         workers: int,
         threads: int = 1,
     ) -> None:
-        """Start no process yet: they start with the first job."""
+        """Start no process yet: they start with the first job.
+
+        Args:
+            work: does a job; a function that a process can import.
+            on_death: makes the outcome of a job whose worker died twice.
+            workers: processes at the same time.
+            threads: that torch uses in each.
+        """
         self._work = work
         self._on_death = on_death
         self._workers = workers
@@ -61,43 +64,39 @@ class LocalEngine(Generic[JobT, ResultT]):
             _end(self._pool, at_once=error is not None)
             self._pool = None
 
-    def run(self, jobs: Iterable[JobT | None]) -> Iterator[tuple[JobT, ResultT]]:
-        """Results as they come. A job is taken from `jobs` only when a worker is free for it.
-
-        None in place of a job says that there is none before another result has been taken.
-        """
-        queue = iter(jobs)
-        running: dict[Future[ResultT], JobT] = {}
+    def drive(self, source: JobSource) -> None:
+        """Run what `source` asks for, each job when a worker is free for it."""
+        running: dict[Future[Outcome], Job] = {}
         while True:
-            while len(running) < self._workers and (job := next(queue, None)) is not None:
+            while len(running) < self._workers and (job := source.ask()) is not None:
                 running[self._submit(job)] = job
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
-            lost: list[JobT] = []
+            lost: list[Job] = []
             for future in done:
                 job = running.pop(future)
                 try:
-                    result = future.result()
+                    outcome = future.result()
                 except BrokenProcessPool:
                     lost.append(job)
-                    continue
-                yield job, result
+                else:
+                    source.tell(job, outcome)
             if lost:  # one death breaks the pool for all that was running
-                lost += [running.pop(future) for future in list(running)]
                 self._pool = None
-                yield from self._run_lost(lost)
+                for job in (*lost, *running.values()):
+                    source.tell(job, self._again(job))
+                running.clear()
 
-    def _run_lost(self, lost: list[JobT]) -> Iterator[tuple[JobT, ResultT]]:
-        """Run jobs whose pool broke once more, one at a time, so that the guilty one is known."""
-        for job in lost:
-            try:
-                yield job, self._submit(job).result()
-            except BrokenProcessPool:
-                self._pool = None
-                yield job, self._on_death(job)
+    def _again(self, job: Job) -> Outcome:
+        """Run a job whose pool broke once more, alone, so that the guilty one is known."""
+        try:
+            return self._submit(job).result()
+        except BrokenProcessPool:
+            self._pool = None
+            return self._on_death(job)
 
-    def _submit(self, job: JobT) -> Future[ResultT]:
+    def _submit(self, job: Job) -> Future[Outcome]:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 max_workers=self._workers,

@@ -23,7 +23,7 @@ from lightir_core.data.folders import parse_folder
 from lightir_core.data.pack import is_pack, packed_checksum
 from lightir_core.errors import SearchError
 from search.engines.ray_connection import import_ray
-from search.evaluators.job import Source
+from search.jobs import Source
 
 ANSWER_S = 60.0
 """How long a node may take: the first task on it loads torch."""

@@ -14,7 +14,7 @@ from lightir_core.errors import SearchError
 from search.callbacks import Callback
 from search.config import SearchConfig, cpu_count
 from search.devices import torch_device, worker_count
-from search.engines.local import LocalEngine
+from search.engines.local import LocalDriver
 from search.engines.pilots import Crew
 from search.engines.ray_connection import connected
 from search.engines.ray_engine import RayEngine
@@ -28,26 +28,26 @@ from search.engines.ray_nodes import (
 from search.engines.storage import NOTES, Relay, Relayed, score_relayed, with_paths
 from search.evaluators.evaluate import score_candidate
 from search.evaluators.failures import in_words, predicted_bytes
-from search.evaluators.job import Job, Outcome
+from search.jobs import Driver, Job, JobSource, Outcome
 from search.loop import Engine
 from search.plan import Plan
 
 
 @contextmanager
-def started(plan: Plan, callback: Callback) -> Iterator[Engine]:
-    """The engine, until the end of the context.
+def started(plan: Plan, callback: Callback) -> Iterator[Driver]:
+    """The driver, until the end of the context.
 
     Raises:
         SearchError: a cluster that cannot be reached or does not suit the settings.
     """
     if plan.config.machine.engine == "ray":
         with _on_cluster(plan, callback) as engine:
-            yield engine
+            yield _Asking(engine)
         return
     # a GPU waits for several threads; on the CPU each worker keeps to one core
     threads = cpu_count() if torch_device(plan.config).type == "cuda" else 1
-    with LocalEngine(score_candidate, _died, worker_count(plan.config), threads) as engine:
-        yield engine
+    with LocalDriver(score_candidate, _died, worker_count(plan.config), threads) as driver:
+        yield driver
 
 
 @contextmanager
@@ -104,6 +104,17 @@ def _notes_of_tune(folder: Path, relay: Relay | None) -> Iterator[str]:
             shutil.rmtree(folder / NOTES, ignore_errors=True)
         else:
             relay.forget_notes()
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """An engine that iterates, as a driver."""
+
+    engine: Engine
+
+    def drive(self, source: JobSource) -> None:
+        for job, outcome in self.engine.run(iter(source.ask, source)):
+            source.tell(job, outcome)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any
 
 from lightir_core.checkpoints import ARCHITECTURE_FILE, WEIGHTS_FILE
 from lightir_core.errors import RunFailedError, SearchError
-from search.evaluators.job import Job, Outcome
+from search.jobs import Job, Outcome
 from search.loop import Engine
 
 NOTES = ".ray"

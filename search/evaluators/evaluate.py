@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from search.evaluators.inherit import score_inherited
-from search.evaluators.job import Job, Outcome
 from search.evaluators.train import evaluate_candidate
 from search.evaluators.zero_cost import score_untrained
+from search.jobs import Job, Outcome
 
 EVALUATORS: dict[str, Callable[[Job], Outcome]] = {
     "train": evaluate_candidate,

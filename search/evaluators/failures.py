@@ -9,7 +9,7 @@ import torch
 from budgets.memory import training_memory
 from budgets.units import format_bytes
 from lightir_core.learning.step import has_fast_bfloat16
-from search.evaluators.job import Job
+from search.jobs import Job
 
 KIB = 1024
 

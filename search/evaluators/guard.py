@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from lightir_core.errors import TrainingError
 from search.evaluators.failures import in_words, is_out_of_memory, memory_told
-from search.evaluators.job import Job, Outcome
+from search.jobs import Job, Outcome
 
 
 def guarded(work: Callable[[Job], Outcome], job: Job) -> Outcome:

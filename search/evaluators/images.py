@@ -15,7 +15,7 @@ from lightir_core.data.folders import parse_folder
 from lightir_core.data.sources import Source as Images
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.evaluate import evaluate
-from search.evaluators.job import Source
+from search.jobs import Source
 
 CROP_PX = 96
 """Side of the low-quality validation crops of a search: cheap, yet several textures each."""

@@ -17,7 +17,7 @@ from lightir_core.network import Network, build
 from search.bank.bank import Bank, fill, load_bank
 from search.evaluators.guard import guarded
 from search.evaluators.images import open_images, quick_score
-from search.evaluators.job import Job, Outcome
+from search.jobs import Job, Outcome
 
 RECALIBRATION = 8
 """Batches from which batch norms take their statistics."""

@@ -26,8 +26,8 @@ from results.card import write_card
 from results.models import Crop, ImageScore, ModelResult, write_result
 from results.run import RunFolder
 from search.evaluators.images import describe_images, whole_images
-from search.evaluators.job import Outcome, Source
 from search.evaluators.timing import time_network
+from search.jobs import Outcome, Source
 
 CROP_PX = 96
 """Side of the pictured crops, in pixels of the truth."""

@@ -18,7 +18,7 @@ from lightir_core.learning.training import train
 from lightir_core.network import Network, build
 from search.evaluators.guard import guarded
 from search.evaluators.images import open_images, quick_score
-from search.evaluators.job import Job, Outcome
+from search.jobs import Job, Outcome
 
 CHECKS = 4
 """Points of a learning curve."""

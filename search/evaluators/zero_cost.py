@@ -11,8 +11,8 @@ from lightir_core.errors import TrainingError
 from lightir_core.network import build
 from search.evaluators.guard import guarded
 from search.evaluators.images import open_images
-from search.evaluators.job import Job, Outcome
 from search.evaluators.proxies import PROXIES
+from search.jobs import Job, Outcome
 
 IMAGES = 16
 """Patches in the batch."""

@@ -6,7 +6,7 @@ import torch
 from benchmarks import compression
 from benchmarks.compression import WAYS, Row, Setting, interval, measure, report
 from lightir_core.checkpoints import load_model
-from search.evaluators.job import Source
+from search.jobs import Source
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from benchmarks.signals import SIGNALS, Reading, signals
 from budgets.budget import Budget
 from budgets.units import Size
 from lightir_core.learning.recipe import PROXY
-from search.evaluators.job import Source
 from search.feasible.space import Feasible
+from search.jobs import Source
 from spaces import SPACES, TaskShape
 
 

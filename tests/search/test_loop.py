@@ -15,11 +15,10 @@ from lightir_core.learning.recipe import PROXY
 from lightir_core.seeds import derive
 from results.objectives import Objective
 from results.study import Record
-from search.callbacks import Silent
-from search.evaluators.job import Job, Outcome, Source
-from search.loop import Limits, search
+from search.callbacks import Silent, never
+from search.jobs import Job, Outcome, Source
+from search.loop import Limits, Search
 from search.rungs import FIDELITIES, rungs_for
-from search.stopping import never
 from search.strategies import STRATEGIES
 
 every_strategy = pytest.mark.parametrize(
@@ -75,7 +74,7 @@ def score_or_fail(job):
 
 @dataclass
 class InProcess:
-    """An engine in this process: `workers` jobs under way at a time, ending in random order."""
+    """A driver in this process: `workers` jobs under way at a time, ending in random order."""
 
     work: object = score_by_size
     workers: int = 1
@@ -86,11 +85,11 @@ class InProcess:
     def __post_init__(self):
         self.taken = []
 
-    def run(self, jobs):
+    def drive(self, source):
         rng = random.Random(self.seed)
-        queue, running = iter(jobs), []
+        running = []
         while True:
-            while len(running) < self.workers and (job := next(queue, None)) is not None:
+            while len(running) < self.workers and (job := source.ask()) is not None:
                 running.append(job)
                 self.taken.append(job.number)
             if not running:
@@ -100,10 +99,10 @@ class InProcess:
             if self.dies_after is not None:
                 self.dies_after -= 1
             job = running.pop(rng.randrange(len(running)))
-            yield job, self.work(job)
+            source.tell(job, self.work(job))
 
 
-class Listening(Silent):
+class Recording(Silent):
     def __init__(self):
         self.notes, self.trials = [], []
 
@@ -132,7 +131,7 @@ def searched(tmp_path, setting):
     """Search, in a folder that is made at the first call with its name; the trials."""
 
     def go(folder="run", *, strategy="nsga2", trials=TRIALS, deadline=FOREVER, callback=None,
-           engine=None, patience=0, stop=never, fidelity="none", **more):  # fmt: skip
+           driver=None, patience=0, stop=never, fidelity="none", **more):  # fmt: skip
         set_up = setting(**more)
         path = tmp_path / folder
         dimensions = set_up.feasible.space.distributions()
@@ -143,15 +142,16 @@ def searched(tmp_path, setting):
             else Record.create(path, set_up.objectives, dimensions)
         )
         with opened as record:
-            search(
+            source = Search(
                 STRATEGIES[strategy](set_up),
                 record,
-                engine or InProcess(),
                 job_for,
                 Limits(trials, set_up.generation, deadline, patience, stop),
                 callback or Silent(),
                 rungs_for(fidelity, STEPS, lowest=1),
             )
+            (driver or InProcess()).drive(source)
+            assert source.ask() is None
             return record.trials()
 
     return go
@@ -192,10 +192,10 @@ def test_trials_are_recorded_whole(searched, setting):
 @pytest.mark.parametrize("work", [score_by_size, score_or_fail])
 def test_workers_and_their_order_do_not_matter(searched, strategy, work, fidelity):
     how = {"strategy": strategy, "fidelity": fidelity}
-    alone = outline(searched("a", **how, engine=InProcess(work)))
+    alone = outline(searched("a", **how, driver=InProcess(work)))
     for number, workers in enumerate((2, 3, 9)):
-        engine = InProcess(work, workers=workers, seed=number)
-        together = outline(searched(f"b{number}", **how, engine=engine))
+        driver = InProcess(work, workers=workers, seed=number)
+        together = outline(searched(f"b{number}", **how, driver=driver))
         assert together == alone
 
 
@@ -203,25 +203,25 @@ def test_workers_and_their_order_do_not_matter(searched, strategy, work, fidelit
 @pytest.mark.parametrize("kills", [(0,), (1,), (4,), (5, 0, 3), (13,), (1, 1, 1, 1)], ids=str)
 def test_killed_and_resumed_is_as_uninterrupted(searched, strategy, kills, fidelity):
     how = {"strategy": strategy, "fidelity": fidelity}
-    whole = outline(searched("whole", **how, engine=InProcess(score_or_fail)))
+    whole = outline(searched("whole", **how, driver=InProcess(score_or_fail)))
     for index, dies_after in enumerate(kills):
-        engine = InProcess(score_or_fail, workers=2, seed=index, dies_after=dies_after)
+        driver = InProcess(score_or_fail, workers=2, seed=index, dies_after=dies_after)
         with pytest.raises(KeyboardInterrupt):
-            searched("killed", **how, engine=engine)
-    resumed = searched("killed", **how, engine=InProcess(score_or_fail, workers=3))
+            searched("killed", **how, driver=driver)
+    resumed = searched("killed", **how, driver=InProcess(score_or_fail, workers=3))
     assert outline(resumed) == whole
 
 
 def test_what_had_ended_is_not_run_again(searched):
     first = InProcess(dies_after=6)
     with pytest.raises(KeyboardInterrupt):
-        searched(engine=first)
+        searched(driver=first)
     second = InProcess()
-    searched(engine=second)
+    searched(driver=second)
     ended = first.taken[:6]
     assert sorted(ended + second.taken) == list(range(TRIALS))
     third = InProcess()
-    searched(engine=third)
+    searched(driver=third)
     assert third.taken == []
 
 
@@ -241,8 +241,8 @@ def test_seeds_make_other_searches(searched):
 
 
 def test_failures_are_recorded_and_the_search_goes_on(searched):
-    callback = Listening()
-    trials = searched(engine=InProcess(score_or_fail), callback=callback)
+    callback = Recording()
+    trials = searched(driver=InProcess(score_or_fail), callback=callback)
     assert len(trials) == TRIALS
     for trial in trials:
         if trial.number % 5 == 2:
@@ -256,26 +256,26 @@ def test_failures_are_recorded_and_the_search_goes_on(searched):
 def test_a_failure_is_told_to_the_strategy(searched):
     """A strategy that took a failure for a score would go another way."""
     plain = searched("a")
-    failing = searched("b", engine=InProcess(score_or_fail))
+    failing = searched("b", driver=InProcess(score_or_fail))
     assert outline(plain)[:2] == outline(failing)[:2]
     assert [t.architecture.id for t in plain] != [t.architecture.id for t in failing]
 
 
 def test_the_largest_candidate_of_a_generation_starts_first(searched):
-    engine = InProcess()
-    trials = searched(engine=engine, trials=4)
-    assert engine.taken == sorted(range(4), key=lambda number: -trials[number].cost["macs"])
+    driver = InProcess()
+    trials = searched(driver=driver, trials=4)
+    assert driver.taken == sorted(range(4), key=lambda number: -trials[number].cost["macs"])
 
 
 def test_with_a_deadline_the_smallest_starts_first(searched):
     """More of a generation then ends in time."""
-    engine = InProcess()
-    trials = searched(engine=engine, trials=4, deadline=time.monotonic() + 3600)
-    assert engine.taken == sorted(range(4), key=lambda number: trials[number].cost["macs"])
+    driver = InProcess()
+    trials = searched(driver=driver, trials=4, deadline=time.monotonic() + 3600)
+    assert driver.taken == sorted(range(4), key=lambda number: trials[number].cost["macs"])
 
 
 def test_no_trial_begins_after_the_deadline(searched):
-    callback = Listening()
+    callback = Recording()
     trials = searched(deadline=time.monotonic() - 1, callback=callback)
     assert trials == []
     assert callback.notes == ["time is up after 0 trials"]
@@ -288,14 +288,14 @@ def test_the_deadline_cuts_a_generation(searched):
         time.sleep(0.3)
         return score_by_size(job)
 
-    callback = Listening()
-    engine = InProcess(slow)
-    trials = searched(engine=engine, deadline=time.monotonic() + 0.5, callback=callback)
+    callback = Recording()
+    driver = InProcess(slow)
+    trials = searched(driver=driver, deadline=time.monotonic() + 0.5, callback=callback)
     states = {trial.state for trial in trials}
     assert len(trials) == 4
-    assert len(engine.taken) < 4
+    assert len(driver.taken) < 4
     assert states <= {"finished", "failed"}
-    not_started = [t for t in trials if t.number not in engine.taken]
+    not_started = [t for t in trials if t.number not in driver.taken]
     assert {t.reason for t in not_started} == {"not started: the time was up"}
     assert callback.notes == ["time is up after 4 trials"]
 
@@ -308,14 +308,14 @@ def test_patience_ends_a_search_that_gains_nothing(searched):
         return Outcome(number=job.number, scores={"psnr_y": value})
 
     for workers in (1, 3):
-        callback = Listening()
-        engine = InProcess(first_is_best, workers=workers, seed=workers)
+        callback = Recording()
+        driver = InProcess(first_is_best, workers=workers, seed=workers)
         trials = searched(
-            f"run{workers}", engine=engine, patience=6, callback=callback, objectives=(PSNR,)
+            f"run{workers}", driver=driver, patience=6, callback=callback, objectives=(PSNR,)
         )
         assert len(trials) == 8  # after 4, 3 of them without gain; after 8, 7
         assert callback.notes == ["the front has gained nothing for 7 trials: enough after 8"]
-        again = Listening()
+        again = Recording()
         resumed = searched(f"run{workers}", patience=6, callback=again, objectives=(PSNR,))
         assert (outline(resumed), again.notes) == (outline(trials), callback.notes)
 
@@ -324,32 +324,32 @@ def test_patience_is_not_lost_on_a_search_that_gains(searched):
     def better_and_better(job):
         return Outcome(number=job.number, scores={"psnr_y": 20.0 + job.number})
 
-    trials = searched(engine=InProcess(better_and_better), patience=1)
+    trials = searched(driver=InProcess(better_and_better), patience=1)
     assert len(trials) == TRIALS
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_stopped_by_the_user_and_resumed_is_as_uninterrupted(searched, workers):
     """What runs is finished, nothing else is started, and the rest waits for the next time."""
-    whole = outline(searched("whole", engine=InProcess(score_or_fail)))
+    whole = outline(searched("whole", driver=InProcess(score_or_fail)))
     asked = []
-    engine = InProcess(score_or_fail, workers=workers, seed=1)
+    driver = InProcess(score_or_fail, workers=workers, seed=1)
 
     def stop():
-        asked.append(len(engine.taken))
-        return len(engine.taken) >= 6
+        asked.append(len(driver.taken))
+        return len(driver.taken) >= 6
 
-    stopped = searched("stopped", engine=engine, stop=stop)
-    assert len(engine.taken) == 6
+    stopped = searched("stopped", driver=driver, stop=stop)
+    assert len(driver.taken) == 6
     ended = [trial.number for trial in stopped if trial.state != "running"]
-    assert sorted(ended) == sorted(engine.taken)
+    assert sorted(ended) == sorted(driver.taken)
     assert len(stopped) == 8
-    assert outline(searched("stopped", engine=InProcess(score_or_fail))) == whole
+    assert outline(searched("stopped", driver=InProcess(score_or_fail))) == whole
 
 
 def test_a_space_that_runs_out_ends_the_search_early(searched, few_candidates):
     limit = sorted(c.cost.params for c in few_candidates)[5]
-    callback = Listening()
+    callback = Recording()
     trials = searched(space="few", budget=str(limit), trials=40, generation=2, callback=callback)
     assert len(trials) == len([c for c in few_candidates if c.cost.params <= limit])
     assert len(callback.notes) == 1
@@ -365,7 +365,7 @@ def test_a_space_smaller_than_a_generation_is_tried_whole(searched, few_candidat
 
 def test_a_run_of_another_version_is_not_continued(searched):
     with pytest.raises(KeyboardInterrupt):
-        searched(engine=InProcess(dies_after=3))
+        searched(driver=InProcess(dies_after=3))
     with pytest.raises(
         SearchError,
         match=r"trial 0 was \w{12}, but this program proposes \w{12}: .*another version",
@@ -381,8 +381,8 @@ def test_nothing_is_lost_when_a_run_of_another_version_is_refused(searched):
 
 
 def test_what_does_badly_is_stopped_on_its_way(searched):
-    engine = InProcess()
-    trials = searched(fidelity="asha", trials=24, engine=engine)
+    driver = InProcess()
+    trials = searched(fidelity="asha", trials=24, driver=driver)
     by_state = {state: [t for t in trials if t.state == state] for state in ("finished", "stopped")}
     assert len(by_state["finished"]) + len(by_state["stopped"]) == 24
     assert min(map(len, by_state.values())) >= 4
@@ -398,7 +398,7 @@ def test_what_does_badly_is_stopped_on_its_way(searched):
         assert trial.reason is None
         assert trial.seconds == pytest.approx(0.3)
     jobs = sum(len(t.rungs) + (t.state == "finished") for t in trials)
-    assert len(engine.taken) == jobs
+    assert len(driver.taken) == jobs
 
 
 def test_a_stopped_trial_leaves_no_state_behind(searched, tmp_path, monkeypatch):
@@ -413,9 +413,9 @@ def test_a_stopped_trial_leaves_no_state_behind(searched, tmp_path, monkeypatch)
 
     monkeypatch.setitem(globals(), "job_for", with_state)
     with pytest.raises(KeyboardInterrupt):
-        searched("run", fidelity="asha", engine=InProcess(write, dies_after=9))
+        searched("run", fidelity="asha", driver=InProcess(write, dies_after=9))
     assert list(tmp_path.glob("*.state"))
-    searched("run", fidelity="asha", engine=InProcess(write))
+    searched("run", fidelity="asha", driver=InProcess(write))
     assert not list(tmp_path.glob("*.state"))
 
 
@@ -424,12 +424,12 @@ def test_the_deadline_stops_trials_at_their_rung(searched):
         time.sleep(0.2)
         return score_by_size(job)
 
-    engine = InProcess(slow)
-    trials = searched(fidelity="asha", engine=engine, deadline=time.monotonic() + 0.7)
+    driver = InProcess(slow)
+    trials = searched(fidelity="asha", driver=driver, deadline=time.monotonic() + 0.7)
     at_rung = [t for t in trials if t.state == "stopped" and "the time was up" in t.reason]
     assert all(t.rungs for t in at_rung)
     assert {t.state for t in trials} <= {"finished", "stopped", "failed"}
-    assert len(engine.taken) < 12
+    assert len(driver.taken) < 12
 
 
 def test_a_nan_at_a_rung_is_a_failure(searched):
@@ -437,5 +437,5 @@ def test_a_nan_at_a_rung_is_a_failure(searched):
         outcome = score_by_size(job)
         return replace(outcome, scores={"psnr_y": math.nan}) if job.number == 1 else outcome
 
-    trial = searched(fidelity="asha", trials=4, engine=InProcess(work))[1]
+    trial = searched(fidelity="asha", trials=4, driver=InProcess(work))[1]
     assert (trial.state, trial.reason, trial.rungs) == ("failed", "psnr_y is nan", ())

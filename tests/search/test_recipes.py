@@ -8,9 +8,9 @@ from lightir_core.learning.recipe import FINISH, PROXY, STANDARD
 from results.run import read_config, write_config
 from search.callbacks import Silent
 from search.config import SearchConfig, describe
-from search.jobs import trial_job
 from search.plan import facts_of, find_space, make_plan
 from search.recipes import BEFORE, Recipes, find_recipes, kept_recipes, recipes_to_plain
+from search.trainings import trial_job
 
 MINE = 'base = "standard"\nsteps = 30\nbatch = 2\nlr = 2e-3\n'
 

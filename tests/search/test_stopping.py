@@ -1,18 +1,18 @@
 import math
 
-from results.pareto import hypervolume
 from results.objectives import Objective, minimised
-from search.stopping import Progress
+from results.pareto import hypervolume
+from search.loop import IdleTrials
 
 PSNR = Objective(name="psnr_y", direction="maximise")
 MACS = Objective(name="macs", direction="minimise")
 
 
 def idle_after(values):
-    progress, idle = Progress((PSNR, MACS)), []
+    idle_trials, idle = IdleTrials((PSNR, MACS)), []
     for point in values:
-        progress.observe(point)
-        idle.append(progress.idle)
+        idle_trials.observe(point)
+        idle.append(idle_trials.count)
     return idle
 
 

@@ -13,7 +13,7 @@ from benchmarks.recipes.tries import TRIES
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import DataError
 from lightir_core.learning.recipe import PROXY
-from search.evaluators.job import Source
+from search.jobs import Source
 
 SOURCE = Source(task="sr-x2")
 SMALL = system("cross-layer", "15k", parse_task("sr-x2"))

@@ -14,7 +14,7 @@ from search.engines.calibrate import (
     recommend,
     share,
 )
-from search.evaluators.job import Source
+from search.jobs import Source
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from search.engines.local import LocalEngine
+from search.engines.local import LocalDriver
+from search.jobs import JobQueue
 from tests.search.engines import work
 
 ROOT = Path(__file__).parents[3]
@@ -37,44 +38,75 @@ def wait_until(condition, seconds):
     return False
 
 
+def run(driver, jobs):
+    """What came of the jobs, in the order of their ends."""
+    queue = JobQueue(jobs)
+    driver.drive(queue)
+    return queue.outcomes
+
+
 def test_without_jobs_no_process_starts():
-    with LocalEngine(work.double, nobody, 2) as engine:
-        assert list(engine.run([])) == []
-        assert engine._pool is None
+    with LocalDriver(work.double, nobody, 2) as driver:
+        assert run(driver, []) == []
+        assert driver._pool is None
 
 
 def test_every_job_comes_back_once_and_the_pool_is_kept():
-    with LocalEngine(work.double, nobody, 2) as engine:
-        results = list(engine.run(range(9)))
+    with LocalDriver(work.double, nobody, 2) as driver:
+        results = run(driver, range(9))
         assert sorted(results) == [(job, 2 * job) for job in range(9)]
-        pool = engine._pool
-        assert list(engine.run([5])) == [(5, 10)]
-        assert engine._pool is pool
+        pool = driver._pool
+        assert run(driver, [5]) == [(5, 10)]
+        assert driver._pool is pool
         processes = list(pool._processes.values())
     assert not any(process.is_alive() for process in processes)
 
 
-def test_results_come_as_they_end_and_jobs_are_taken_when_a_worker_is_free():
-    taken = []
+def test_outcomes_come_as_they_end_and_jobs_are_asked_for_when_a_worker_is_free():
+    taken, taken_at_first = [], []
 
     def jobs():
         for seconds in (1.5, 0.0, 0.1, 0.2):
             taken.append(seconds)
             yield seconds
 
-    with LocalEngine(work.nap, nobody, 2) as engine:
-        list(engine.run([0.0, 0.0]))  # both workers are up
-        results = engine.run(jobs())
-        first = next(results)
-        assert first == (0.0, 0.0)
-        assert taken == [1.5, 0.0]
-        assert [job for job, _ in results] == [0.1, 0.2, 1.5]
+    with LocalDriver(work.nap, nobody, 2) as driver:
+        run(driver, [0.0, 0.0])  # both workers are up
+        queue = JobQueue(
+            jobs(), on_outcome=lambda *_: taken_at_first or taken_at_first.extend(taken)
+        )
+        driver.drive(queue)
+        assert taken_at_first == [1.5, 0.0]
+        assert [job for job, _ in queue.outcomes] == [0.0, 0.1, 0.2, 1.5]
+
+
+def test_a_source_without_a_job_now_is_asked_again_after_the_next_outcome():
+    class InPairs:
+        def __init__(self):
+            self.left, self.running, self.most = 6, 0, 0
+
+        def ask(self):
+            if not self.left or self.running == 2:
+                return None
+            self.left -= 1
+            self.running += 1
+            self.most = max(self.most, self.running)
+            return self.left
+
+        def tell(self, job, outcome):
+            assert outcome == 2 * job
+            self.running -= 1
+
+    source = InPairs()
+    with LocalDriver(work.double, nobody, 3) as driver:
+        driver.drive(source)
+    assert (source.left, source.running, source.most) == (0, 0, 2)
 
 
 def test_workers_keep_to_their_threads_and_leave_ctrl_c_to_the_parent():
     for asked in (1, 2):
-        with LocalEngine(work.describe_worker, nobody, 1, asked) as engine:
-            [(_, (pid, threads, ignores))] = engine.run([0])
+        with LocalDriver(work.describe_worker, nobody, 1, asked) as driver:
+            [(_, (pid, threads, ignores))] = run(driver, [0])
         assert pid != os.getpid()
         assert threads == asked
         assert ignores
@@ -88,35 +120,38 @@ def test_a_dead_worker_is_replaced_and_its_job_tried_once_more(tmp_path):
         dead.append(job)
         return "died twice"
 
-    with LocalEngine(work.die_first, on_death, 2) as engine:
+    with LocalDriver(work.die_first, on_death, 2) as driver:
         jobs = [(str(tmp_path), name) for name in names]
-        results = {job[1]: result for job, result in engine.run(jobs)}
+        results = {job[1]: result for job, result in run(driver, jobs)}
         assert results == {name: name for name in names} | {"always": "died twice"}
         assert [name for _, name in dead] == ["always"]
         attempts = {name: len((tmp_path / name).read_text()) for name in names}
         assert attempts["once1"] == attempts["once2"] == attempts["always"] == 2
         assert set(attempts.values()) <= {1, 2}
-        # the engine is as good as new
-        assert list(engine.run([(str(tmp_path), "e")])) == [((str(tmp_path), "e"), "e")]
+        # the driver is as good as new
+        assert run(driver, [(str(tmp_path), "e")]) == [((str(tmp_path), "e"), "e")]
 
 
-def test_an_error_of_the_work_is_raised_where_the_result_is_asked_for():
-    with LocalEngine(work.refuse, nobody, 1) as engine:
-        results = engine.run(range(6))
-        assert [next(results) for _ in range(3)] == [(0, 0), (1, 1), (2, 2)]
+def test_an_error_of_the_work_is_raised_after_what_came_before_it():
+    with LocalDriver(work.refuse, nobody, 1) as driver:
+        queue = JobQueue(range(6))
         with pytest.raises(ValueError, match="3 is not for me"):
-            next(results)
+            driver.drive(queue)
+        assert queue.outcomes == [(0, 0), (1, 1), (2, 2)]
 
 
 def test_leaving_in_an_error_ends_the_workers_at_once():
     processes = []
 
     def interrupted():
-        with LocalEngine(work.nap, nobody, 1) as engine:
-            for _ in engine.run([0.0, 300.0]):
-                processes.extend(engine._pool._processes.values())
-                engine._submit(300.0)
+        with LocalDriver(work.nap, nobody, 1) as driver:
+
+            def interrupt(job, _):
+                processes.extend(driver._pool._processes.values())
+                driver._submit(300.0)
                 raise KeyboardInterrupt
+
+            driver.drive(JobQueue([0.0, 300.0], on_outcome=interrupt))
 
     begun = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
@@ -128,11 +163,12 @@ def test_leaving_in_an_error_ends_the_workers_at_once():
 
 ORPHANS = """
 import sys
-from search.engines.local import LocalEngine
+from search.engines.local import LocalDriver
+from search.jobs import JobQueue
 from tests.search.engines import work
 if __name__ == "__main__":
-    with LocalEngine(work.tell_pid_and_wait, print, 2) as engine:
-        list(engine.run([sys.argv[1]] * 2))
+    with LocalDriver(work.tell_pid_and_wait, print, 2) as driver:
+        driver.drive(JobQueue([sys.argv[1]] * 2))
 """
 
 

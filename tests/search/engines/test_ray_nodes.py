@@ -20,7 +20,7 @@ from search.engines.ray_nodes import (
     usable_nodes,
     versions_here,
 )
-from search.evaluators.job import Source
+from search.jobs import Source
 
 
 def node(name, cpus=4.0, gpus=0.0, **other):

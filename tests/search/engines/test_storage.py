@@ -13,7 +13,7 @@ from lightir_core.learning.recipe import PROXY
 from lightir_core.network import build
 from lightir_core.published.presets import preset
 from search.engines.storage import Relay, Relayed, score_relayed, with_paths
-from search.evaluators.job import Job, Outcome, Source
+from search.jobs import Job, Outcome, Source
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from search.evaluators.choice import parse_evaluator
 from search.evaluators.evaluate import score_candidate
 from search.evaluators.images import open_images, validation_crops
 from search.evaluators.inherit import recalibrate
-from search.evaluators.job import Job, Source
+from search.jobs import Job, Source
 
 CPU = torch.device("cpu")
 QUICK = Recipe(name="quick", steps=6, batch=2, patch_px=8)

@@ -26,8 +26,8 @@ from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.recipe import Recipe
 from lightir_core.network import build
 from search.evaluators.images import describe_images, open_images, validation_crops
-from search.evaluators.job import Job, Source
 from search.evaluators.train import evaluate_candidate
+from search.jobs import Job, Source
 
 ROOT = Path(__file__).parents[3]
 CONVOLUTION = BlockConfig(mixer=ResidualConvolutionConfig(), norm="none")

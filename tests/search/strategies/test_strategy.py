@@ -8,8 +8,8 @@ from importlib.util import find_spec
 import pytest
 
 from lightir_core.errors import SearchError
-from results.pareto import hypervolume
 from results.objectives import Objective, minimised
+from results.pareto import hypervolume
 from search.strategies import STRATEGIES
 from search.strategies.strategy import INACTIVE, answers, to_row, to_wish
 from spaces import SPACES
