@@ -109,7 +109,7 @@ def cases() -> list[Case]:
         )
     cla = arch.CrossLayerConfig(keys=9, references=4)
     for name, settings in (("CLA (EDSR)", cla), ("ACLA (EDSR)", replace(cla, selection="hard"))):
-        found.append(Case(name, cross_layer.build(settings, 64), 64, references=4))
+        found.append(Case(name, cross_layer.CrossLayerAttention(settings, 64), 64, references=4))
     return found
 
 

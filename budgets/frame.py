@@ -86,7 +86,7 @@ def without_trunk(architecture: arch.Architecture) -> arch.Architecture:
         block.mixer.window_size
         for stage in architecture.stages
         for block in stage.blocks
-        if not isinstance(block.mixer, arch.ResidualConvolutionConfig)
+        if block.mixer.window_size is not None
     }
     frame = skeleton(architecture)
     if not windows:

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from budgets.units import Size
 from lightir_core import architecture as arch
 from lightir_core import network, stage
-from lightir_core.blocks import FEED_FORWARDS, MIXERS, cross_layer
+from lightir_core.blocks import FEED_FORWARDS, MIXERS
+from lightir_core.blocks.cross_layer import CrossLayerAttention
 
 Kind = Literal[
     "stem", "shell", "mixer", "feed_forward", "block", "closing", "cross_layer", "body", "tail"
@@ -70,15 +71,15 @@ class Use:
 
 
 BUILDERS: dict[Kind, Callable[[Any, int], nn.Module | None]] = {
-    "stem": lambda settings, width: network.build_stem(settings),
-    "shell": lambda settings, width: _emptied(stage.build_block(settings, width)),
+    "stem": lambda settings, width: network.Stem(settings),
+    "shell": lambda settings, width: _emptied(stage.Block(settings, width)),
     "mixer": lambda settings, width: MIXERS[type(settings)](settings, width),
     "feed_forward": lambda settings, width: FEED_FORWARDS[type(settings)](settings, width),
-    "block": stage.build_block,
+    "block": stage.Block,
     "closing": stage.build_closing,
-    "cross_layer": cross_layer.build,
-    "body": lambda settings, width: network.build_body(settings),
-    "tail": lambda settings, width: network.build_tail(settings),
+    "cross_layer": CrossLayerAttention,
+    "body": lambda settings, width: network.Body(settings),
+    "tail": lambda settings, width: network.Tail(settings),
 }
 """The network's own builders, from (settings, width); None means that there is nothing to build."""
 
@@ -124,11 +125,7 @@ def block_parts(block: arch.BlockConfig, width: int) -> Iterator[Part]:
 
 @lru_cache(maxsize=2**16)
 def _unmoved(mixer: arch.Mixer) -> arch.Mixer:
-    """The mixer with windows that are neither shifted nor turned, which does as many products."""
-    if isinstance(mixer, arch.ResidualConvolutionConfig):
-        return mixer
-    height, width = sorted(mixer.window_size)
-    return replace(mixer, window_size=(height, width), shift_size=(0, 0))
+    return mixer.unmoved()
 
 
 def cross_parts(settings: arch.StageConfig, width: int, size: Size) -> Iterator[Use]:

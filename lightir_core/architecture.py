@@ -7,184 +7,77 @@
 Equal architectures build equal modules and have equal ids. Every published system that LightIR
 knows (`lightir_core/published/presets.py`) is one value of this type, and so is every pruned
 network: inner widths are numbers of each block. Rules that tie several fields together
-(divisibility and the like) live in this file and nowhere else.
+(divisibility and the like) live here, those of one block in `lightir_core/block_config.py`.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import math
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from functools import cached_property
-from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
+from pydantic import Field, TypeAdapter, ValidationError
 
-from lightir_core.errors import ArchitectureError, nearest
+from lightir_core.block_config import (
+    POSITIONS,
+    CascadeAttentionConfig,
+    ChannelBranchConfig,
+    Count,
+    DepthwiseMlpConfig,
+    DsgmConfig,
+    ExponentialPositionConfig,
+    FeedForward,
+    Mixer,
+    MlpConfig,
+    Position,
+    ProjectionConfig,
+    ResidualConvolutionConfig,
+    TablePositionConfig,
+    WindowAttentionConfig,
+    by,
+    counted,
+    divisors,
+    explain,
+    inner_dims,
+    settings,
+)
+from lightir_core.errors import ArchitectureError
+
+__all__ = [
+    "POSITIONS",
+    "Architecture",
+    "BlockConfig",
+    "BodyConfig",
+    "CascadeAttentionConfig",
+    "ChannelBranchConfig",
+    "CrossLayerConfig",
+    "DepthwiseMlpConfig",
+    "DsgmConfig",
+    "ExponentialPositionConfig",
+    "FeedForward",
+    "Mixer",
+    "MlpConfig",
+    "Position",
+    "ProjectionConfig",
+    "ResidualConvolutionConfig",
+    "StageConfig",
+    "StemConfig",
+    "TablePositionConfig",
+    "TailConfig",
+    "WindowAttentionConfig",
+    "by",
+    "counted",
+    "divisors",
+    "from_json",
+    "from_plain",
+    "inner_dims",
+]
 
 FORMAT = "lightir-architecture"
 VERSION = 1
-
-Count = Annotated[int, Field(ge=1)]
-Side = tuple[Annotated[int, Field(ge=2, le=256)], Annotated[int, Field(ge=2, le=256)]]
-Shift = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
-# Left out of the JSON where it holds, so that architectures without the switch keep their ids.
-_Biased = Annotated[bool, Field(exclude_if=bool)]
-
-_STRICT = ConfigDict(extra="forbid", strict=True)
-Settings = TypeVar("Settings")
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True)
-def settings(fields_of: type[Settings]) -> type[Settings]:
-    """Make a class a strict frozen dataclass whose constructor raises ArchitectureError."""
-    made: Any = dataclass(frozen=True, kw_only=True, config=_STRICT)(fields_of)
-    construct = made.__init__
-
-    @functools.wraps(construct)
-    def __init__(self: Settings, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401, N807
-        try:
-            construct(self, *args, **kwargs)
-        except ValidationError as error:
-            raise ArchitectureError(explain(error)) from None
-
-    made.__init__ = __init__
-    return made
-
-
-@settings
-class ProjectionConfig:
-    """A linear map of channels in `groups` diagonal blocks, plus identity if `residual`.
-
-    `groups=2, residual=True` is the grouped residual layer (GRL) of GRFormer, section 3.2.
-    """
-
-    groups: Count = 1
-    residual: bool = False
-    bias: bool = True
-
-
-@settings
-class TablePositionConfig:
-    """A learned table of relative positions, one column per head (Swin Transformer)."""
-
-    kind: Literal["table"] = "table"
-
-
-@settings
-class ExponentialPositionConfig:
-    """ES-RPB: an MLP over exponentially mapped offsets (GRFormer); `hidden` is its width M."""
-
-    kind: Literal["exponential"] = "exponential"
-    hidden: Count = 128
-
-
-Position = TablePositionConfig | ExponentialPositionConfig
-
-
-@settings
-class ChannelBranchConfig:
-    """Channel-wise attention over the same q, k, v (Compacter's CASA).
-
-    `interaction` lets the sigmoid of each branch gate the other one.
-    """
-
-    num_heads: Count = 1
-    interaction: bool = True
-
-
-@settings
-class WindowAttentionConfig:
-    """Attention inside (shifted) windows; the switches cover SwinIR, GRFormer, DRT and Compacter.
-
-    `key_dim` and `value_dim` are widths per head; None means width // num_heads. `depthwise_bias`
-    is that of the depth-wise convolution on the values.
-    """
-
-    kind: Literal["window_attention"] = "window_attention"
-    num_heads: Count
-    window_size: Side
-    shift_size: Shift = (0, 0)
-    key_dim: Count | None = None
-    value_dim: Count | None = None
-    projection: ProjectionConfig = ProjectionConfig()
-    output: ProjectionConfig = ProjectionConfig()
-    logits: Literal["dot", "cosine"] = "dot"
-    position: Annotated[Position, Field(discriminator="kind")] | None = TablePositionConfig()
-    channel: ChannelBranchConfig | None = None
-    depthwise_value: bool = False
-    depthwise_bias: _Biased = True
-
-    def __post_init__(self) -> None:
-        """Settle the shift: whole windows only renumber the windows."""
-        object.__setattr__(self, "shift_size", _settled_shift(self.shift_size, self.window_size))
-
-
-@settings
-class CascadeAttentionConfig:
-    """GSWA (AgileIR): one head per channel group, each fed with the output of the one before it.
-
-    `key_dim` is the free width of queries and keys per head; values keep width // num_heads.
-    """
-
-    kind: Literal["cascade_attention"] = "cascade_attention"
-    num_heads: Count
-    key_dim: Count
-    window_size: Side
-    shift_size: Shift = (0, 0)
-    masked: bool = True
-    cascade: bool = True
-
-    def __post_init__(self) -> None:
-        """Settle the shift: whole windows only renumber the windows."""
-        object.__setattr__(self, "shift_size", _settled_shift(self.shift_size, self.window_size))
-
-
-@settings
-class ResidualConvolutionConfig:
-    """EDSR's residual block: convolution, ReLU, convolution. `hidden_dim=None` means the width."""
-
-    kind: Literal["residual_convolution"] = "residual_convolution"
-    hidden_dim: Count | None = None
-    kernel_size: Literal[3, 5] = 3
-
-
-Mixer = WindowAttentionConfig | CascadeAttentionConfig | ResidualConvolutionConfig
-
-
-@settings
-class MlpConfig:
-    """Linear, GELU, Linear."""
-
-    kind: Literal["mlp"] = "mlp"
-    hidden_dim: Count
-
-
-@settings
-class DepthwiseMlpConfig:
-    """GRFormer's feed-forward: an MLP with two depth-wise convolutions as a residual inside."""
-
-    kind: Literal["depthwise_mlp"] = "depthwise_mlp"
-    hidden_dim: Count
-
-
-@settings
-class DsgmConfig:
-    """Compacter's dual selective gating module; `reading` settles what its figure leaves open.
-
-    `bias` is that of its linear layers and of its convolutions.
-    """
-
-    kind: Literal["dsgm"] = "dsgm"
-    hidden_dim: Count
-    reading: Literal["cross", "literal", "single"] = "cross"
-    bias: _Biased = True
-
-
-FeedForward = MlpConfig | DepthwiseMlpConfig | DsgmConfig
 
 
 @settings
@@ -248,13 +141,8 @@ class StageConfig:
     @cached_property
     def window_multiple(self) -> int:
         """Sides of the stage's feature map are multiples of this: of the sides of all windows."""
-        sides = [
-            side
-            for block in self.blocks
-            if not isinstance(block.mixer, ResidualConvolutionConfig)
-            for side in block.mixer.window_size
-        ]
-        return math.lcm(*sides)
+        windows = [block.mixer.window_size or () for block in self.blocks]
+        return math.lcm(*(side for window in windows for side in window))
 
     @cached_property
     def _hash(self) -> int:
@@ -332,7 +220,7 @@ class Architecture:
             self, "stages", tuple(_settled_stage(stage, self.width) for stage in self.stages)
         )
         for number, stage in enumerate(self.stages):
-            _check_stage(stage, number, self)
+            _check_stage(stage, number, self.width)
         _check_skeleton(self)
 
     @cached_property
@@ -377,7 +265,7 @@ def from_plain(data: object) -> Architecture:
     try:
         return _ADAPTER.validate_json(json.dumps(body))
     except ValidationError as error:
-        raise ArchitectureError(explain(error)) from None
+        raise ArchitectureError(explain(error, _keys())) from None
 
 
 def from_json(text: str) -> Architecture:
@@ -389,123 +277,29 @@ def from_json(text: str) -> Architecture:
     return from_plain(data)
 
 
-def explain(error: ValidationError) -> str:
-    """What is wrong with an impossible architecture: the first problem, with its place."""
-    unknown = ("unexpected_keyword_argument", "extra_forbidden")
-    problems = error.errors()
-    # a misspelt key is also a missing one; the spelling is what helps
-    first = next((problem for problem in problems if problem["type"] in unknown), problems[0])
-    place = ".".join(str(part) for part in first["loc"]) or "architecture"
-    if first["type"] in unknown:
-        key = str(first["loc"][-1])
-        return f"{place}: unknown key {key!r}{nearest(key, _KNOWN_KEYS)}"
-    if "ctx" in first and isinstance(first["ctx"].get("error"), Exception):
-        return f"{place}: {first['ctx']['error']}"
-    return f"{place}: {first['msg']} (got {first['input']!r:.80})"
-
-
-_KNOWN_KEYS = tuple(
-    f.name for part in list(globals().values()) if is_dataclass(part) for f in fields(part)
-)
-
-
-def divisors(number: int) -> list[int]:
-    """Divisors of `number` in rising order."""
-    return [d for d in range(1, number + 1) if number % d == 0]
-
-
-def inner_dims(mixer: WindowAttentionConfig, width: int) -> tuple[int, int]:
-    """Widths of one head's keys and values, with None read as width // num_heads."""
-    default = width // mixer.num_heads
-    return mixer.key_dim or default, mixer.value_dim or default
-
-
-def _settled_shift(shift: Shift, window: Side) -> Shift:
-    return shift[0] % window[0], shift[1] % window[1]
+def _keys() -> set[str]:
+    """Return the names of all keys that the JSON of an architecture can have."""
+    schema = _ADAPTER.json_schema()
+    described = (schema, *schema["$defs"].values())
+    return {key for one in described for key in one.get("properties", {})}
 
 
 def _settled_stage(stage: StageConfig, width: int) -> StageConfig:
-    """The stage with explicit inner widths that equal the default written as None."""
-    blocks = tuple(_settled_block(block, width) for block in stage.blocks)
+    """Return the stage with explicit inner widths that equal the default written as None."""
+    blocks = tuple(replace(b, mixer=b.mixer.settled(width)) for b in stage.blocks)
     return stage if blocks == stage.blocks else replace(stage, blocks=blocks)
 
 
-def _settled_block(block: BlockConfig, width: int) -> BlockConfig:
-    mixer = block.mixer
-    if isinstance(mixer, ResidualConvolutionConfig) and mixer.hidden_dim == width:
-        return replace(block, mixer=replace(mixer, hidden_dim=None))
-    if isinstance(mixer, WindowAttentionConfig) and width % mixer.num_heads == 0:
-        default = width // mixer.num_heads
-        key_dim = None if mixer.key_dim == default else mixer.key_dim
-        value_dim = None if mixer.value_dim == default else mixer.value_dim
-        if (key_dim, value_dim) != (mixer.key_dim, mixer.value_dim):
-            return replace(block, mixer=replace(mixer, key_dim=key_dim, value_dim=value_dim))
-    return block
-
-
-def _check_stage(stage: StageConfig, number: int, architecture: Architecture) -> None:
-    place = f"stages.{number}"
+def _check_stage(stage: StageConfig, number: int, width: int) -> None:
+    where = f"stages.{number}"
     for index, block in enumerate(stage.blocks):
-        _check_mixer(block.mixer, architecture.width, f"{place}.blocks.{index}.mixer")
+        block.mixer.check(width, f"{where}.blocks.{index}.mixer")
     cross = stage.cross_layer
     if cross is not None and cross.references > number + 1:
         raise ArchitectureError(
-            f"{place}.cross_layer: references={cross.references}, but only {number + 1} earlier "
+            f"{where}.cross_layer: references={cross.references}, but only {number + 1} earlier "
             f"outputs exist there; use at most {number + 1}"
         )
-
-
-def _check_mixer(mixer: Mixer, width: int, place: str) -> None:
-    if isinstance(mixer, WindowAttentionConfig):
-        _check_window_attention(mixer, width, place)
-    elif isinstance(mixer, CascadeAttentionConfig) and width % mixer.num_heads:
-        raise ArchitectureError(_indivisible(place, "num_heads", mixer.num_heads, "width", width))
-
-
-def _check_window_attention(mixer: WindowAttentionConfig, width: int, place: str) -> None:
-    if (mixer.key_dim is None or mixer.value_dim is None) and width % mixer.num_heads:
-        raise ArchitectureError(_indivisible(place, "num_heads", mixer.num_heads, "width", width))
-    key_dim, value_dim = inner_dims(mixer, width)
-    inner = {"keys": mixer.num_heads * key_dim, "values": mixer.num_heads * value_dim}
-    for name, size in inner.items():
-        if mixer.projection.residual and size != width:
-            raise ArchitectureError(
-                f"{place}: a residual projection needs {name} as wide as the network "
-                f"({width}), got {size}; use residual=False or width {size}"
-            )
-        _check_groups(mixer.projection, width, size, f"{place}.projection ({name})")
-    if mixer.output.residual and inner["values"] != width:
-        raise ArchitectureError(f"{place}.output: a residual needs values {width} wide")
-    _check_groups(mixer.output, inner["values"], width, f"{place}.output")
-    if mixer.channel is not None:
-        _check_channel(mixer.channel, mixer.num_heads, key_dim, value_dim, place)
-
-
-def _check_channel(
-    channel: ChannelBranchConfig, num_heads: int, key_dim: int, value_dim: int, place: str
-) -> None:
-    if key_dim != value_dim:
-        raise ArchitectureError(
-            f"{place}: the channel branch needs key_dim == value_dim, got {key_dim} and {value_dim}"
-        )
-    inner = num_heads * key_dim
-    if inner % channel.num_heads:
-        raise ArchitectureError(
-            _indivisible(place, "channel.num_heads", channel.num_heads, "inner width", inner)
-        )
-
-
-def _check_groups(projection: ProjectionConfig, inputs: int, outputs: int, place: str) -> None:
-    for name, size in (("inputs", inputs), ("outputs", outputs)):
-        if size % projection.groups:
-            raise ArchitectureError(_indivisible(place, "groups", projection.groups, name, size))
-
-
-def _indivisible(place: str, name: str, value: int, whole_name: str, whole: int) -> str:
-    return (
-        f"{place}: {name}={value} does not divide {whole_name}={whole}; use one of "
-        f"{divisors(whole)}"
-    )
 
 
 def _check_skeleton(architecture: Architecture) -> None:

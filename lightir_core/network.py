@@ -7,13 +7,16 @@ Cross-layer slots read the stages' outputs before attention, the stem's output b
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightir_core import architecture as arch
-from lightir_core.blocks import cross_layer
-from lightir_core.stage import apply_norm, build_stage
+from lightir_core.blocks.axes import Axes, along, dense, vectors
+from lightir_core.blocks.cross_layer import CrossLayerAttention
+from lightir_core.stage import Stage, apply_norm
 
 # normalisation -> mean and standard deviation per colour, of images in [0, 1]
 NORMALISATIONS = {
@@ -45,6 +48,13 @@ class Stem(nn.Module):
         if architecture.tail.skip == "interpolated" and self.conv.kernel_size != (1, 1):
             _see_detail(self.conv)
 
+    @staticmethod
+    def axes(architecture: arch.Architecture) -> Axes:
+        """Return the axes of convolution and norm; image channels cannot be cut."""
+        trunk = along(width=architecture.width)
+        norm = vectors("norm", trunk) if architecture.stem.norm else {}
+        return {**dense("conv", {}, trunk), **norm}
+
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """(B, in, H, W) to the global skip and the trunk's input, both (B, C, H/p, W/p)."""
         # channels-last from here on: linear layers and LayerNorm then need no copies
@@ -62,6 +72,13 @@ class Body(nn.Module):
         self.norm = nn.LayerNorm(width) if body.norm else None
         self.closing = nn.Conv2d(width, width, 3, padding=1) if body.closing != "none" else None
         self.skip = body.skip
+
+    @staticmethod
+    def axes(architecture: arch.Architecture) -> Axes:
+        """Return the axes of norm and convolution."""
+        trunk, body = along(width=architecture.width), architecture.body
+        norm = vectors("norm", trunk) if body.norm else {}
+        return {**norm, **(dense("closing", trunk, trunk) if body.closing != "none" else {})}
 
     def forward(self, x: Tensor, features: Tensor) -> Tensor:
         """Trunk output and stem output (B, C, H, W) to (B, C, H, W)."""
@@ -90,6 +107,18 @@ class Tail(nn.Module):
             nn.init.zeros_(self.last.weight)
             nn.init.zeros_(_bias(self.last))
 
+    @staticmethod
+    def axes(architecture: arch.Architecture) -> Axes:
+        """Return the axes of all convolutions; what a pixel shuffle takes apart cannot be cut."""
+        width, axes = architecture.width, dict[str, Any]()
+        trunk = along(width=width)
+        staged = architecture.tail.upsampler == "staged"
+        for number, factor in enumerate(_factors(architecture.scale) if staged else ()):
+            # the shuffle makes one channel of factor² neighbours
+            spread = along(width=torch.arange(width).repeat_interleave(factor**2))
+            axes |= dense(f"upsampler.{2 * number}", trunk, spread)
+        return axes | dense("last", trunk, {})
+
     def forward(self, x: Tensor, image: Tensor) -> Tensor:
         """Features (B, C, H/p, W/p) and the image (B, in, H, W) to (B, out, H·s, W·s)."""
         if self.patch_size > 1:
@@ -113,19 +142,19 @@ class Network(nn.Module):
         super().__init__()
         self.architecture = architecture
         stages, width = architecture.stages, architecture.width
-        self.stem = build_stem(architecture)
+        self.stem = Stem(architecture)
         self.stages = nn.ModuleList(
-            build_stage(stage, width) for stage in stages[:: architecture.stage_sharing]
+            Stage(stage, width) for stage in stages[:: architecture.stage_sharing]
         )
         self.cross_layers = nn.ModuleDict(
             {
-                str(number): cross_layer.build(stage.cross_layer, width)
+                str(number): CrossLayerAttention(stage.cross_layer, width)
                 for number, stage in enumerate(stages)
                 if stage.cross_layer is not None
             }
         )
-        self.body = build_body(architecture)
-        self.tail = build_tail(architecture)
+        self.body = Body(architecture)
+        self.tail = Tail(architecture)
         zero, one = (0.0,) * 3, (1.0,) * 3
         mean, std = NORMALISATIONS.get(architecture.normalisation, (zero, one))
         # in double precision: the constants are then exact in any precision of the network
@@ -199,34 +228,26 @@ def _see_detail(conv: nn.Conv2d) -> None:
     nn.init.zeros_(_bias(conv))
 
 
+def _factors(scale: int) -> list[int]:
+    """Return the factors that a staged upsampler enlarges by, one after another."""
+    factors: list[int] = []
+    while scale > 1:
+        factors.append(2 if scale % 2 == 0 else 3)
+        scale //= factors[-1]
+    return factors
+
+
 def _staged_upsampler(width: int, scale: int) -> nn.Sequential:
     """EDSR's upsampler: per prime factor a widening convolution and a pixel shuffle."""
     layers: list[nn.Module] = []
-    while scale > 1:
-        factor = 2 if scale % 2 == 0 else 3
+    for factor in _factors(scale):
         layers += [nn.Conv2d(width, width * factor**2, 3, padding=1), nn.PixelShuffle(factor)]
-        scale //= factor
     return nn.Sequential(*layers)
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:
     assert conv.bias is not None
     return conv.bias
-
-
-def build_stem(architecture: arch.Architecture) -> Stem:
-    """The first layer; gives the global skip and the trunk's input."""
-    return Stem(architecture)
-
-
-def build_body(architecture: arch.Architecture) -> Body:
-    """What closes the trunk; takes the trunk's output and the stem's."""
-    return Body(architecture)
-
-
-def build_tail(architecture: arch.Architecture) -> Tail:
-    """From features to the image; takes the features and the padded input image."""
-    return Tail(architecture)
 
 
 def build(architecture: arch.Architecture) -> Network:

@@ -9,33 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
-
-from pydantic import ValidationError
+from typing import TypeVar, get_args
 
 from lightir_core.architecture import (
     Architecture,
     BlockConfig,
     BodyConfig,
-    CascadeAttentionConfig,
-    ChannelBranchConfig,
     CrossLayerConfig,
-    DepthwiseMlpConfig,
-    DsgmConfig,
-    ExponentialPositionConfig,
     FeedForward,
     Mixer,
-    MlpConfig,
-    Position,
-    ProjectionConfig,
-    ResidualConvolutionConfig,
     StageConfig,
-    TablePositionConfig,
     TailConfig,
-    WindowAttentionConfig,
-    explain,
 )
-from lightir_core.errors import ArchitectureError, SpaceError
+from lightir_core.errors import SpaceError
 
 Value = str | int | float | bool
 Word = TypeVar("Word", bound=str)
@@ -74,17 +60,8 @@ STAGE_DEFAULTS: dict[str, Value] = {
     "cross_selection": "none",
 }
 
-FEED_FORWARDS: dict[str, type[MlpConfig] | type[DepthwiseMlpConfig] | type[DsgmConfig]] = {
-    "mlp": MlpConfig,
-    "depthwise_mlp": DepthwiseMlpConfig,
-    "dsgm": DsgmConfig,
-}
-
-POSITIONS: dict[str, Position | None] = {
-    "table": TablePositionConfig(),
-    "exponential": ExponentialPositionConfig(),
-    "none": None,
-}
+MIXERS: dict[str, type[Mixer]] = {mixer.word: mixer for mixer in get_args(Mixer)}
+FEED_FORWARDS: dict[str, type[FeedForward]] = {kind.kind: kind for kind in get_args(FeedForward)}
 
 
 @dataclass(frozen=True)
@@ -102,10 +79,7 @@ def decode_network(choices: Mapping[str, Value], shape: TaskShape) -> Architectu
     Raises:
         ArchitectureError: the choices contradict each other; those of a `Space` never do.
     """
-    try:
-        return _architecture(choices, shape)
-    except ValidationError as error:
-        raise ArchitectureError(explain(error)) from None
+    return _architecture(choices, shape)
 
 
 def decode_stage(choices: Mapping[str, Value], width: int) -> StageConfig:
@@ -163,40 +137,23 @@ def _stage(chosen: tuple[tuple[str, Value], ...], width: int) -> StageConfig:
 
 
 def _block(c: Mapping[str, Value], width: int, index: int) -> BlockConfig:
-    if c["mixer"] == "convolution":
-        return BlockConfig(mixer=ResidualConvolutionConfig(), norm="none")
+    mixer = _mixer(c, index)
+    if mixer.alone:
+        return BlockConfig(mixer=mixer, norm="none")
     return BlockConfig(
-        mixer=_attention(c, index),
+        mixer=mixer,
         feed_forward=_feed_forward(c, width),
         norm="post" if c["norm"] == "post" else "pre",
     )
 
 
-def _attention(c: Mapping[str, Value], index: int) -> Mixer:
+def _mixer(c: Mapping[str, Value], index: int) -> Mixer:
     height, width = parse_window(str(c["window"]))
     if c["transpose"] and (index // 2) % 2:
         height, width = width, height
     shifted = c["shift"] == "alternate" and index % 2 == 1
     shift = (height // 2, width // 2) if shifted else (0, 0)
-    if c["mixer"] == "cascade":
-        return CascadeAttentionConfig(
-            num_heads=int(c["heads"]),
-            key_dim=int(c["key_dim"]),
-            window_size=(height, width),
-            shift_size=shift,
-        )
-    groups = int(c["groups"])
-    return WindowAttentionConfig(
-        num_heads=int(c["heads"]),
-        window_size=(height, width),
-        shift_size=shift,
-        projection=ProjectionConfig(groups=groups, residual=groups > 1),
-        output=ProjectionConfig(groups=groups),
-        logits="cosine" if c["logits"] == "cosine" else "dot",
-        position=POSITIONS[str(c["position"])],
-        channel=ChannelBranchConfig(num_heads=int(c["channel_heads"])) if c["channel"] else None,
-        depthwise_value=bool(c["depthwise_value"]),
-    )
+    return MIXERS[str(c["mixer"])].choose(c, (height, width), shift)
 
 
 def _feed_forward(c: Mapping[str, Value], width: int) -> FeedForward | None:

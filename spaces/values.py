@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from lightir_core.architecture import POSITIONS
 from lightir_core.errors import SpaceError, nearest
 from spaces.decode import (
     FEED_FORWARDS,
+    MIXERS,
     NETWORK_DEFAULTS,
-    POSITIONS,
     STAGE_DEFAULTS,
     Value,
     parse_window,
@@ -14,7 +15,7 @@ from spaces.decode import (
 
 WORDS: dict[str, tuple[str, ...]] = {
     "tail_skip": ("interpolated", "none"),
-    "mixer": ("window", "cascade", "convolution"),
+    "mixer": tuple(MIXERS),
     "shift": ("alternate", "none"),
     "logits": ("dot", "cosine"),
     "position": tuple(POSITIONS),

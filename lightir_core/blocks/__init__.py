@@ -1,17 +1,13 @@
 """The blocks: one paper's idea a file, and the tables that say which settings make which module.
 
 Every module maps (B, C, H, W) to (B, C, H, W). A new block is its settings in
-`lightir_core/architecture.py`, a file here, and a line in a table below.
+`lightir_core/block_config.py`, a file here, and a line in a table below.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from torch import nn
-
-from lightir_core import architecture as arch
+from lightir_core import block_config as config
+from lightir_core.blocks.axes import Part
 from lightir_core.blocks.cascade_attention import CascadeAttention
 from lightir_core.blocks.dsgm import Dsgm
 from lightir_core.blocks.feed_forward import DepthwiseMlp, Mlp
@@ -20,14 +16,14 @@ from lightir_core.blocks.window_attention import WindowAttention
 
 __all__ = ["FEED_FORWARDS", "MIXERS"]
 
-# settings type -> (settings, width) -> module
-MIXERS: dict[type, Callable[[Any, int], nn.Module]] = {
-    arch.WindowAttentionConfig: WindowAttention,
-    arch.CascadeAttentionConfig: CascadeAttention,
-    arch.ResidualConvolutionConfig: ResidualConvolution,
+# type of the settings -> module, built from (settings, width)
+MIXERS: dict[type, type[Part]] = {
+    config.WindowAttentionConfig: WindowAttention,
+    config.CascadeAttentionConfig: CascadeAttention,
+    config.ResidualConvolutionConfig: ResidualConvolution,
 }
-FEED_FORWARDS: dict[type, Callable[[Any, int], nn.Module]] = {
-    arch.MlpConfig: Mlp,
-    arch.DepthwiseMlpConfig: DepthwiseMlp,
-    arch.DsgmConfig: Dsgm,
+FEED_FORWARDS: dict[type, type[Part]] = {
+    config.MlpConfig: Mlp,
+    config.DepthwiseMlpConfig: DepthwiseMlp,
+    config.DsgmConfig: Dsgm,
 }

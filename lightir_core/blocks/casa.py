@@ -13,14 +13,14 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from lightir_core import architecture as arch
-from lightir_core.blocks.unit import unit
+from lightir_core.block_config import ChannelBranchConfig
+from lightir_core.blocks.attention import unit
 
 
 class ChannelBranch(nn.Module):
     """Channel attention over q, k, v, joined with the window attention's output."""
 
-    def __init__(self, settings: arch.ChannelBranchConfig) -> None:
+    def __init__(self, settings: ChannelBranchConfig) -> None:
         """Build what `settings` describes; it has a temperature per head and nothing else."""
         super().__init__()
         self.num_heads = settings.num_heads

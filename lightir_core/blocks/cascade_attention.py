@@ -20,11 +20,22 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightir_core import architecture as arch
+from lightir_core.block_config import CascadeAttentionConfig
 from lightir_core.blocks.attention import attend
-from lightir_core.blocks.layout import channels_first, channels_last
+from lightir_core.blocks.axes import (
+    Axis,
+    Channels,
+    Extent,
+    Grouped,
+    Part,
+    along,
+    batch_norm,
+    dense,
+    joined,
+    within,
+)
 from lightir_core.blocks.position import TablePosition
-from lightir_core.blocks.windows import ShiftMask, roll
+from lightir_core.blocks.windows import ShiftMask, channels_first, channels_last, roll
 
 Grid = tuple[int, int]
 Maps = tuple[Tensor, Tensor, Tensor]
@@ -55,12 +66,12 @@ class CascadeHead(nn.Module):
         return q, k, v
 
 
-class CascadeAttention(nn.Module):
+class CascadeAttention(Part):
     """Heads one after another inside the windows of a (B, C, H, W) map."""
 
-    def __init__(self, settings: arch.CascadeAttentionConfig, width: int) -> None:
+    def __init__(self, settings: CascadeAttentionConfig, width: int) -> None:
         """Build what `settings` describes for maps of `width` channels."""
-        super().__init__()
+        super().__init__(settings, width)
         self.num_heads = settings.num_heads
         self.window_size = settings.window_size
         self.shift_size = settings.shift_size
@@ -71,11 +82,42 @@ class CascadeAttention(nn.Module):
         )
         self.position = TablePosition(self.window_size, self.num_heads)
         nn.init.zeros_(self.position.table)
-        shifted = any(self.shift_size) and settings.masked
-        self.mask = ShiftMask(self.window_size, self.shift_size) if shifted else None
+        self.mask = ShiftMask(self.window_size, self.shift_size) if any(self.shift_size) else None
         self.output = nn.Conv2d(width, width, 1, bias=False)
         self.output_norm = nn.BatchNorm2d(width)
         nn.init.zeros_(self.output_norm.weight)  # the branch starts as nothing
+
+    @staticmethod
+    def channels(settings: CascadeAttentionConfig, width: int) -> Channels:
+        """Return the axes of every head.
+
+        A head reads its slice of the trunk, and its values are added to the slice of the next one.
+        """
+        heads, keys = settings.num_heads, settings.key_dim
+        trunk = torch.arange(width)
+        slices = [along(width=part) for part in trunk.chunk(heads)]
+        axes: dict[str, tuple[Axis, ...] | Grouped] = {}
+        values: list[Axis] = []
+        for head, read in enumerate(slices):
+            values.append(slices[min(head + 1, heads - 1)] if settings.cascade else read)
+            key = along(keys=torch.arange(keys) + head * keys)
+            rows = joined(key, key, values[-1])
+            axes[f"heads.{head}.qkv.weight"] = (rows, read)
+            axes |= batch_norm(f"heads.{head}.norm", rows)
+            axes[f"heads.{head}.filter.weight"] = (key,)
+            axes |= batch_norm(f"heads.{head}.filter_norm", key)
+        axes |= dense("output", joined(*values), along(width=trunk), bias=False)
+        axes |= batch_norm("output_norm", along(width=trunk))
+        parts = ("weight", "bias")
+        return Channels(
+            axes=axes | within("position", TablePosition.axes({})),
+            extents={
+                "width": Extent(heads, width // heads),
+                "keys": Extent(heads, keys, ("key_dim",)),
+            },
+            rooted=tuple(f"heads.{i}.filter_norm.{part}" for i in range(heads) for part in parts),
+            root=keys,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W)."""

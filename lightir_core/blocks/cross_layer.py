@@ -14,12 +14,26 @@ normalised along the image's width and multiplies the logits, and it stays rando
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lightir_core.architecture import CrossLayerConfig
-from lightir_core.blocks.layout import channels_first, channels_last
-from lightir_core.blocks.weighted_rows import weighted_rows
+from lightir_core.blocks.axes import (
+    Axis,
+    Channels,
+    Extent,
+    Grouped,
+    along,
+    batch_norm,
+    dense,
+)
+from lightir_core.blocks.projection import is_traced
+from lightir_core.blocks.windows import channels_first, channels_last
 
 
 class CrossLayerAttention(nn.Module):
@@ -46,6 +60,19 @@ class CrossLayerAttention(nn.Module):
             self.register_buffer("tau", torch.tensor(1.0, dtype=torch.float64))
         self.tail = _build_tail(width) if settings.depthwise_tail else None
         _spread_keys(self.offset, self.keys)
+
+    @staticmethod
+    def channels(settings: CrossLayerConfig, width: int) -> Channels:
+        """Return the axes of all its convolutions; a key has two offsets."""
+        trunk, keys = along(width=width), torch.arange(settings.references * settings.keys)
+        axes: dict[str, tuple[Axis, ...] | Grouped] = {**dense("value", trunk, trunk)}
+        axes |= dense("offset", trunk, along(cross_keys=keys.repeat_interleave(2)))
+        for reader in ("logit", "selection")[: 1 + (settings.selection != "none")]:
+            axes |= dense(reader, trunk, along(cross_keys=keys))
+        if settings.depthwise_tail:
+            axes |= {"tail.0.weight": (trunk,), **batch_norm("tail.1", trunk)}
+        extents = {"cross_keys": Extent(settings.references, settings.keys, ("keys",))}
+        return Channels(axes=axes, extents=extents)
 
     def forward(self, x: Tensor, references: list[Tensor]) -> Tensor:
         """The attended sum.
@@ -165,13 +192,67 @@ def _build_tail(width: int) -> nn.Module:
     )
 
 
-def build(settings: CrossLayerConfig, width: int) -> CrossLayerAttention:
-    """The module that `settings` describes, for feature maps of `width` channels."""
-    return CrossLayerAttention(settings, width)
-
-
 def set_temperature(network: nn.Module, tau: float) -> None:
     """Set τ of every key selection in `network`; training usually anneals it from 5 to 0.5."""
     for module in network.modules():
         if isinstance(module, CrossLayerAttention) and module.selection is not None:
             module.tau.fill_(tau)
+
+
+def weighted_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+    """Σ_j weights[n, j]·table[rows[n, j]], without storing the rows that were read.
+
+    Args:
+        table: (R, C).
+        rows: (N, J), whole numbers below R.
+        weights: (N, J).
+
+    Returns:
+        (N, C), of the weights' type.
+    """
+    table = table.to(weights.dtype)
+    if torch.compiler.is_exporting():  # exporters know the plain form only
+        return (weights.unsqueeze(1) @ table[rows]).squeeze(1)
+    if table.device.type != "cpu" or is_traced():
+        return F.embedding_bag(rows, table, per_sample_weights=weights, mode="sum")
+    y = F.embedding_bag(rows, table.detach(), per_sample_weights=weights, mode="sum")
+    return _TableGradient.apply(y, table, rows, weights)
+
+
+class _TableGradient(torch.autograd.Function):
+    """Nothing forwards; backwards the gradient of the table, which torch sorts all rows for."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401  torch's context takes any attribute
+        y: Tensor,
+        table: Tensor,
+        rows: Tensor,
+        weights: Tensor,
+    ) -> Tensor:
+        ctx.save_for_backward(rows, weights)
+        ctx.count = len(table)
+        return y.view_as(y)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        rows, weights = ctx.saved_tensors
+        reached = None
+        if ctx.needs_input_grad[1]:
+            reached = row_gradient(grads[0], rows, weights, ctx.count)
+        return grads[0], reached, None, None
+
+
+# an operation of its own, so that whoever counts memory sees it
+@torch.library.custom_op("lightir::row_gradient", mutates_args=())
+def row_gradient(grad: Tensor, rows: Tensor, weights: Tensor, count: int) -> Tensor:
+    """What each of `count` rows gets back: Σ weights[n, j]·grad[n] over its readers, (count, C)."""
+    starts = np.arange(0, rows.numel() + 1, rows.shape[1], dtype=np.int32)
+    entries = weights.flatten().numpy(), rows.flatten().to(torch.int32).numpy(), starts
+    reads = csr_array(entries, shape=(len(rows), count))
+    return grad.new_empty(count, grad.shape[1]).copy_(torch.from_numpy(reads.T @ grad.numpy()))
+
+
+@row_gradient.register_fake
+def _(grad: Tensor, rows: Tensor, weights: Tensor, count: int) -> Tensor:
+    return grad.new_empty(count, grad.shape[1])

@@ -10,36 +10,60 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightir_core import architecture as arch
-from lightir_core.blocks.layout import channels_first, channels_last
+from lightir_core.block_config import DepthwiseMlpConfig, MlpConfig
+from lightir_core.blocks.axes import Channels, Extent, Part, along, dense, vectors
 from lightir_core.blocks.projection import build_linear
+from lightir_core.blocks.windows import channels_first, channels_last
 
 
-class Mlp(nn.Module):
+class Mlp(Part):
     """Linear, GELU, Linear."""
 
-    def __init__(self, settings: arch.MlpConfig, width: int) -> None:
+    def __init__(self, settings: MlpConfig, width: int) -> None:
         """Build what `settings` describes for maps of `width` channels."""
-        super().__init__()
+        super().__init__(settings, width)
         self.inward = build_linear(width, settings.hidden_dim)
         self.outward = build_linear(settings.hidden_dim, width)
+
+    @staticmethod
+    def channels(settings: MlpConfig, width: int) -> Channels:
+        """Return the axes of both layers."""
+        trunk, hidden = along(width=width), along(hidden=settings.hidden_dim)
+        return Channels(
+            axes={**dense("inward", trunk, hidden), **dense("outward", hidden, trunk)},
+            extents={"hidden": Extent(1, settings.hidden_dim, ("hidden_dim",))},
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W)."""
         return channels_first(self.outward(F.gelu(self.inward(channels_last(x)))))
 
 
-class DepthwiseMlp(nn.Module):
+class DepthwiseMlp(Part):
     """The MLP of GRFormer's released code, with a 3x3 depth-wise residual between its layers."""
 
-    def __init__(self, settings: arch.DepthwiseMlpConfig, width: int) -> None:
+    def __init__(self, settings: DepthwiseMlpConfig, width: int) -> None:
         """Build what `settings` describes for maps of `width` channels."""
-        super().__init__()
+        super().__init__(settings, width)
         hidden = settings.hidden_dim
         self.inward = build_linear(width, hidden)
         self.depthwise1 = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
         self.depthwise2 = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
         self.outward = build_linear(hidden, width)
+
+    @staticmethod
+    def channels(settings: DepthwiseMlpConfig, width: int) -> Channels:
+        """Return the axes of all four layers."""
+        trunk, hidden = along(width=width), along(hidden=settings.hidden_dim)
+        return Channels(
+            axes={
+                **dense("inward", trunk, hidden),
+                **vectors("depthwise1", hidden),
+                **vectors("depthwise2", hidden),
+                **dense("outward", hidden, trunk),
+            },
+            extents={"hidden": Extent(1, settings.hidden_dim, ("hidden_dim",))},
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W)."""

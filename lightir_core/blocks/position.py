@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightir_core import architecture as arch
+from lightir_core.blocks.axes import Axes, Axis, along, vectors
 
 
 def relative_index(window: tuple[int, int]) -> Tensor:
@@ -35,6 +35,11 @@ class TablePosition(nn.Module):
         self.table = nn.Parameter(torch.empty(offsets, num_heads))
         nn.init.trunc_normal_(self.table, std=0.02)
         self.register_buffer("index", relative_index(window), persistent=False)
+
+    @staticmethod
+    def axes(heads: Axis) -> Axes:
+        """Return the axes of the table: offsets, heads."""
+        return {"table": ({}, heads)}
 
     def forward(self) -> Tensor:
         """(h, N, N)."""
@@ -62,6 +67,12 @@ class ExponentialPosition(nn.Module):
         self.register_buffer("offsets", exponential_offsets(window), persistent=False)
         self.register_buffer("index", relative_index(window), persistent=False)
 
+    @staticmethod
+    def axes(heads: Axis, hidden: int) -> Axes:
+        """Return the axes of both layers; hidden channels are of the kind `position`."""
+        inner = along(position=hidden)
+        return {**vectors("inward", inner), "outward.weight": (heads, inner)}
+
     def forward(self) -> Tensor:
         """(h, N, N)."""
         table = self.outward(F.relu(self.inward(self.offsets)))
@@ -79,14 +90,3 @@ def spread(table: Tensor, index: Tensor) -> Tensor:
     """A (offsets, h) table laid out as (h, N, N)."""
     tokens = index.shape[0]
     return table.t().index_select(1, index.flatten()).unflatten(1, (tokens, tokens))
-
-
-def build_position(
-    settings: arch.Position | None, window: tuple[int, int], num_heads: int
-) -> nn.Module | None:
-    """The module that `settings` describes; calling it gives (h, N, N)."""
-    if settings is None:
-        return None
-    if isinstance(settings, arch.ExponentialPositionConfig):
-        return ExponentialPosition(window, num_heads, settings.hidden)
-    return TablePosition(window, num_heads)

@@ -11,9 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightir_core.architecture import ProjectionConfig
-from lightir_core.blocks.traced import is_traced
-
 
 class GroupedProduct(torch.autograd.Function):
     """x W + b in diagonal blocks, and + x; the products are added where the sum already lies."""
@@ -115,10 +112,20 @@ def build_linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
     return linear
 
 
-def build_projection(settings: ProjectionConfig, inputs: int, outputs: int) -> nn.Module:
-    """The map that `settings` describes, from `inputs` to `outputs` channels."""
-    if settings.groups == 1:
-        inner: nn.Module = build_linear(inputs, outputs, bias=settings.bias)
+def build_projection(
+    inputs: int, outputs: int, *, groups: int = 1, residual: bool = False, bias: bool = True
+) -> nn.Module:
+    """Return the map of `inputs` to `outputs` channels; arguments as in `ProjectionConfig`."""
+    if groups == 1:
+        inner: nn.Module = build_linear(inputs, outputs, bias=bias)
     else:
-        inner = GroupedLinear(inputs, outputs, settings.groups, bias=settings.bias)
-    return ResidualProjection(inner) if settings.residual else inner
+        inner = GroupedLinear(inputs, outputs, groups, bias=bias)
+    return ResidualProjection(inner) if residual else inner
+
+
+def is_traced() -> bool:
+    """Return whether an exporter or a compiler writes the operations down.
+
+    They know torch's operations, not gradients of our own, and would fix the number of pieces.
+    """
+    return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None

@@ -8,18 +8,29 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightir_core import architecture as arch
+from lightir_core.block_config import ResidualConvolutionConfig
+from lightir_core.blocks.axes import Channels, Extent, Part, along, dense
 
 
-class ResidualConvolution(nn.Module):
+class ResidualConvolution(Part):
     """Two convolutions with a ReLU between them."""
 
-    def __init__(self, settings: arch.ResidualConvolutionConfig, width: int) -> None:
+    def __init__(self, settings: ResidualConvolutionConfig, width: int) -> None:
         """Build what `settings` describes for maps of `width` channels."""
-        super().__init__()
+        super().__init__(settings, width)
         hidden, kernel = settings.hidden_dim or width, settings.kernel_size
         self.conv1 = nn.Conv2d(width, hidden, kernel, padding=kernel // 2)
         self.conv2 = nn.Conv2d(hidden, width, kernel, padding=kernel // 2)
+
+    @staticmethod
+    def channels(settings: ResidualConvolutionConfig, width: int) -> Channels:
+        """Return the axes of both convolutions."""
+        hidden_dim = settings.hidden_dim or width
+        trunk, hidden = along(width=width), along(convolution=hidden_dim)
+        return Channels(
+            axes={**dense("conv1", trunk, hidden), **dense("conv2", hidden, trunk)},
+            extents={"convolution": Extent(1, hidden_dim, ("hidden_dim",))},
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W)."""

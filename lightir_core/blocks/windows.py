@@ -17,6 +17,19 @@ from torch import Tensor, nn
 MASKED = -1e9  # far below any logit; -100 would not hide keys from cosine logits of up to 116
 
 
+def channels_last(x: Tensor) -> Tensor:
+    """Return (B, C, H, W) seen as (B, H, W, C); no copy is made of a map that is channels-last.
+
+    Parts of a network exchange (B, C, H, W); linear layers and LayerNorm want (B, H, W, C).
+    """
+    return x.permute(0, 2, 3, 1)
+
+
+def channels_first(x: Tensor) -> Tensor:
+    """Return (B, H, W, C) seen as (B, C, H, W)."""
+    return x.permute(0, 3, 1, 2)
+
+
 def split_heads(x: Tensor, window: tuple[int, int], num_heads: int) -> Tensor:
     """Windows and heads of a map, in one copy.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from lightir_core.architecture import Architecture, WindowAttentionConfig
+from lightir_core.architecture import Architecture
 from lightir_core.data.dihedral import WAYS, turn, turn_back
 from lightir_core.errors import ShapeError
 from lightir_core.learning.step import precision
@@ -96,7 +96,7 @@ def restore_turned(
 def has_fixed_tiles(architecture: Architecture) -> bool:
     """Whether a network's result depends on the tiles: a channel branch pools over its input."""
     mixers = (block.mixer for stage in architecture.stages for block in stage.blocks)
-    return any(isinstance(mixer, WindowAttentionConfig) and mixer.channel for mixer in mixers)
+    return any(mixer.reads_whole_map for mixer in mixers)
 
 
 Span = tuple[int, int, int, int]

@@ -13,24 +13,12 @@ from itertools import groupby, pairwise
 
 from markupsafe import Markup
 
-from lightir_core.architecture import (
-    Architecture,
-    BlockConfig,
-    CascadeAttentionConfig,
-    DepthwiseMlpConfig,
-    DsgmConfig,
-    MlpConfig,
-    ResidualConvolutionConfig,
-    StageConfig,
-    WindowAttentionConfig,
-)
+from lightir_core.architecture import Architecture, BlockConfig, StageConfig
 from results.describe import in_words
 
 _STAGE, _SMALL, _GAP, _PAD = 140, 64, 18, 8
 _ARC, _CELL, _FOOT, _ROOM, _STEP = 52, 40, 22, 6, 13
 _INSIDE = _STAGE - 2 * _PAD
-
-_FEED_FORWARDS = {MlpConfig: "MLP", DepthwiseMlpConfig: "DW-MLP", DsgmConfig: "DSGM"}
 
 
 @dataclass(frozen=True)
@@ -100,9 +88,7 @@ def _groups(stage: StageConfig) -> list[tuple[BlockConfig, int, int]]:
 
 
 def _unshifted(block: BlockConfig) -> BlockConfig:
-    if isinstance(block.mixer, ResidualConvolutionConfig):
-        return block
-    return replace(block, mixer=replace(block.mixer, shift_size=(0, 0)))
+    return replace(block, mixer=block.mixer.unshifted())
 
 
 def _ends(architecture: Architecture, boxes: list[_Box]) -> Iterator[Markup]:
@@ -161,32 +147,14 @@ def _cell(
     block: BlockConfig, count: int, shifted: int, at: tuple[int, int], width: int
 ) -> Iterator[Markup]:
     left, top = at
-    kind, first, second = _mixer_words(block, width)
+    mixer, forward = block.mixer, block.feed_forward
+    feed = "no FFN" if forward is None else f"{forward.label} {forward.hidden_dim}"
+    first, second = mixer.label(), mixer.note(width) or feed
     title = f"{count} × {first}, {second}" + (f", {shifted} shifted" if shifted else "")
-    yield _rect(left, top, _INSIDE, _CELL, f"cell {kind}", title)
+    yield _rect(left, top, _INSIDE, _CELL, f"cell {mixer.word}", title)
     times = f"{count}× " if count > 1 else ""
     yield _text(left + _INSIDE / 2, top + 16, times + first, "name")
     yield _text(left + _INSIDE / 2, top + 31, second + (" ⇄" if shifted else ""), "small")
-
-
-def _mixer_words(block: BlockConfig, width: int) -> tuple[str, str, str]:
-    """CSS class, first and second line of a block."""
-    forward = block.feed_forward
-    feed = "no FFN" if forward is None else f"{_FEED_FORWARDS[type(forward)]} {forward.hidden_dim}"
-    mixer = block.mixer
-    if isinstance(mixer, ResidualConvolutionConfig):
-        side = mixer.kernel_size
-        return "convolution", f"conv {side}×{side}", f"{mixer.hidden_dim or width} wide"
-    heads = f"{mixer.window_size[0]}×{mixer.window_size[1]} {mixer.num_heads}h"
-    if isinstance(mixer, CascadeAttentionConfig):
-        return "cascade", f"GSWA {heads}", feed
-    return "window", f"{_attention_name(mixer)} {heads}", feed
-
-
-def _attention_name(mixer: WindowAttentionConfig) -> str:
-    if mixer.channel is not None:
-        return "CASA"
-    return "GRSA" if mixer.projection.groups > 1 else "attn"
 
 
 def _arrows(architecture: Architecture, boxes: list[_Box], lowest: int) -> Iterator[Markup]:

@@ -83,10 +83,11 @@ def _cross_layer(rng: random.Random, number: int) -> CrossLayerConfig:
 def _block(rng: random.Random, width: int) -> BlockConfig:
     mixer = rng.choice((_window_attention, _window_attention, _cascade, _convolution))
     hidden = rng.choice((width, 2 * width, width + 5))
+    rng.choice(range(3))  # a switch that is gone: the same architectures as before
     feed_forwards = (
         MlpConfig(hidden_dim=hidden),
         DepthwiseMlpConfig(hidden_dim=hidden),
-        DsgmConfig(hidden_dim=hidden, reading=rng.choice(("cross", "literal", "single"))),
+        DsgmConfig(hidden_dim=hidden),
         None,
     )
     return BlockConfig(
@@ -121,12 +122,14 @@ def _window_attention(rng: random.Random, width: int) -> WindowAttentionConfig:
 
 def _cascade(rng: random.Random, width: int) -> CascadeAttentionConfig:
     window = rng.choice(WINDOWS)
+    heads, key_dim = rng.choice((1, 2, 3)), rng.choice((2, 5))
+    shift = rng.choice(((0, 0), (window[0] // 2, window[1] // 2)))
+    rng.random()  # a switch that is gone: the same architectures as before
     return CascadeAttentionConfig(
-        num_heads=rng.choice((1, 2, 3)),
-        key_dim=rng.choice((2, 5)),
+        num_heads=heads,
+        key_dim=key_dim,
         window_size=window,
-        shift_size=rng.choice(((0, 0), (window[0] // 2, window[1] // 2))),
-        masked=rng.random() < 0.5,
+        shift_size=shift,
         cascade=rng.random() < 0.5,
     )
 

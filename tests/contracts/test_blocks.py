@@ -31,7 +31,7 @@ SETTINGS = {
     ],
     arch.CascadeAttentionConfig: [
         arch.CascadeAttentionConfig(num_heads=3, key_dim=5, **WINDOW),
-        arch.CascadeAttentionConfig(num_heads=2, key_dim=5, **WINDOW, masked=False, cascade=False),
+        arch.CascadeAttentionConfig(num_heads=2, key_dim=5, **WINDOW, cascade=False),
     ],
     arch.ResidualConvolutionConfig: [
         arch.ResidualConvolutionConfig(),
@@ -39,9 +39,7 @@ SETTINGS = {
     ],
     arch.MlpConfig: [arch.MlpConfig(hidden_dim=7)],
     arch.DepthwiseMlpConfig: [arch.DepthwiseMlpConfig(hidden_dim=7)],
-    arch.DsgmConfig: [
-        arch.DsgmConfig(hidden_dim=7, reading=reading) for reading in ("cross", "literal", "single")
-    ],
+    arch.DsgmConfig: [arch.DsgmConfig(hidden_dim=7), arch.DsgmConfig(hidden_dim=4, bias=False)],
 }
 TABLE = MIXERS | FEED_FORWARDS
 CASES = [

@@ -10,7 +10,7 @@ from lightir_core.blocks.cross_layer import CrossLayerAttention, set_temperature
 from lightir_core.blocks.window_attention import WindowAttention
 from lightir_core.published import tensor_names as layouts
 from lightir_core.published.systems import drt, grformer
-from lightir_core.stage import build_block, build_stage
+from lightir_core.stage import Block, Stage
 
 
 def fill(places, tensors):
@@ -80,7 +80,7 @@ def test_gswa(golden, shift, key):
 def test_grformer_block_at_each_place_of_its_period(golden, index):
     data = golden("grformer_block")
     settings = grformer(24, (4,), (3,), (4, 8), 48, 2).stages[0].blocks[index]
-    module = build_block(settings, 24)
+    module = Block(settings, 24)
     fill(layouts.block("block", module), data.named("block."))
     x = rearrange(data["input"], "b (h w) c -> b c h w", h=16)
     data.check(lambda: rearrange(module(x), "b c h w -> b (h w) c"), f"output_index{index}")
@@ -93,7 +93,7 @@ def on_tokens(module, tokens, side):
 
 def test_drt_block(golden):
     data = golden("drt_block")
-    module = build_block(drt(16, 1, 1, 2, 7, 16).stages[0].blocks[0], 16)
+    module = Block(drt(16, 1, 1, 2, 7, 16).stages[0].blocks[0], 16)
     fill(layouts.block("block", module), data.named("block."))
     data.check(lambda: on_tokens(module, data["input"], 14))
     exact = on_tokens(module.double(), data["input"].double(), 14)
@@ -102,7 +102,7 @@ def test_drt_block(golden):
 
 def test_drt_recursive_block(golden):
     data = golden("drt_rtb")
-    module = build_stage(drt(16, 1, 3, 2, 7, 16).stages[0], 16)
+    module = Stage(drt(16, 1, 3, 2, 7, 16).stages[0], 16)
     places = layouts.block("block2.transformer", module.blocks[0])
     places |= layouts.block("block1.transformer", module.blocks[1])
     fill(places | layouts.layer("conv_out", module.closing), data.named(""))

@@ -62,7 +62,6 @@ def random_mixer(rng, width):
             num_heads=rng.choice([h for h in arch.divisors(width) if h <= 4]),
             key_dim=rng.choice([1, 4, 6]),
             **random_grid(rng),
-            masked=rng.random() < 0.7,
             cascade=rng.random() < 0.7,
         )
     return arch.ResidualConvolutionConfig(
@@ -77,7 +76,7 @@ def random_block(rng, width):
             None,
             arch.MlpConfig(hidden_dim=hidden),
             arch.DepthwiseMlpConfig(hidden_dim=hidden),
-            arch.DsgmConfig(hidden_dim=hidden, reading=rng.choice(["cross", "literal", "single"])),
+            arch.DsgmConfig(hidden_dim=hidden),
         ]
     )
     return arch.BlockConfig(

@@ -32,7 +32,7 @@ def test_seeds_reach_every_axis(architecture_of_seed):
     text = "".join(architecture_of_seed(seed).to_json() for seed in SEEDS)
     values = (
         "cascade_attention residual_convolution window_attention exponential table cosine dot "
-        "depthwise_mlp dsgm cross literal single every last depthwise output soft hard staged "
+        "depthwise_mlp dsgm cross every last depthwise output soft hard staged "
         "interpolated imagenet div2k post pre"
     )
     for value in values.split(" "):

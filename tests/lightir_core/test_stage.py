@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lightir_core import architecture as arch
-from lightir_core.stage import apply_norm, build_block, build_closing, build_stage
+from lightir_core.stage import Block, Stage, apply_norm, build_closing
 
 BLOCK = arch.BlockConfig(
     mixer=arch.WindowAttentionConfig(num_heads=2, window_size=(4, 4)),
@@ -19,12 +19,12 @@ def stage_of(randomise, **changes):
     settings = replace(
         arch.StageConfig(blocks=(BLOCK, BLOCK), closing="none", skip="none"), **changes
     )
-    return randomise(build_stage(settings, 8))
+    return randomise(Stage(settings, 8))
 
 
 @pytest.mark.parametrize("norm", ["pre", "post", "none"])
 def test_norm_stands_where_it_should(randomise, norm):
-    block = randomise(build_block(replace(BLOCK, norm=norm), 8))
+    block = randomise(Block(replace(BLOCK, norm=norm), 8))
     branches = [(block.mixer, block.norm1), (block.feed_forward, block.norm2)]
     expected = X
     for module, layer in branches:
@@ -39,7 +39,7 @@ def test_norm_stands_where_it_should(randomise, norm):
 
 
 def test_a_block_without_feed_forward_has_one_norm():
-    block = build_block(replace(BLOCK, feed_forward=None), 8)
+    block = Block(replace(BLOCK, feed_forward=None), 8)
     assert block.norm2 is None
     assert block.feed_forward is None
 
@@ -50,8 +50,8 @@ def test_sizes_are_the_papers():
         mixer=arch.WindowAttentionConfig(num_heads=6, window_size=(8, 8)),
         feed_forward=arch.MlpConfig(hidden_dim=120),
     )
-    assert sum(p.numel() for p in build_block(swin, 60).parameters()) == 30_810
-    stage = build_stage(arch.StageConfig(blocks=(swin,) * 6), 60)
+    assert sum(p.numel() for p in Block(swin, 60).parameters()) == 30_810
+    stage = Stage(arch.StageConfig(blocks=(swin,) * 6), 60)
     assert sum(p.numel() for p in stage.parameters()) == 217_320
 
 
@@ -72,7 +72,7 @@ def test_recursion_and_anchor(randomise, anchor, tied):
 def test_recursion_costs_no_parameters():
     def count(**changes):
         settings = arch.StageConfig(blocks=(BLOCK,), **changes)
-        return sum(p.numel() for p in build_stage(settings, 8).parameters())
+        return sum(p.numel() for p in Stage(settings, 8).parameters())
 
     assert count(recursions=3) == count()
     closing = 9 * 8 * 8 + 8

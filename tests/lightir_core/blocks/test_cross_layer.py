@@ -10,7 +10,7 @@ from lightir_core.blocks.cross_layer import set_temperature
 def module_of(randomise, width=6, keys=3, references=2, **changes):
     settings = CrossLayerConfig(keys=keys, references=references, **changes)
     torch.manual_seed(0)
-    return randomise(cross_layer.build(settings, width))
+    return randomise(cross_layer.CrossLayerAttention(settings, width))
 
 
 def maps(count, size=(5, 7), width=6):
@@ -72,10 +72,13 @@ def test_sizes_are_the_papers(keys, references, cla, acla):
     # 3KL(C + 1) + C² + C and 4KL(C + 1) + C² + C with C = 64; the tail adds 11C
     for selection, expected in (("none", cla), ("hard", acla)):
         settings = CrossLayerConfig(keys=keys, references=references, selection=selection)
-        module = cross_layer.build(settings, 64)
+        module = cross_layer.CrossLayerAttention(settings, 64)
         assert sum(p.numel() for p in module.parameters()) == expected
     settings = CrossLayerConfig(keys=keys, references=references, depthwise_tail=True)
-    assert sum(p.numel() for p in cross_layer.build(settings, 64).parameters()) == cla + 11 * 64
+    assert (
+        sum(p.numel() for p in cross_layer.CrossLayerAttention(settings, 64).parameters())
+        == cla + 11 * 64
+    )
 
 
 @pytest.mark.parametrize("selection", ["none", "soft", "hard"])
@@ -126,7 +129,7 @@ def test_weights_sum_to_one(randomise):
 
 
 def test_fresh_keys_of_a_reference_differ():
-    module = cross_layer.build(CrossLayerConfig(keys=4, references=2), 6)
+    module = cross_layer.CrossLayerAttention(CrossLayerConfig(keys=4, references=2), 6)
     bias = module.offset.bias.detach().unflatten(0, (2, 4, 2))
     assert torch.allclose(bias[0], bias[1])
     assert torch.allclose(bias.norm(dim=-1), torch.ones(2, 4))

@@ -6,10 +6,10 @@ from lightir_core import architecture as arch
 from lightir_core.blocks.position import (
     ExponentialPosition,
     TablePosition,
-    build_position,
     exponential_offsets,
     relative_index,
 )
+from lightir_core.blocks.window_attention import build_position
 
 
 def test_index_counts_offsets_query_minus_key():

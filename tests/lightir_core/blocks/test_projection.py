@@ -2,7 +2,6 @@ import pytest
 import torch
 from torch import nn
 
-from lightir_core.architecture import ProjectionConfig
 from lightir_core.blocks.projection import GroupedLinear, ResidualProjection, build_projection
 
 
@@ -24,21 +23,21 @@ def test_grouped_linear_takes_maps_that_are_views():
 
 
 def test_grouped_residual_layer_has_the_papers_size():
-    layer = build_projection(ProjectionConfig(groups=2, residual=True), 60, 60)
+    layer = build_projection(60, 60, groups=2, residual=True)
     assert sum(p.numel() for p in layer.parameters()) == 1860  # C²/g + C
     x = torch.randn(4, 60)
     assert torch.allclose(layer(x), x + layer.map(x))
 
 
 def test_kinds():
-    assert isinstance(build_projection(ProjectionConfig(), 4, 8), nn.Linear)
-    assert build_projection(ProjectionConfig(bias=False), 4, 8).bias is None
-    assert isinstance(build_projection(ProjectionConfig(groups=2), 4, 8), GroupedLinear)
-    assert isinstance(build_projection(ProjectionConfig(residual=True), 4, 4), ResidualProjection)
+    assert isinstance(build_projection(4, 8), nn.Linear)
+    assert build_projection(4, 8, bias=False).bias is None
+    assert isinstance(build_projection(4, 8, groups=2), GroupedLinear)
+    assert isinstance(build_projection(4, 4, residual=True), ResidualProjection)
 
 
 @pytest.mark.parametrize("groups", [1, 2])
 def test_initial_weights_are_small_and_biases_zero(groups):
-    layer = build_projection(ProjectionConfig(groups=groups), 64, 64)
+    layer = build_projection(64, 64, groups=groups)
     assert 0.01 < layer.weight.std() < 0.03
     assert not layer.bias.any()

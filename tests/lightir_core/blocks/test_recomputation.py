@@ -4,8 +4,7 @@ from torch.func import functional_call
 
 from lightir_core import architecture as arch
 from lightir_core.blocks.cascade_attention import CascadeAttention
-from lightir_core.blocks.recomputation import recomputed
-from lightir_core.stage import build_block, set_recomputation
+from lightir_core.stage import Block, recomputed, set_recomputation
 
 
 def module_of(randomise, width=12):
@@ -44,7 +43,7 @@ def test_it_keeps_less(mixer):
     }
 
     def kept_bytes(enabled):
-        block = build_block(arch.BlockConfig(mixer=settings[mixer], feed_forward=None), 48).train()
+        block = Block(arch.BlockConfig(mixer=settings[mixer], feed_forward=None), 48).train()
         set_recomputation(block, enabled=enabled)
         storages = {}
 
@@ -61,17 +60,15 @@ def test_it_keeps_less(mixer):
 
 
 def test_only_gswa_is_recomputed_at_first():
-    block = build_block(
-        arch.BlockConfig(mixer=arch.ResidualConvolutionConfig(), feed_forward=None), 8
-    )
+    block = Block(arch.BlockConfig(mixer=arch.ResidualConvolutionConfig(), feed_forward=None), 8)
     assert not block.recompute
     mixer = arch.CascadeAttentionConfig(num_heads=2, key_dim=2, window_size=(4, 4))
-    assert build_block(arch.BlockConfig(mixer=mixer, feed_forward=None), 8).recompute
+    assert Block(arch.BlockConfig(mixer=mixer, feed_forward=None), 8).recompute
 
 
 def test_it_uses_lent_weights(randomise):
     module, lender = module_of(randomise), module_of(randomise)
-    block = build_block(
+    block = Block(
         arch.BlockConfig(
             mixer=arch.CascadeAttentionConfig(
                 num_heads=3, key_dim=5, window_size=(4, 4), shift_size=(2, 2)

@@ -249,12 +249,7 @@ def dsgm(module, x):
     u = project(module.inward_u, tokens).transpose(1, 2).reshape(B, -1, H, W)
     v = project(module.inward_v, tokens).transpose(1, 2).reshape(B, -1, H, W)
     u, v = module.depthwise_u(u), module.depthwise_v(v)
-    if module.reading == "cross":
-        z = torch.sigmoid(u) * v + u * F.gelu(v)
-    elif module.reading == "literal":
-        z = 2 * torch.sigmoid(u) * F.gelu(v)
-    else:
-        z = torch.sigmoid(u) * v
+    z = torch.sigmoid(u) * v + u * F.gelu(v)
     y = project(module.outward, z.flatten(2).transpose(1, 2))
     return y.transpose(1, 2).reshape(x.shape)
 

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from lightir_core.architecture import ProjectionConfig
 from lightir_core.blocks.projection import build_projection
 from lightir_core.learning.muon import Muon
 from lightir_core.learning.optimiser import Memory, Optimiser, schedule
@@ -123,7 +122,7 @@ def test_a_step_is_muons_own_on_plain_matrices(parts, layout):
 
 
 def test_a_real_grouped_projection_goes_to_muon_group_by_group():
-    projection = build_projection(ProjectionConfig(groups=2, residual=True), 32, 32)
+    projection = build_projection(32, 32, groups=2, residual=True)
     [weight] = [p for p in projection.parameters() if p.ndim > 1]
     assert weight.shape == (2, 16, 16)
     optimiser = Optimiser(projection, RECIPE)
