@@ -28,6 +28,7 @@ from torch import nn
 from budgets.assess import CostSettings
 from budgets.budget import Budget
 from budgets.price import price
+from budgets.target import Target
 from budgets.units import Size
 from lightir_core.architecture import (
     Architecture,
@@ -46,7 +47,6 @@ from lightir_core.learning.recipe import PROXY, Recipe
 from lightir_core.learning.training import train
 from lightir_core.network import Network, build
 from lightir_core.seeds import derive
-from search.compress.plan import Target
 from search.compress.prune import Pruning, prune
 from search.evaluators.images import open_images
 from search.jobs import Source

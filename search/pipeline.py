@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from budgets.budget import Budget
+from budgets.target import Target
 from lightir_core.checkpoints import load_model
 from lightir_core.data.tasks import Task
 from lightir_core.errors import BudgetError, RunFailedError, SearchError
@@ -31,7 +32,6 @@ from results.study import Record, Trial, is_unused
 from search.bank.prepare import prepare_bank
 from search.baselines import check_rivals, stand_rivals
 from search.callbacks import Callback, Stop, never
-from search.compress.plan import Target
 from search.compress.prune import Pruned, Pruning, prune
 from search.config import SearchConfig, describe, load_config
 from search.custom_objective import CUSTOM

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from budgets.assess import read_budget, read_sizes, settings_on
+from budgets.target import Target
 from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import SearchError
 from results.objectives import Objective
 from results.run import RunFolder
 from search.callbacks import Callback
-from search.compress.plan import Target
 from search.config import SearchConfig, known
 from search.devices import job_device, torch_device
 from search.evaluators.choice import Choice, parse_evaluator

@@ -14,18 +14,17 @@ from rich.table import Table
 
 from budgets.assess import reference_size, settings_on
 from budgets.budget import AXES, Budget
+from budgets.target import Target
 from budgets.units import parse_size
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import Recipe
 from results.models import ModelResult
 from search.cli.options import Json, Quiet, absolute
 from search.compress.importance import IMPORTANCES
-from search.compress.job import Compression
+from search.compress.job import Compression, Parent, open_parent
 from search.compress.job import compress as bring_down
-from search.compress.parent import Parent, open_parent
-from search.compress.plan import Target
 from search.compress.prune import Pruning
-from search.compress.recover import RECIPES, Distillation
+from search.compress.recover import RECOVERY_RECIPES, Distillation
 from search.config import known
 from search.devices import find_device
 from search.jobs import Source
@@ -77,7 +76,9 @@ def compress(
     ] = None,
     importance: Annotated[str, typer.Option(help=f"{', '.join(IMPORTANCES)}.")] = "taylor",
     iterations: Annotated[int, typer.Option(help="Rounds of pruning.")] = 1,
-    recipe: Annotated[str, typer.Option(help=f"Fine-tuning: {', '.join(RECIPES)}.")] = "quick",
+    recipe: Annotated[
+        str, typer.Option(help=f"Fine-tuning: {', '.join(RECOVERY_RECIPES)}.")
+    ] = "quick",
     steps: Steps = None,
     distil: Distil = Distillation.weight,
     features: Features = Distillation.features,
@@ -97,7 +98,7 @@ def compress(
     limits = Budget.parse(budget)
     where = find_device(device)
     size = parse_size(at) if at else reference_size(parse_task(source.task))
-    plan: Recipe = known("recipe", recipe, RECIPES)
+    plan: Recipe = known("recipe", recipe, RECOVERY_RECIPES)
     how = Compression(
         target=Target(limits, settings_on(where, (size,))),
         source=source,

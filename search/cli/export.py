@@ -19,8 +19,7 @@ from results.card import add_exports, write_card, write_plain_card
 from results.models import RESULT, load_result
 from results.run import RunFolder
 from search.cli.options import DataFolders, Json, absolute
-from search.compress.job import check_task
-from search.compress.parent import Parent, open_model, open_parent
+from search.compress.job import Parent, check_task, open_model, open_parent
 from search.evaluators.images import open_images, whole_images
 from search.jobs import Source
 

@@ -1,358 +1,163 @@
-"""The tensors that each structural unit runs through: one function a kind of unit.
+"""Where the channels of each unit lie in the tensors of a network, and how they are cut out.
 
-Of feed-forwards and residual convolutions torch-pruning's dependency graph finds them. Where it is
-known to fail silently (position biases that join the queries, grouped weights, chunks, gates; see
-`tests/search/compress/test_channels.py` for where the two agree) they are written down here.
+Each module says beside its code what the axes of its tensors are (`lightir_core.blocks.axes`); here
+they are put together over a network. A grouped projection has one weight (groups, outputs / groups,
+inputs / groups): its outputs and inputs run over two axes, of which every group keeps equally many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import torch
-import torch_pruning as tp
-from torch import Tensor, nn
+from torch import Tensor
 
-from lightir_core.architecture import (
-    Architecture,
-    BlockConfig,
-    CascadeAttentionConfig,
-    ExponentialPositionConfig,
-    FeedForward,
-    Mixer,
-    ResidualConvolutionConfig,
-    StageConfig,
-    TablePositionConfig,
-    WindowAttentionConfig,
-    inner_dims,
-)
-from lightir_core.blocks import FEED_FORWARDS, MIXERS
-from search.compress.slices import Axis, Slice
-from search.compress.units import Unit, units
+from lightir_core.architecture import Architecture
+from lightir_core.blocks.axes import Axes, Grouped, within
+from lightir_core.blocks.cross_layer import CrossLayerAttention
+from lightir_core.network import Body, Stem, Tail
+from lightir_core.stage import closing_axes
+from search.compress.units import Unit, block_channels, copies, units
 
-PROBE_WIDTH = 11
-PROBE_HIDDEN = 7
-"""Sizes of a stand-in that no kernel and no group has: they tell the axes of its tensors apart."""
+AxisNumber = int | Literal["grouped outputs", "grouped inputs"]
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """One axis of one tensor.
+
+    Attributes:
+        name: of the tensor, as in a state dict.
+        axis: its number, or how it runs over a grouped weight.
+        owner: int64, for each index of the axis the channel it belongs to, or −1 for none.
+    """
+
+    name: str
+    axis: AxisNumber
+    owner: Tensor
 
 
 def slices(architecture: Architecture, unit: Unit) -> tuple[Slice, ...]:
-    """Every axis of every tensor that the channels of `unit` lie on."""
-    if unit.kind == "width":
-        return tuple(_width(architecture))
-    if unit.kind == "cross_keys":
-        return tuple(_cross_keys(architecture, unit.stage))
-    stage = architecture.stages[unit.stage]
-    once = tuple(INSIDE[unit.kind](stage.blocks[unit.block], architecture.width))
-    lanes = units(architecture)[unit]
-    copies = 1 if stage.tied else stage.recursions
-    channels = lanes.lanes * lanes.size // copies
-    return tuple(
-        one.within(prefix, copy * channels)
-        for copy, prefix in enumerate(_prefixes(architecture, unit.stage, unit.block))
-        for one in once
-    )
+    """Return every axis of every tensor that the channels of `unit` lie on."""
+    return _slices(architecture)[unit]
 
 
-def _prefixes(architecture: Architecture, stage: int, block: int) -> Iterator[str]:
-    """Where the copies of a block lie, one for each untied pass."""
-    settings = architecture.stages[stage]
-    module = stage // architecture.stage_sharing
-    for copy in range(1 if settings.tied else settings.recursions):
-        yield f"stages.{module}.blocks.{copy * len(settings.blocks) + block}"
+@lru_cache(maxsize=16)
+def _slices(architecture: Architecture) -> dict[Unit, tuple[Slice, ...]]:
+    found: dict[Unit, list[Slice]] = {unit: [] for unit in units(architecture)}
+    for axes, stage, block, first in _modules(architecture):
+        for name, axis, kind, owner in _axes(axes):
+            unit = Unit("width") if kind == "width" else Unit(kind, stage, block)
+            if unit in found:  # what lies in a group with other channels is no unit
+                moved = torch.where(owner < 0, owner, owner + first.get(unit, 0))
+                found[unit].append(Slice(name, axis, moved))
+    return {unit: tuple(there) for unit, there in found.items()}
 
 
-# Inside a block; every function takes the block and the network's width.
+def _modules(
+    architecture: Architecture,
+) -> Iterator[tuple[Axes, int, int, Mapping[Unit, int]]]:
+    """Yield the axes of each module, its stage and block, and where its channels are counted from.
 
-
-def _keys(block: BlockConfig, width: int) -> Iterator[Slice]:
-    mixer = block.mixer
-    if isinstance(mixer, CascadeAttentionConfig):
-        yield from _cascade_keys(mixer, width)
-        return
-    assert isinstance(mixer, WindowAttentionConfig)
-    owner = torch.arange(mixer.num_heads * inner_dims(mixer, width)[0])
-    for name in ("mixer.q", "mixer.k"):
-        yield from _outputs(name, mixer.projection.groups, owner, bias=mixer.projection.bias)
-
-
-def _values(block: BlockConfig, width: int) -> Iterator[Slice]:
-    mixer = block.mixer
-    assert isinstance(mixer, WindowAttentionConfig)
-    owner = torch.arange(mixer.num_heads * inner_dims(mixer, width)[1])
-    yield from _outputs("mixer.v", mixer.projection.groups, owner, bias=mixer.projection.bias)
-    yield from _read_values(mixer, owner)
-
-
-def _read_values(mixer: WindowAttentionConfig, owner: Tensor) -> Iterator[Slice]:
-    """What reads the values, `owner` being the channel of each."""
-    yield _inputs("mixer.output", mixer.output.groups, owner)
-    if mixer.depthwise_value:
-        yield from _vectors(owner, "mixer.depthwise.weight", "mixer.depthwise.bias")
-
-
-def _inner(block: BlockConfig, width: int) -> Iterator[Slice]:
-    yield from _keys(block, width)
-    yield from _values(block, width)
-
-
-def _heads(block: BlockConfig, width: int) -> Iterator[Slice]:
-    mixer = block.mixer
-    assert isinstance(mixer, WindowAttentionConfig)
-    heads = torch.arange(mixer.num_heads)
-    keys, values = (heads.repeat_interleave(dim) for dim in inner_dims(mixer, width))
-    projection = mixer.projection
-    for name, owner in (("mixer.q", keys), ("mixer.k", keys), ("mixer.v", values)):
-        yield from _outputs(name, projection.groups, owner, bias=projection.bias)
-    yield from _read_values(mixer, values)
-    if mixer.logits == "cosine":
-        yield Slice("mixer.log_tau", 0, heads)
-    if isinstance(mixer.position, TablePositionConfig):
-        yield Slice("mixer.position.table", 1, heads)
-    elif isinstance(mixer.position, ExponentialPositionConfig):
-        yield Slice("mixer.position.outward.weight", 0, heads)
-
-
-def _position(block: BlockConfig, _: int) -> Iterator[Slice]:
-    mixer = block.mixer
-    assert isinstance(mixer, WindowAttentionConfig)
-    assert isinstance(mixer.position, ExponentialPositionConfig)
-    owner = torch.arange(mixer.position.hidden)
-    name = "mixer.position"
-    yield from _vectors(owner, f"{name}.inward.weight", f"{name}.inward.bias")
-    yield Slice(f"{name}.outward.weight", 1, owner)
-
-
-def _cascade_keys(mixer: CascadeAttentionConfig, width: int) -> Iterator[Slice]:
-    values = torch.full((width // mixer.num_heads,), -1)
-    for head in range(mixer.num_heads):
-        own = torch.arange(mixer.key_dim) + head * mixer.key_dim
-        name = f"mixer.heads.{head}"
-        both = torch.cat((own, own, values))
-        yield Slice(f"{name}.qkv.weight", 0, both)
-        yield from _batch_norm(f"{name}.norm", both)
-        yield Slice(f"{name}.filter.weight", 0, own)
-        yield from _batch_norm(f"{name}.filter_norm", own)
-
-
-def _hidden(block: BlockConfig, _: int) -> Iterator[Slice]:
-    feed_forward = block.feed_forward
-    assert feed_forward is not None
-    for name, axis in _dependent(feed_forward):
-        yield Slice(f"feed_forward.{name}", axis, torch.arange(feed_forward.hidden_dim))
-
-
-def _convolution(block: BlockConfig, width: int) -> Iterator[Slice]:
-    mixer = block.mixer
-    assert isinstance(mixer, ResidualConvolutionConfig)
-    for name, axis in _dependent(replace(mixer, hidden_dim=PROBE_HIDDEN)):
-        yield Slice(f"mixer.{name}", axis, torch.arange(mixer.hidden_dim or width))
-
-
-INSIDE: dict[str, Callable[[BlockConfig, int], Iterator[Slice]]] = {
-    "heads": _heads,
-    "keys": _keys,
-    "values": _values,
-    "inner": _inner,
-    "hidden": _hidden,
-    "convolution": _convolution,
-    "position": _position,
-}
-"""Kind of unit inside a block -> its slices, named from the block."""
-
-
-@lru_cache(maxsize=64)
-def _dependent(settings: FeedForward | ResidualConvolutionConfig) -> tuple[tuple[str, int], ...]:
-    """(tensor, axis) of everything that hidden channels lie on, from torch-pruning's graph."""
-    module = _stand_in(settings)
-    names = {layer: name for name, layer in module.named_modules()}
-    root = next(layer for layer in module.modules() if _size_out(layer) == PROBE_HIDDEN)
-    example = torch.zeros(1, PROBE_WIDTH, 8, 8)
-    graph = tp.DependencyGraph().build_dependency(module, example_inputs=example)
-    cut = (
-        tp.prune_conv_out_channels if isinstance(root, nn.Conv2d) else tp.prune_linear_out_channels
-    )
-    group = graph.get_pruning_group(root, cut, idxs=list(range(PROBE_HIDDEN)))
-    layers = dict.fromkeys(names[dep.layer] for dep, _ in group if dep.layer in names)
-    # of a depth-wise kernel (hidden, 1, h, w) the second axis is no channel
-    return tuple(
-        (f"{layer}.{name}", axis)
-        for layer in layers
-        for name, tensor in module.get_submodule(layer).named_parameters()
-        for axis, size in enumerate(tensor.shape[:2])
-        if size == PROBE_HIDDEN
-    )
-
-
-def _size_out(layer: nn.Module) -> int | None:
-    if isinstance(layer, nn.Linear):
-        return layer.out_features
-    return layer.out_channels if isinstance(layer, nn.Conv2d) else None
-
-
-def _stand_in(settings: FeedForward | Mixer) -> nn.Module:
-    """A small module of the same kind."""
-    small = replace(settings, hidden_dim=PROBE_HIDDEN)
-    table = FEED_FORWARDS if type(small) in FEED_FORWARDS else MIXERS
-    with torch.random.fork_rng(devices=[]):
-        return table[type(small)](small, PROBE_WIDTH)
-
-
-# The width of the trunk.
-
-
-def _width(architecture: Architecture) -> Iterator[Slice]:
-    all_ = torch.arange(architecture.width)
-    yield from _vectors(all_, "stem.conv.weight", "stem.conv.bias")
-    if architecture.stem.norm:
-        yield from _layer_norm("stem.norm", all_)
+    Passes that are not tied have channels of their own, one pass after another.
+    """
+    width, none = architecture.width, dict[Unit, int]()
+    yield within("stem", Stem.axes(architecture)), -1, -1, none
+    extents = units(architecture)
     for number, stage in enumerate(architecture.stages):
+        prefix = f"stages.{number // architecture.stage_sharing}"
         if number % architecture.stage_sharing == 0:
-            yield from _stage_width(architecture, number, stage)
+            for index, block in enumerate(stage.blocks):
+                channels = block_channels(block, width)
+                here = [Unit(kind, number, index) for kind in channels.extents]
+                each = {u: extents[u].lanes * extents[u].size for u in here if u in extents}
+                for copy in range(copies(stage)):
+                    first = {unit: copy * count // copies(stage) for unit, count in each.items()}
+                    name = f"{prefix}.blocks.{copy * len(stage.blocks) + index}"
+                    yield within(name, channels.axes), number, index, first
+            yield within(prefix, closing_axes(stage.closing, width)), number, -1, none
         if stage.cross_layer is not None:
-            yield from _cross_width(architecture, number)
-    if architecture.body.norm:
-        yield from _layer_norm("body.norm", all_)
-    if architecture.body.closing != "none":
-        yield from _square("body.closing", all_)
-    yield from _tail_width(architecture)
+            axes = CrossLayerAttention.channels(stage.cross_layer, width).axes
+            yield within(f"cross_layers.{number}", axes), number, -1, none
+    yield within("body", Body.axes(architecture)), -1, -1, none
+    yield within("tail", Tail.axes(architecture)), -1, -1, none
 
 
-def _stage_width(architecture: Architecture, number: int, stage: StageConfig) -> Iterator[Slice]:
-    width = architecture.width
-    for index, block in enumerate(stage.blocks):
-        once = tuple(_block_width(block, width))
-        for prefix in _prefixes(architecture, number, index):
-            yield from (one.within(prefix) for one in once)
-    name = f"stages.{number // architecture.stage_sharing}.closing"
-    if stage.closing == "convolution":
-        yield from _square(name, torch.arange(width))
-    elif stage.closing == "depthwise":
-        yield from _vectors(torch.arange(width), f"{name}.weight", f"{name}.bias")
+def _axes(axes: Axes) -> Iterator[tuple[str, AxisNumber, str, Tensor]]:
+    """Yield tensor, axis, kind of channel and owners of every axis that holds channels."""
+    names: tuple[AxisNumber, ...] = ("grouped outputs", "grouped inputs")
+    for tensor, layout in axes.items():
+        numbers = names if isinstance(layout, Grouped) else range(len(layout))
+        for number, axis in zip(numbers, layout, strict=True):
+            for kind, owner in axis.items():
+                yield tensor, number, kind, owner
 
 
-def _block_width(block: BlockConfig, width: int) -> Iterator[Slice]:
-    all_ = torch.arange(width)
-    if block.norm != "none":
-        yield from _layer_norm("norm1", all_)
-    if isinstance(block.mixer, WindowAttentionConfig):
-        yield from _attention_width(block.mixer, all_)
-    elif isinstance(block.mixer, CascadeAttentionConfig):
-        yield from _cascade_width(block.mixer, all_)
-    else:
-        yield from _probed("mixer", block.mixer, all_)
-    if block.feed_forward is not None:
-        if block.norm != "none":
-            yield from _layer_norm("norm2", all_)
-        yield from _probed("feed_forward", block.feed_forward, all_)
+def rows(tensor: Tensor, axis: AxisNumber) -> Tensor:
+    """Return the tensor with `axis` in front and the rest flat: (indices, others)."""
+    if axis == "grouped outputs":
+        return tensor.flatten(0, 1)
+    if axis == "grouped inputs":
+        return tensor.transpose(1, 2).flatten(0, 1)
+    return tensor.movedim(axis, 0).flatten(1) if tensor.ndim > 1 else tensor.unsqueeze(1)
 
 
-def _attention_width(mixer: WindowAttentionConfig, all_: Tensor) -> Iterator[Slice]:
-    for name in ("mixer.q", "mixer.k", "mixer.v"):
-        yield _inputs(name, mixer.projection.groups, all_)
-    yield from _outputs("mixer.output", mixer.output.groups, all_, bias=mixer.output.bias)
+def keep(tensor: Tensor, axis: AxisNumber, kept: Tensor) -> Tensor:
+    """Return the tensor without the indices of `axis` that are False in `kept`.
+
+    Args:
+        tensor: of any shape; a grouped weight for a grouped axis.
+        axis: which one.
+        kept: (indices,) of bool; equally many True in each group of a grouped axis.
+    """
+    if axis == "grouped outputs":
+        return tensor.flatten(0, 1)[kept].unflatten(0, (len(tensor), -1))
+    if axis == "grouped inputs":
+        inputs = tensor.transpose(1, 2).flatten(0, 1)[kept]
+        return inputs.unflatten(0, (len(tensor), -1)).transpose(1, 2).contiguous()
+    return tensor.index_select(axis, kept.nonzero().flatten().to(tensor.device))
 
 
-def _cascade_width(mixer: CascadeAttentionConfig, all_: Tensor) -> Iterator[Slice]:
-    """A head reads its slice of the trunk; its values are added to the slice of the next head."""
-    groups = all_.chunk(mixer.num_heads)
-    values: list[Tensor] = []
-    for head, own in enumerate(groups):
-        next_ = groups[min(head + 1, len(groups) - 1)] if mixer.cascade else own
-        values.append(next_)
-        both = torch.cat((torch.full((2 * mixer.key_dim,), -1), next_))
-        yield Slice(f"mixer.heads.{head}.qkv.weight", 0, both)
-        yield Slice(f"mixer.heads.{head}.qkv.weight", 1, own)
-        yield from _batch_norm(f"mixer.heads.{head}.norm", both)
-    yield Slice("mixer.output.weight", 0, all_)
-    yield Slice("mixer.output.weight", 1, torch.cat(values))
-    yield from _batch_norm("mixer.output_norm", all_)
+def cut(
+    tensors: Mapping[str, Tensor], cuts: Sequence[tuple[Sequence[Slice], Tensor]]
+) -> dict[str, Tensor]:
+    """Return the tensors without the channels that are False in each unit's mask.
+
+    Args:
+        tensors: a state dict.
+        cuts: for each unit its slices and a bool for each of its channels.
+    """
+    masks: dict[tuple[str, AxisNumber], Tensor] = {}
+    for there, kept in cuts:
+        for one in there:
+            mask = kept[one.owner.clamp_min(0)] | (one.owner < 0)
+            key = (one.name, one.axis)
+            masks[key] = masks[key] & mask if key in masks else mask
+    left = dict(tensors)
+    # outputs before inputs: a grouped mask counts the indices of the other axis as they were
+    for (name, axis), mask in masks.items():
+        left[name] = keep(left[name], axis, mask)
+    return left
 
 
-def _probed(
-    prefix: str, settings: FeedForward | ResidualConvolutionConfig, all_: Tensor
-) -> list[Slice]:
-    """Every axis of a stand-in that is as long as the trunk is wide."""
-    return [
-        Slice(f"{prefix}.{name}", axis, all_)
-        for name, tensor in _stand_in(settings).named_parameters()
-        for axis, size in enumerate(tensor.shape[:2])
-        if size == PROBE_WIDTH
-    ]
+def gather(values: Mapping[str, Tensor], there: Sequence[Slice], channels: int) -> Tensor:
+    """Return the sum of `values` over everything that belongs to each channel.
 
+    Args:
+        values: a number for each entry of each tensor; tensors that are missing count as zero.
+        there: slices of one unit.
+        channels: how many the unit has.
 
-def _cross_width(architecture: Architecture, number: int) -> Iterator[Slice]:
-    all_, name = torch.arange(architecture.width), f"cross_layers.{number}"
-    cross = architecture.stages[number].cross_layer
-    assert cross is not None
-    yield from _square(f"{name}.value", all_)
-    for reader in ("offset", "logit", "selection"):
-        if reader != "selection" or cross.selection != "none":
-            yield Slice(f"{name}.{reader}.weight", 1, all_)
-    if cross.depthwise_tail:
-        yield Slice(f"{name}.tail.0.weight", 0, all_)
-        yield from _batch_norm(f"{name}.tail.1", all_)
-
-
-def _cross_keys(architecture: Architecture, number: int) -> Iterator[Slice]:
-    cross = architecture.stages[number].cross_layer
-    assert cross is not None
-    owner = torch.arange(cross.references * cross.keys)
-    readers = [("offset", owner.repeat_interleave(2)), ("logit", owner)]  # an offset has two parts
-    if cross.selection != "none":
-        readers.append(("selection", owner))
-    for name, own in readers:
-        prefix = f"cross_layers.{number}.{name}"
-        yield from _vectors(own, f"{prefix}.weight", f"{prefix}.bias")
-
-
-def _tail_width(architecture: Architecture) -> Iterator[Slice]:
-    all_ = torch.arange(architecture.width)
-    if architecture.tail.upsampler == "staged":
-        scale, index = architecture.scale, 0
-        while scale > 1:
-            factor = 2 if scale % 2 == 0 else 3
-            name = f"tail.upsampler.{index}"
-            # the shuffle makes one channel of factor² neighbours
-            spread = all_.repeat_interleave(factor**2)
-            yield from _vectors(spread, f"{name}.weight", f"{name}.bias")
-            yield Slice(f"{name}.weight", 1, all_)
-            scale, index = scale // factor, index + 2
-    yield Slice("tail.last.weight", 1, all_)
-
-
-# Layers.
-
-
-def _outputs(name: str, groups: int, owner: Tensor, *, bias: bool) -> Iterator[Slice]:
-    axis: Axis = 0 if groups == 1 else "grouped outputs"
-    yield Slice(f"{name}.weight", axis, owner)
-    if bias:
-        yield Slice(f"{name}.bias", 0, owner)
-
-
-def _inputs(name: str, groups: int, owner: Tensor) -> Slice:
-    return Slice(f"{name}.weight", 1 if groups == 1 else "grouped inputs", owner)
-
-
-def _vectors(owner: Tensor, *names: str) -> Iterator[Slice]:
-    yield from (Slice(name, 0, owner) for name in names)
-
-
-def _layer_norm(name: str, owner: Tensor) -> Iterator[Slice]:
-    yield from _vectors(owner, f"{name}.weight", f"{name}.bias")
-
-
-def _batch_norm(name: str, owner: Tensor) -> Iterator[Slice]:
-    parts = ("weight", "bias", "running_mean", "running_var")
-    yield from _vectors(owner, *(f"{name}.{part}" for part in parts))
-
-
-def _square(name: str, owner: Tensor) -> Sequence[Slice]:
-    """A dense convolution of the trunk to itself."""
-    return (
-        Slice(f"{name}.weight", 0, owner),
-        Slice(f"{name}.weight", 1, owner),
-        Slice(f"{name}.bias", 0, owner),
-    )
+    Returns:
+        (channels,) of float64.
+    """
+    total = torch.zeros(channels, dtype=torch.float64)
+    for one in there:
+        if one.name in values:
+            sums = rows(values[one.name], one.axis).double().sum(1).cpu()
+            owned = one.owner >= 0
+            total.index_add_(0, one.owner[owned], sums[owned])
+    return total

@@ -26,8 +26,7 @@ from torch import Tensor
 
 from lightir_core.errors import SearchError, nearest
 from lightir_core.network import Network
-from search.compress.channels import slices
-from search.compress.slices import gather
+from search.compress.channels import gather, slices
 from search.compress.units import Unit, units
 
 BATCHES = 32

@@ -8,21 +8,16 @@ given back where it fits. So the result is within budget, and nothing in it coul
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 import torch
 from torch import Tensor
 
-from budgets.assess import CostSettings, assess, excess
-from budgets.budget import AXES, Budget
-from budgets.cost import Cost
+from budgets.assess import assess
+from budgets.target import CHEAP, Target
 from lightir_core.architecture import Architecture
 from search.compress.importance import Ranking
-from search.compress.units import Extent, Unit, narrowed, units
-
-CHEAP = ("params", "macs")
-"""Axes that are sums over cached parts; the others take a measurement each."""
+from search.compress.units import Extent, Unit, floor_of, narrowed, units
 
 DEAR_TRIES = 8
 """Most steps that are given back where a cost takes a measurement."""
@@ -37,42 +32,10 @@ Sizes = dict[Unit, int]
 """Channels that each lane of a unit keeps."""
 
 
-@dataclass(frozen=True)
-class Target:
-    """What the result may cost, and how that is counted."""
-
-    budget: Budget
-    cost_settings: CostSettings
-
-    def fits(self, architecture: Architecture) -> bool:
-        """Whether an architecture is within budget."""
-        return excess(architecture, self.budget, self.cost_settings) is None
-
-    def cost(self, architecture: Architecture) -> Cost:
-        """Parameters, MACs and every other axis that the budget limits."""
-        return assess(architecture, [axis for axis, _ in self.budget.limits], self.cost_settings)
-
-    def overrun(self, architecture: Architecture) -> float:
-        """The largest cost as a share of its limit; at most 1 is within budget."""
-        cost = self.cost(architecture)
-        return max(getattr(cost, AXES[axis].field) / limit for axis, limit in self.budget.limits)
-
-    def excess(self, architecture: Architecture) -> float:
-        """By how much the limits are exceeded, in shares of them, added up over the axes."""
-        cost = self.cost(architecture)
-        shares = (getattr(cost, AXES[axis].field) / limit for axis, limit in self.budget.limits)
-        return sum(max(0.0, share - 1) for share in shares)
-
-    @property
-    def cheap(self) -> bool:
-        """Whether every axis is."""
-        return all(axis in CHEAP for axis, _ in self.budget.limits)
-
-
 def floors(architecture: Architecture, allowed: Collection[Unit] | None = None) -> Architecture:
     """The architecture with every unit, or every allowed one, at its floor."""
     there = units(architecture)
-    left = {u: there[u].floor for u in there if allowed is None or u in allowed}
+    left = {u: floor_of(there[u]) for u in there if allowed is None or u in allowed}
     return shrunk(architecture, left)
 
 
@@ -143,12 +106,13 @@ def _order(
     """Units, each as often as it may lose a channel per lane, the cheapest loss first."""
     scored: list[tuple[float, int, Unit, int]] = []
     for number, (unit, extent) in enumerate(there.items()):
-        if extent.size == extent.floor:
+        if extent.size == floor_of(extent):
             continue
         saved = _saved(architecture, unit, extent, target)
         losses = ranking[unit].sort(dim=1).values.sum(dim=0) / saved
         scored += [
-            (losses[step].item(), number, unit, step) for step in range(extent.size - extent.floor)
+            (losses[step].item(), number, unit, step)
+            for step in range(extent.size - floor_of(extent))
         ]
     scored.sort(key=lambda entry: (entry[0], entry[1], entry[3]))
     return [unit for _, _, unit, _ in scored]

@@ -18,15 +18,14 @@ import torch
 from budgets.assess import assess
 from budgets.budget import AXES, Budget
 from budgets.cost import Cost
+from budgets.target import CHEAP, Target
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, SearchError
 from lightir_core.network import Network
-from search.compress.drops import Drop, drops, without
-from search.compress.fold import fold, folded
 from search.compress.importance import IMPORTANCES, Batches, find, loss_on, rank
-from search.compress.plan import CHEAP, Target, floors, masks, plan
-from search.compress.surgery import cut_channels, cut_module
-from search.compress.units import units
+from search.compress.plan import floors, masks, plan
+from search.compress.surgery import cut_channels, cut_module, fold, folded
+from search.compress.units import Drop, drops, units, without
 
 WAYS = 2
 """Modules of a round that are tried without, those that are missed least for what they save."""

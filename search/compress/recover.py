@@ -1,19 +1,31 @@
-"""Train a pruned network until it has recovered: its unpruned parent teaches it."""
+"""Train a pruned network until it has recovered: its unpruned parent teaches it.
+
+Before channels are cut, a sparsity penalty can make those that matter little fade:
+
+    penalty = λ Σ over units and channels √n · ‖w‖        (group lasso, Yuan and Lin 2006)
+
+w are all the entries that belong to a channel, n their number. λ makes the penalty a given share of
+the loss at the start.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from lightir_core.errors import SearchError
 from lightir_core.learning.curve import Point
 from lightir_core.learning.distil import Teacher
 from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.step import Batches, Penalty
 from lightir_core.learning.training import train
 from lightir_core.network import Network
+from search.compress.channels import Slice, rows, slices
+from search.compress.importance import loss_on
+from search.compress.units import units
 
 CHECKS = 10
 """How often the score is looked at, for the early stop."""
@@ -22,7 +34,9 @@ PATIENCE = 8
 """Checks without a gain after which it is stopped: by then the rate has fallen to a tenth. Before,
 a score is below that of careful pruning alone, and says nothing of what the fall will bring."""
 
-RECIPES: dict[str, Recipe] = {
+TINY = 1e-12
+
+RECOVERY_RECIPES: dict[str, Recipe] = {
     "quick": Recipe(name="quick", steps=300, patience=PATIENCE),
     "standard": Recipe(name="standard", steps=3000, patch_px=24, ema=0.99, patience=PATIENCE),
 }
@@ -65,10 +79,6 @@ class Recovery:
     device: torch.device
     seed: int
 
-    def to_plain(self) -> dict[str, object]:
-        """The recipe and the weights of the losses, for the record."""
-        return {**asdict(self.recipe), "distillation": asdict(self.distillation)}
-
 
 def recover(
     network: Network,
@@ -103,3 +113,50 @@ def recover(
         teacher=teacher,
         penalty=penalty,
     )
+
+
+def group_lasso(
+    network: Network, share: float, data: Batches, seed: int
+) -> Callable[[nn.Module], Tensor]:
+    """The penalty for trainings of `network`, whose projections must be plain.
+
+    Args:
+        network: as it is now.
+        share: of the loss that the penalty has now.
+        data: patches that the loss is measured on.
+        seed: decides the patches.
+
+    Raises:
+        SearchError: the share is not above zero.
+    """
+    if not share > 0:
+        raise SearchError(f"sparsity={share}; use a share of the loss above 0, such as 0.1")
+    there = units(network.architecture)
+    lying = [
+        (extent.lanes * extent.size, slices(network.architecture, unit))
+        for unit, extent in there.items()
+    ]
+
+    def norms(module: nn.Module) -> Tensor:
+        parameters = dict(module.named_parameters())
+        return torch.stack(
+            [_norms(parameters, channels, where).sum() for channels, where in lying]
+        ).sum()
+
+    with torch.no_grad():
+        factor = share * loss_on(network, data, seed) / norms(network).item()
+    return lambda module: factor * norms(module)
+
+
+def _norms(parameters: dict[str, nn.Parameter], channels: int, where: tuple[Slice, ...]) -> Tensor:
+    """√n · ‖w‖ of each channel."""
+    device = next(iter(parameters.values())).device
+    squares, count = (torch.zeros(channels, device=device) for _ in range(2))
+    for one in where:
+        if one.name in parameters:
+            values = rows(parameters[one.name], one.axis)
+            owned = (one.owner >= 0).to(device)
+            owner = one.owner.to(device)[owned]
+            squares = squares.index_add(0, owner, values.square().sum(1)[owned])
+            count = count.index_add(0, owner, torch.full_like(owner, values.shape[1]).float())
+    return (count * (squares + TINY)).sqrt()

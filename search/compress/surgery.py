@@ -1,34 +1,69 @@
-"""Cut channels and modules out of a network: what is left is built from its own architecture."""
+"""Cut channels and modules out of a network: what is left is built from its own architecture.
+
+Before, residual projections are made plain: x + Wx is (W + 1)x, exactly, in the same number of
+parameters. A projection with the identity added (GRL, GRFormer) must be as wide as the network, so
+none of its channels could go; its plain twin has no such rule.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 
 import torch
 from torch import Tensor
 
-from lightir_core.architecture import (
-    Architecture,
-    CascadeAttentionConfig,
-    Mixer,
-    WindowAttentionConfig,
-    inner_dims,
-)
+from lightir_core.architecture import Architecture, BlockConfig, StageConfig
 from lightir_core.checkpoints import load_state
 from lightir_core.network import Network, build
-from search.compress.channels import slices
-from search.compress.drops import Drop, drop_tensors, without
-from search.compress.slices import cut
-from search.compress.units import Unit, narrowed, units
+from search.compress.channels import cut, slices
+from search.compress.units import (
+    Drop,
+    Unit,
+    block_channels,
+    copies,
+    drop_tensors,
+    narrowed,
+    units,
+    without,
+)
 
 Kept = Mapping[Unit, Tensor]
 """For each unit that shrinks (lanes, channels) of bool, equally many True in each lane."""
 
+RESIDUAL = ".map."
+"""What the names of a residual projection's tensors have in them, and its plain twin's do not."""
+
+
+def folded(architecture: Architecture) -> Architecture:
+    """Return the architecture with plain projections only."""
+    return replace(architecture, stages=tuple(_folded(stage) for stage in architecture.stages))
+
+
+def _folded(stage: StageConfig) -> StageConfig:
+    return replace(stage, blocks=tuple(replace(b, mixer=b.mixer.plain()) for b in stage.blocks))
+
+
+def fold(network: Network) -> Network:
+    """Return a network with plain projections that computes the same, in evaluation mode."""
+    tensors = {
+        name.replace(RESIDUAL, "."): _with_identity(tensor)
+        if name.endswith(f"{RESIDUAL}weight")
+        else tensor
+        for name, tensor in network.state_dict().items()
+    }
+    return rebuilt(folded(network.architecture), tensors, network)
+
+
+def _with_identity(weight: Tensor) -> Tensor:
+    """Return W + 1 of a dense (C, C) or a grouped (g, C / g, C / g) weight."""
+    return weight + torch.eye(weight.shape[-1], dtype=weight.dtype, device=weight.device)
+
 
 def cut_channels(network: Network, kept: Kept) -> Network:
-    """A copy without the channels that are False; projections must be plain."""
+    """Return a copy without the channels that are False; projections must be plain."""
     before = network.architecture
     there = units(before)
     shares = {unit: Fraction(int(mask[0].sum()), there[unit].size) for unit, mask in kept.items()}
@@ -39,13 +74,13 @@ def cut_channels(network: Network, kept: Kept) -> Network:
 
 
 def cut_module(network: Network, drop: Drop) -> Network:
-    """A copy without one module."""
+    """Return a copy without one module."""
     tensors = drop_tensors(network.architecture, network.state_dict(), drop)
     return rebuilt(without(network.architecture, drop), tensors, network)
 
 
 def rebuilt(architecture: Architecture, tensors: Mapping[str, Tensor], like: Network) -> Network:
-    """The network of `architecture` with these tensors, where `like` is, in eval mode."""
+    """Return the network of `architecture` with these tensors, where `like` is, in eval mode."""
     parameter = next(like.parameters())
     with torch.random.fork_rng(devices=[]):
         network = build(architecture)
@@ -58,40 +93,28 @@ def rebuilt(architecture: Architecture, tensors: Mapping[str, Tensor], like: Net
 def rescaled(
     before: Architecture, after: Architecture, tensors: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """The tensors with queries grown by what 1 / √(key width) shrinks them less than before.
+    """Return the tensors with queries grown by what 1 / √(key width) shrinks them less than before.
 
     So that a network without some keys computes what it would with them at zero.
     """
     left = dict(tensors)
     for number, (old, new) in enumerate(zip(before.stages, after.stages, strict=True)):
+        prefix = f"stages.{number // before.stage_sharing}.blocks."
         if number % before.stage_sharing:
             continue
-        prefix = f"stages.{number // before.stage_sharing}.blocks."
-        depth, copies = len(old.blocks), 1 if old.tied else old.recursions
-        for index, (one, other) in enumerate(zip(old.blocks, new.blocks, strict=True)):
-            factor = _growth(one.mixer, other.mixer, before.width, after.width)
-            for copy in range(copies if factor != 1 else 0):
-                for name in _query_layers(other.mixer):
-                    for part in ("weight", "bias"):
-                        full = f"{prefix}{copy * depth + index}.mixer.{name}.{part}"
-                        if full in left:
-                            left[full] = left[full] * factor
+        for index, pair in enumerate(zip(old.blocks, new.blocks, strict=True)):
+            factor, names = _growth(*pair, before.width, after.width)
+            for copy in range(copies(old) if factor != 1 else 0):
+                for name in names:
+                    full = f"{prefix}{copy * len(old.blocks) + index}.{name}"
+                    if full in left:
+                        left[full] = left[full] * factor
     return left
 
 
-def _growth(before: Mixer, after: Mixer, width_before: int, width_after: int) -> float:
-    if isinstance(before, CascadeAttentionConfig) and isinstance(after, CascadeAttentionConfig):
-        return math.sqrt(after.key_dim / before.key_dim)
-    if isinstance(before, WindowAttentionConfig) and isinstance(after, WindowAttentionConfig):
-        if before.logits == "cosine":
-            return 1.0
-        dims = inner_dims(before, width_before)[0], inner_dims(after, width_after)[0]
-        return math.sqrt(dims[1] / dims[0])
-    return 1.0
-
-
-def _query_layers(mixer: Mixer) -> list[str]:
-    """The last layers of a mixer that scale its queries."""
-    if isinstance(mixer, CascadeAttentionConfig):
-        return [f"heads.{head}.filter_norm" for head in range(mixer.num_heads)]
-    return ["q"]
+def _growth(
+    before: BlockConfig, after: BlockConfig, width_before: int, width_after: int
+) -> tuple[float, tuple[str, ...]]:
+    """Return by how much which tensors of a block must grow."""
+    there = block_channels(after, width_after)
+    return math.sqrt(there.root / block_channels(before, width_before).root), there.rooted

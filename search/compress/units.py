@@ -1,40 +1,33 @@
-"""The structural units of an architecture: every width in it that can shrink, and what is left.
+"""What pruning can take from an architecture: channels of its units, and whole modules.
 
-    width       channels of the trunk, in all stages at once
-    heads       whole heads of a window attention
-    keys        width of each head's queries and keys (window attention and GSWA)
-    values      width of each head's values
-    inner       both at once where a channel branch (CASA) ties them together
-    hidden      hidden channels of a feed-forward (MLP, depth-wise MLP, DSGM)
-    convolution hidden channels of a residual convolution
-    position    hidden channels of an exponential-space position bias
-    cross_keys  keys that a cross-layer module reads per reference
+A unit is a width that can shrink: that of the trunk in all stages at once (`width`), of a kind of
+channel that a block's own table names (heads, keys, hidden, …; see `lightir_core.blocks.axes`), or
+the keys that a cross-layer module reads (`cross_keys`). Its channels lie in lanes that must keep
+equally many: heads are equally wide, groups of a projection equally large, and the passes of an
+untied stage, or stages that share weights, have one number for all of them. What no table names
+cannot shrink: image channels, the channels that a pixel shuffle takes apart, heads that do not fall
+into the groups of a projection. Projections must be plain (`search.compress.surgery.fold`).
 
-A unit's channels lie in lanes that must keep equally many: heads are equally wide, groups of a
-projection equally large, and the passes of an untied stage, or stages that share weights, have one
-number for all of them. What has no unit cannot shrink by nature: image channels, the channels that
-a pixel shuffle takes apart, heads that do not fall into the groups of a projection, and the heads
-of GSWA, which are slices of the trunk. Projections must be plain (see `search.compress.fold`).
+A module that may go is a branch beside a skip, so a network without it computes what it would with
+the branch at zero. A stage keeps one block and one pass.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
+from typing import Any, Literal
 
-from lightir_core.architecture import (
-    Architecture,
-    BlockConfig,
-    CascadeAttentionConfig,
-    ExponentialPositionConfig,
-    Mixer,
-    ResidualConvolutionConfig,
-    StageConfig,
-    WindowAttentionConfig,
-    inner_dims,
-)
+from torch import Tensor
+
+from lightir_core.architecture import Architecture, BlockConfig, StageConfig
+from lightir_core.blocks.axes import Channels, Extent
+from lightir_core.blocks.cross_layer import CrossLayerAttention
+from lightir_core.stage import Block
 
 FLOOR = 0.25
 """Least share of its channels that a unit keeps."""
@@ -42,10 +35,10 @@ FLOOR = 0.25
 
 @dataclass(frozen=True, order=True)
 class Unit:
-    """Where a unit stands.
+    """A width that can shrink.
 
     Attributes:
-        kind: one of those above.
+        kind: of its channels.
         stage: number of the stage whose weights it is in; of stages that share, the first. −1 is
             the whole network.
         block: number in the stage; −1 is the stage itself.
@@ -56,147 +49,177 @@ class Unit:
     block: int = -1
 
     def __str__(self) -> str:
-        """In words, for messages."""
-        place = [f"stage {self.stage}"] * (self.stage >= 0) + [f"block {self.block}"] * (
-            self.block >= 0
-        )
-        return " ".join((self.kind.replace("_", "-"), *(f"of {', '.join(place)}",) * bool(place)))
-
-
-@dataclass(frozen=True)
-class Extent:
-    """How many channels a unit has: `lanes` times `size`, of which each lane keeps equally many."""
-
-    lanes: int
-    size: int
-
-    @property
-    def floor(self) -> int:
-        """Least channels that a lane keeps."""
-        return max(1, round(self.size * FLOOR))
+        """Return the unit in words, for messages."""
+        numbers = {"stage": self.stage, "block": self.block}
+        where = ", ".join(f"{name} {n}" for name, n in numbers.items() if n >= 0)
+        return self.kind.replace("_", "-") + (f" of {where}" if where else "")
 
 
 Shares = Mapping[Unit, Fraction]
 """What is left of each unit; a unit that is missing is whole."""
 
 
-def units(architecture: Architecture) -> dict[Unit, Extent]:
-    """Every unit of an architecture whose projections are plain, in a fixed order."""
-    width = architecture.width
-    lanes = width_lanes(architecture)
-    found = {Unit("width"): Extent(lanes, width // lanes)}
+def units(architecture: Architecture) -> Mapping[Unit, Extent]:
+    """Return every unit of an architecture whose projections are plain, in a fixed order."""
+    return _units(architecture)
+
+
+@lru_cache(maxsize=512)
+def _units(architecture: Architecture) -> dict[Unit, Extent]:
+    width, lanes = architecture.width, 1
+    there: dict[Unit, Extent] = {}
     for number, stage in enumerate(architecture.stages):
-        if number % architecture.stage_sharing == 0:
-            for index, block in enumerate(stage.blocks):
-                for kind, extent in _block_units(block, width):
-                    copies = 1 if stage.tied else stage.recursions
-                    here = replace(extent, lanes=extent.lanes * copies)
-                    found[Unit(kind, number, index)] = here
+        for index, block in enumerate(stage.blocks):
+            for kind, extent in block_channels(block, width).extents.items():
+                if kind == "width":
+                    lanes = math.lcm(lanes, extent.lanes)
+                elif number % architecture.stage_sharing == 0:
+                    here = replace(extent, lanes=extent.lanes * copies(stage))
+                    there[Unit(kind, number, index)] = here
         if stage.cross_layer is not None:
-            cross = stage.cross_layer
-            found[Unit("cross_keys", number)] = Extent(cross.references, cross.keys)
-    return found
+            extents = CrossLayerAttention.channels(stage.cross_layer, width).extents
+            there |= {Unit(kind, number): extent for kind, extent in extents.items()}
+    return {Unit("width"): Extent(lanes, width // lanes, ("width",)), **there}
 
 
-def width_lanes(architecture: Architecture) -> int:
-    """Slices of the trunk that must stay equally wide: groups of projections, heads of GSWA."""
-    lanes = 1
-    for stage in architecture.stages:
-        for block in stage.blocks:
-            if isinstance(block.mixer, WindowAttentionConfig):
-                groups = block.mixer.projection.groups, block.mixer.output.groups
-                lanes = math.lcm(lanes, *groups)
-            elif isinstance(block.mixer, CascadeAttentionConfig):
-                lanes = math.lcm(lanes, block.mixer.num_heads)
-    return lanes
+@lru_cache(maxsize=2048)
+def block_channels(block: BlockConfig, width: int) -> Channels:
+    """Return what a block says of its channels."""
+    return Block.channels(block, width)
 
 
-def _block_units(block: BlockConfig, width: int) -> Iterator[tuple[str, Extent]]:
-    mixer = block.mixer
-    if isinstance(mixer, WindowAttentionConfig):
-        yield from _attention_units(mixer, width)
-    elif isinstance(mixer, CascadeAttentionConfig):
-        yield "keys", Extent(mixer.num_heads, mixer.key_dim)
-    else:
-        yield "convolution", Extent(1, mixer.hidden_dim or width)
-    if block.feed_forward is not None:
-        yield "hidden", Extent(1, block.feed_forward.hidden_dim)
+def copies(stage: StageConfig) -> int:
+    """Return how many sets of weights the blocks of a stage have."""
+    return 1 if stage.tied else stage.recursions
 
 
-def _attention_units(mixer: WindowAttentionConfig, width: int) -> Iterator[tuple[str, Extent]]:
-    key_dim, value_dim = inner_dims(mixer, width)
-    heads, groups = mixer.num_heads, mixer.projection.groups
-    both = math.lcm(groups, mixer.output.groups)
-    if mixer.channel is None:
-        lanes = math.lcm(heads, groups), math.lcm(heads, both)
-        yield "keys", Extent(lanes[0], heads * key_dim // lanes[0])
-        yield "values", Extent(lanes[1], heads * value_dim // lanes[1])
-    else:
-        both = math.lcm(both, mixer.channel.num_heads)
-        lanes = math.lcm(heads, both)
-        yield "inner", Extent(lanes, heads * key_dim // lanes)
-    if heads % both == 0:
-        yield "heads", Extent(both, heads // both)
-    if isinstance(mixer.position, ExponentialPositionConfig):
-        yield "position", Extent(1, mixer.position.hidden)
+def floor_of(extent: Extent) -> int:
+    """Return the least channels that a lane keeps."""
+    return max(1, round(extent.size * FLOOR))
 
 
 def narrowed(architecture: Architecture, shares: Shares) -> Architecture:
-    """The architecture of which only `shares` of its units is left."""
+    """Return the architecture of which only `shares` of its units is left."""
+    there = units(architecture)
     stages = list[StageConfig]()
     for number, stage in enumerate(architecture.stages):
         leader = number - number % architecture.stage_sharing
         blocks = tuple(
-            _narrowed_block(block, architecture.width, _Left(shares, leader, index))
-            for index, block in enumerate(stage.blocks)
+            replace(block, mixer=block.mixer.explicit(architecture.width)) for block in stage.blocks
         )
+        for unit, share in shares.items():
+            if unit.stage == leader and unit.block >= 0:
+                block = _scaled(blocks[unit.block], there[unit], share)
+                blocks = (*blocks[: unit.block], block, *blocks[unit.block + 1 :])
         cross = stage.cross_layer
-        if cross is not None:
-            cross = replace(cross, keys=_Left(shares, number, -1).of("cross_keys", cross.keys))
+        for unit, share in shares.items():
+            if unit.stage == number and unit.block < 0:
+                cross = _scaled(cross, there[unit], share)
         stages.append(replace(stage, blocks=blocks, cross_layer=cross))
-    width = _Left(shares, -1, -1).of("width", architecture.width)
+    whole = Unit("width")
+    width = _whole(architecture.width * shares.get(whole, Fraction(1)))
     return replace(architecture, width=width, stages=tuple(stages))
 
 
-@dataclass(frozen=True)
-class _Left:
-    """What is left of the units at one place."""
+def _scaled(settings: Any, extent: Extent, share: Fraction) -> Any:  # noqa: ANN401  any settings
+    """Return the settings with the fields of an extent multiplied by `share`."""
+    for path in extent.fields:
+        settings = _multiplied(settings, path.split("."), share)
+    return settings
 
-    shares: Shares
+
+def _multiplied(settings: Any, path: list[str], share: Fraction) -> Any:  # noqa: ANN401
+    value = getattr(settings, path[0])
+    inside = _multiplied(value, path[1:], share) if path[1:] else _whole(value * share)
+    return replace(settings, **{path[0]: inside})
+
+
+def _whole(left: Fraction) -> int:
+    assert left.denominator == 1, f"{left} is not a whole number"
+    return left.numerator
+
+
+@dataclass(frozen=True, order=True)
+class Drop:
+    """A module that may go.
+
+    Attributes:
+        kind: a pass, a block of all passes, or a cross-layer module.
+        stage: number of the stage; of stages that share weights, the first.
+        index: of the pass or the block; 0 for a cross-layer module.
+    """
+
+    kind: Literal["pass", "block", "cross_layer"]
     stage: int
-    block: int
+    index: int = 0
 
-    def of(self, kind: str, whole: int) -> int:
-        left = whole * self.shares.get(Unit(kind, self.stage, self.block), Fraction(1))
-        assert left.denominator == 1, f"{self} {kind}: {left} is not a whole number"
-        return left.numerator
+    def __str__(self) -> str:
+        """Return the module in words, for reports."""
+        where = "" if self.kind == "cross_layer" else f" {self.index}"
+        return f"{self.kind.replace('_', '-')}{where} of stage {self.stage}"
 
 
-def _narrowed_block(block: BlockConfig, width: int, left: _Left) -> BlockConfig:
-    feed_forward = block.feed_forward
-    if feed_forward is not None:
-        hidden = left.of("hidden", feed_forward.hidden_dim)
-        feed_forward = replace(feed_forward, hidden_dim=hidden)
+def drops(architecture: Architecture) -> list[Drop]:
+    """Return every module that may go next. Of tied passes, which are equal, the last is meant."""
+    there: list[Drop] = []
+    for number, stage in enumerate(architecture.stages):
+        if number % architecture.stage_sharing == 0:
+            if len(stage.blocks) > 1:
+                there += [Drop("block", number, index) for index in range(len(stage.blocks))]
+            if stage.recursions > 1:
+                first = stage.recursions - 1 if stage.tied else 0
+                there += [Drop("pass", number, index) for index in range(first, stage.recursions)]
+        if stage.cross_layer is not None:
+            there.append(Drop("cross_layer", number))
+    return there
+
+
+def without(architecture: Architecture, drop: Drop) -> Architecture:
+    """Return the architecture that is left."""
+    sharing = architecture.stage_sharing if drop.kind != "cross_layer" else 1
+    last = drop.stage + sharing - 1
     return replace(
-        block, mixer=_narrowed_mixer(block.mixer, width, left), feed_forward=feed_forward
+        architecture,
+        stages=tuple(
+            _shortened(stage, drop) if drop.stage <= number <= last else stage
+            for number, stage in enumerate(architecture.stages)
+        ),
     )
 
 
-def _narrowed_mixer(mixer: Mixer, width: int, left: _Left) -> Mixer:
-    if isinstance(mixer, CascadeAttentionConfig):
-        return replace(mixer, key_dim=left.of("keys", mixer.key_dim))
-    if isinstance(mixer, ResidualConvolutionConfig):
-        # in figures: None would follow the width of the trunk
-        return replace(mixer, hidden_dim=left.of("convolution", mixer.hidden_dim or width))
-    key_dim, value_dim = inner_dims(mixer, width)
-    tied = mixer.channel is not None
-    position = mixer.position
-    if isinstance(position, ExponentialPositionConfig):
-        position = replace(position, hidden=left.of("position", position.hidden))
-    return replace(
-        mixer,
-        num_heads=left.of("heads", mixer.num_heads),
-        key_dim=left.of("inner" if tied else "keys", key_dim),
-        value_dim=left.of("inner" if tied else "values", value_dim),
-        position=position,
-    )
+def _shortened(stage: StageConfig, drop: Drop) -> StageConfig:
+    if drop.kind == "cross_layer":
+        return replace(stage, cross_layer=None)
+    if drop.kind == "pass":
+        return replace(stage, recursions=stage.recursions - 1)
+    blocks = (*stage.blocks[: drop.index], *stage.blocks[drop.index + 1 :])
+    return replace(stage, blocks=blocks)
+
+
+def drop_tensors(
+    architecture: Architecture, tensors: Mapping[str, Tensor], drop: Drop
+) -> dict[str, Tensor]:
+    """Return the state dict that is left of a network of `architecture`."""
+    if drop.kind == "cross_layer":
+        prefix = f"cross_layers.{drop.stage}."
+        return {name: t for name, t in tensors.items() if not name.startswith(prefix)}
+    stay = _kept(architecture.stages[drop.stage], drop)
+    prefix = f"stages.{drop.stage // architecture.stage_sharing}.blocks."
+    left: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        match = re.match(re.escape(prefix) + r"(\d+)\.", name)
+        if match is None:
+            left[name] = tensor
+        elif int(match[1]) in stay:
+            new = stay.index(int(match[1]))
+            left[f"{prefix}{new}.{name[match.end() :]}"] = tensor
+    return left
+
+
+def _kept(stage: StageConfig, drop: Drop) -> list[int]:
+    """Return the numbers of the block modules that stay."""
+    depth = len(stage.blocks)
+    every = range(copies(stage) * depth)
+    if drop.kind == "block":
+        return [number for number in every if number % depth != drop.index]
+    return list(every) if stage.tied else [n for n in every if n // depth != drop.index]

@@ -250,7 +250,7 @@ def test_wrong_usage_leaves_nothing(in_process, place, line):
 
 def test_a_preset_without_weights_is_pruned_with_a_warning(in_process, place, monkeypatch):
     monkeypatch.setattr(
-        "search.compress.parent.preset",
+        "search.compress.job.preset",
         lambda name, task: shrink(name, lambda a: price(a, Size(64, 64)).params < 12_000, task),
     )
     out = place / "preset"

@@ -22,8 +22,7 @@ from lightir_core.architecture import (
 from lightir_core.network import build
 from search.bank.axes import ring
 from search.bank.bank import Bank
-from search.compress.channels import slices
-from search.compress.slices import cut
+from search.compress.channels import cut, slices
 from search.compress.units import narrowed, units
 
 WINDOW = WindowAttentionConfig(num_heads=4, window_size=(4, 4))

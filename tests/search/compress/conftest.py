@@ -50,11 +50,8 @@ ARCHITECTURES = {
     "mlp": network_of(StageConfig(blocks=(block(MlpConfig(hidden_dim=24)),))),
     "depthwise_mlp": network_of(StageConfig(blocks=(block(DepthwiseMlpConfig(hidden_dim=24)),))),
     "dsgm": network_of(StageConfig(blocks=(block(DsgmConfig(hidden_dim=16)),))),
-    "dsgm literal": network_of(
-        StageConfig(blocks=(block(DsgmConfig(hidden_dim=16, reading="literal")),))
-    ),
-    "dsgm single": network_of(
-        StageConfig(blocks=(block(DsgmConfig(hidden_dim=16, reading="single")),))
+    "dsgm without biases": network_of(
+        StageConfig(blocks=(block(DsgmConfig(hidden_dim=16, bias=False)),))
     ),
     "convolution": network_of(StageConfig(blocks=(CONVOLUTION, CONVOLUTION))),
     "large kernel": network_of(

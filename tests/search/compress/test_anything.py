@@ -6,14 +6,14 @@ import torch
 from budgets.assess import CostSettings
 from budgets.budget import Budget
 from budgets.price import price
+from budgets.target import Target
 from budgets.units import Size
 from lightir_core.architecture import from_json
 from lightir_core.network import build
 from lightir_core.published.presets import PRESETS, preset, shrink
-from search.compress.fold import fold, folded
-from search.compress.plan import Target, floors, masks, plan
+from search.compress.plan import floors, masks, plan
 from search.compress.prune import FILLED, Pruning, prune, smallest
-from search.compress.surgery import cut_channels
+from search.compress.surgery import cut_channels, fold, folded
 from search.compress.units import units
 from tests.budgets.random_architectures import random_architecture
 from tests.search.compress.masking import difference

@@ -7,9 +7,8 @@ import torch
 import torch_pruning as tp
 
 from lightir_core.architecture import BodyConfig
-from search.compress.channels import slices
-from search.compress.fold import fold
-from search.compress.slices import rows
+from search.compress.channels import rows, slices
+from search.compress.surgery import fold
 from search.compress.units import Unit, units
 from tests.budgets.random_architectures import random_architecture
 from tests.search.compress.conftest import ARCHITECTURES

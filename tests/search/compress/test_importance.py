@@ -5,8 +5,8 @@ import torch
 import torch_pruning as tp
 
 from lightir_core.errors import SearchError
-from search.compress.fold import fold
 from search.compress.importance import BATCH, BATCHES, IMPORTANCES, PATCH_PX, loss_on, rank
+from search.compress.surgery import fold
 from search.compress.units import Unit, units
 from tests.search.compress.masking import zero_inputs
 

@@ -8,11 +8,12 @@ import torch
 from budgets.assess import CostSettings
 from budgets.budget import Budget
 from budgets.price import price
+from budgets.target import Target
 from budgets.units import Size
 from lightir_core.errors import BudgetError, SearchError
-from search.compress.fold import folded
-from search.compress.plan import Target, shrunk
+from search.compress.plan import shrunk
 from search.compress.prune import Pruning, prune, smallest
+from search.compress.surgery import folded
 from search.compress.units import units
 from tests.search.compress.conftest import ARCHITECTURES
 from tests.search.compress.masking import difference

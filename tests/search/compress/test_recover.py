@@ -4,16 +4,21 @@ import pytest
 import torch
 
 from lightir_core.errors import SearchError
-from search.compress.fold import fold
 from search.compress.importance import loss_on
-from search.compress.recover import RECIPES, Distillation, Recovery, recover
-from search.compress.sparsify import group_lasso
+from search.compress.recover import (
+    RECOVERY_RECIPES,
+    Distillation,
+    Recovery,
+    group_lasso,
+    recover,
+)
+from search.compress.surgery import fold
 from search.compress.units import units
 
 
 def recovery(data, steps=4, score=lambda _: 0.0, **distillation):
     return Recovery(
-        recipe=RECIPES["quick"].lasting(steps),
+        recipe=RECOVERY_RECIPES["quick"].lasting(steps),
         distillation=Distillation(**distillation),
         data=data,
         validate=score,
@@ -26,7 +31,7 @@ def test_recovery_stops_when_nothing_is_gained(trained, data, architectures):
     network, parent = (trained(architectures["mlp"], seed) for seed in (0, 1))
     before = {name: t.clone() for name, t in network.state_dict().items()}
     curve = recover(network, parent, recovery(data, steps=40))  # the score never rises
-    patience = RECIPES["quick"].patience
+    patience = RECOVERY_RECIPES["quick"].patience
     assert len(curve) == 1 + patience
     assert curve[-1][0] < 40
     assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
@@ -83,4 +88,4 @@ def test_the_recipes_say_everything(data):
     plain = recovery(data, weight=0.3).to_plain()
     assert plain["name"] == "quick"
     assert plain["distillation"] == {"weight": 0.3, "features": 0.0}
-    assert RECIPES["standard"].steps > RECIPES["quick"].steps
+    assert RECOVERY_RECIPES["standard"].steps > RECOVERY_RECIPES["quick"].steps

@@ -5,10 +5,8 @@ import copy
 import pytest
 import torch
 
-from search.compress.drops import drops
-from search.compress.fold import fold
-from search.compress.surgery import cut_channels, cut_module
-from search.compress.units import Unit, units
+from search.compress.surgery import cut_channels, cut_module, fold
+from search.compress.units import Unit, drops, units
 from tests.budgets.random_architectures import random_architecture
 from tests.search.compress.conftest import ARCHITECTURES
 from tests.search.compress.masking import difference, masked

@@ -7,8 +7,8 @@ import torch
 from lightir_core.architecture import MlpConfig, ResidualConvolutionConfig
 from lightir_core.network import build
 from lightir_core.published.presets import PRESETS, preset
-from search.compress.fold import folded
-from search.compress.units import Extent, Unit, narrowed, units
+from search.compress.surgery import folded
+from search.compress.units import Extent, Unit, floor_of, narrowed, units
 from tests.search.compress.conftest import ARCHITECTURES
 
 
@@ -109,7 +109,7 @@ def test_inner_widths_do_not_follow_the_trunk(architectures):
 
 
 def test_a_floor_is_a_quarter_and_never_nothing():
-    assert [Extent(1, size).floor for size in (1, 2, 8, 24)] == [1, 1, 2, 6]
+    assert [floor_of(Extent(1, size)) for size in (1, 2, 8, 24)] == [1, 1, 2, 6]
 
 
 def test_units_speak(architectures):
