@@ -1,1 +1,1 @@
-"""Measurements of the program itself; each is a command, `python -m search bench …`."""
+"""Measurements of the program itself; `python -m benchmarks --help` lists them."""

@@ -1,8 +1,8 @@
 """How fast the blocks are, and what they keep, beside the papers' formulas written down plainly.
 
 The plain form is in the tests (`tests/lightir_core/blocks/transcription.py`): it computes the same
-function with the same parameters, one group, head and key after another. Both are timed in turns,
-so that a noisy machine hurts both alike, and the medians are compared.
+function with the same parameters, one group, head and key after another. Both are timed in every
+round, so that a noisy machine hurts both alike, and the medians are compared.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import Annotated
 
 import torch
+import typer
 from torch import Tensor, nn
 
+from benchmarks import harness
+from benchmarks.harness import Out, Row
 from budgets.imagine import Setting
 from budgets.observed import peak_bytes
 from lightir_core import architecture as arch
@@ -25,20 +29,36 @@ from lightir_core.errors import LightIRError
 from lightir_core.network import build
 from lightir_core.published.presets import preset
 from lightir_core.stage import Block, set_recomputation
+from search.cli.options import wholes
 
 PLAIN = Path(__file__).parents[1] / "tests" / "lightir_core" / "blocks" / "transcription.py"
 SIDE_PX = 64
+MIB = 2**20
+NETWORKS = ("swinir-light", "agileir-light")
+MIXERS_OF = {
+    "window attention (SwinIR-light)": "swinir-light",
+    "GRSA (GRFormer)": "grformer",
+    "GSWA (AgileIR-light)": "agileir-light",
+    "window attention (DRT)": "drt",
+    "CASA (Compacter)": "compacter",
+    "residual convolution (EDSR)": "edsr-baseline",
+}
+FEED_FORWARDS_OF = {
+    "MLP (SwinIR-light)": "swinir-light",
+    "depth-wise MLP (GRFormer)": "grformer",
+    "DSGM (Compacter)": "compacter",
+}
 
 Forward = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A block as a published network uses it.
+    """A block as a published network uses it, in training mode.
 
     Attributes:
         name: what it is and whose.
-        module: in training mode.
+        module: the block.
         width: channels of its maps.
         references: earlier maps that it reads beside its own.
     """
@@ -49,120 +69,53 @@ class Case:
     references: int = 0
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One way of computing a block.
-
-    Attributes:
-        forward_ms: median time of a forward pass without gradients.
-        training_ms: median time of a forward and a backward pass.
-        peak_bytes: the most that a forward and a backward pass hold at once, beyond weights and
-            input.
-    """
-
-    forward_ms: float
-    training_ms: float
-    peak_bytes: int
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Ours beside the plain form, and the medians of their ratios, measured in turns."""
-
-    case: Case
-    ours: Measured
-    plain: Measured
-    forward_speedup: float
-    training_speedup: float
-
-    @property
-    def memory(self) -> float:
-        """Our peak as a share of the plain form's."""
-        return self.ours.peak_bytes / self.plain.peak_bytes
-
-
 def cases() -> list[Case]:
-    """The published networks' blocks at their published sizes, shifted where they shift."""
+    """Return the published networks' blocks at their published sizes, shifted where they shift."""
     torch.manual_seed(0)
-    named = (
-        ("window attention (SwinIR-light)", "swinir-light"),
-        ("GRSA (GRFormer)", "grformer"),
-        ("GSWA (AgileIR-light)", "agileir-light"),
-        ("window attention (DRT)", "drt"),
-        ("CASA (Compacter)", "compacter"),
-        ("residual convolution (EDSR)", "edsr-baseline"),
-    )
-    found: list[Case] = []
-    for name, system in named:
-        architecture = preset(system)
-        mixer = architecture.stages[0].blocks[-1].mixer
-        found.append(Case(name, MIXERS[type(mixer)](mixer, architecture.width), architecture.width))
-    for name, system in (
-        ("MLP (SwinIR-light)", "swinir-light"),
-        ("depth-wise MLP (GRFormer)", "grformer"),
-        ("DSGM (Compacter)", "compacter"),
-    ):
-        architecture = preset(system)
-        part = architecture.stages[0].blocks[0].feed_forward
-        found.append(
-            Case(name, FEED_FORWARDS[type(part)](part, architecture.width), architecture.width)
-        )
+    made: list[Case] = []
+    for name, system in MIXERS_OF.items():
+        network = preset(system)
+        mixer = network.stages[0].blocks[-1].mixer
+        made.append(Case(name, MIXERS[type(mixer)](mixer, network.width), network.width))
+    for name, system in FEED_FORWARDS_OF.items():
+        network = preset(system)
+        part = network.stages[0].blocks[0].feed_forward
+        made.append(Case(name, FEED_FORWARDS[type(part)](part, network.width), network.width))
     cla = arch.CrossLayerConfig(keys=9, references=4)
     for name, settings in (("CLA (EDSR)", cla), ("ACLA (EDSR)", replace(cla, selection="hard"))):
-        found.append(Case(name, cross_layer.CrossLayerAttention(settings, 64), 64, references=4))
-    return found
+        made.append(Case(name, cross_layer.CrossLayerAttention(settings, 64), 64, references=4))
+    return made
 
 
-def compare(case: Case, batch: int, rounds: int, side_px: int = SIDE_PX) -> Comparison:
-    """Run both forms in turns.
+def compare(case: Case, batch: int, rounds: int, side_px: int = SIDE_PX) -> Row:
+    """Run both forms in every round, at maps of at least `side_px`.
 
-    Args:
-        case: the block.
-        batch: images at once.
-        rounds: how often each form is timed.
-        side_px: of the maps; a multiple of every window side is taken at or above it.
+    Returns:
+        Median `forward_ms` and `training_ms` of ours, the median ratios `forward` and `training`
+        (above 1 ours is faster), and the `peak` bytes that a forward and a backward pass hold
+        beyond weights and input, of ours and `of_plain`.
     """
-    ours: Forward = case.module
-    plain = _plain_form(case.module)
     inputs = _inputs(case, batch, side_px)
-    pair = (ours, plain)
+    pair: tuple[Forward, Forward] = (case.module, _plain_form(case.module))
     forwards = [[_time_forward(form, inputs) for form in pair] for _ in range(rounds + 1)][1:]
     steps = [[_time_step(form, inputs) for form in pair] for _ in range(rounds + 1)][1:]
-    measured = [
-        Measured(
-            forward_ms=median(row[number] for row in forwards),
-            training_ms=median(row[number] for row in steps),
-            peak_bytes=peak_bytes(lambda form=form: _step(form, inputs), "cpu"),
-        )
-        for number, form in enumerate(pair)
-    ]
-    return Comparison(
-        case,
-        *measured,
-        forward_speedup=median(plain / ours for ours, plain in forwards),
-        training_speedup=median(plain / ours for ours, plain in steps),
-    )
+    ours, plain = (peak_bytes(lambda form=form: _step(form, inputs), "cpu") for form in pair)
+    return {
+        "forward_ms": median(own for own, _ in forwards),
+        "forward": median(other / own for own, other in forwards),
+        "training_ms": median(own for own, _ in steps),
+        "training": median(other / own for own, other in steps),
+        "peak": ours,
+        "of_plain": ours / plain,
+    }
 
 
-@dataclass(frozen=True)
-class Saved:
-    """Bytes that a network keeps for its gradient after a forward pass, weights left out.
+def saved_bytes(system: str, batch: int, side_px: int = SIDE_PX) -> Row:
+    """Return bytes that a published network keeps for its gradient, weights left out.
 
-    Attributes:
-        plain: with the mixers computed by the formulas.
-        ours: with ours, nothing recomputed.
-        recomputed: with every mixer computed again for the gradient.
-    """
-
-    plain: int
-    ours: int
-    recomputed: int
-
-
-def saved_bytes(system: str, batch: int, side_px: int = SIDE_PX) -> Saved:
-    """What a published network keeps on square images of `side_px`, in single precision.
-
-    The forward pass runs on tensors without content, so a batch of any size fits this machine.
+    Of a forward pass on square images in single precision, with the mixers computed by the formulas
+    (`plain`), by `ours`, and by ours and again for the gradient (`recomputed`). The pass runs on
+    tensors without content, so a batch of any size fits this machine.
     """
     setting = Setting(batch=batch, training=True)
     with setting.imagine(lambda: build(preset(system))) as network:
@@ -175,7 +128,7 @@ def saved_bytes(system: str, batch: int, side_px: int = SIDE_PX) -> Saved:
         for block in network.modules():
             if isinstance(block, Block):
                 block.mixer.forward = _plain_form(block.mixer)
-        return Saved(_kept(network, image), ours, recomputed)
+        return {"plain": _kept(network, image), "ours": ours, "recomputed": recomputed}
 
 
 def _kept(network: nn.Module, image: Tensor) -> int:
@@ -240,3 +193,38 @@ def _time_forward(form: Forward, inputs: tuple[object, ...]) -> float:
     begun = time.process_time()
     form(*inputs)
     return 1000 * (time.process_time() - begun)
+
+
+def blocks(
+    batch: Annotated[int, typer.Option(min=1, help="Images of 64x64 at once.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each form is timed.")] = 9,
+    batches: Annotated[
+        str, typer.Option(help="Batch sizes for what whole networks keep, joined by commas.")
+    ] = "1,16",
+    out: Out = None,
+) -> None:
+    """Time each block, and what it keeps, beside the papers' formulas written down plainly.
+
+    On one core, both forms in every round, medians of the ratios. Needs a checkout with its tests.
+
+    Example:  python -m benchmarks blocks --batch 4 --rounds 9
+    """
+    torch.set_num_threads(1)
+    timed: list[list[str]] = []
+    for case in cases():
+        row = compare(case, batch, rounds)
+        harness.log(f"{case.name} measured")
+        ours = f"{row['forward_ms']:.1f}", f"{row['forward']:.2f}", f"{row['training_ms']:.1f}"
+        peak = f"{row['peak'] / MIB:.1f}", f"{row['of_plain']:.2f}"
+        timed.append([case.name, *ours, f"{row['training']:.2f}", *peak])
+    kept: list[list[str]] = []
+    for size in wholes("--batches", batches):
+        for name in NETWORKS:
+            kept.append(
+                [name, str(size), *(f"{b / MIB:,.0f}" for b in saved_bytes(name, size).values())]
+            )
+            harness.log(f"{name} at batch {size} measured")
+    columns = ["block", "forward ms:", "as fast:", "training ms:", "as fast:", "peak MiB:"]
+    lines = harness.table([*columns, "of plain:"], timed)
+    networks = ["network", "batch:", "plain MiB:", "ours:", "recomputed:"]
+    harness.publish("## Blocks", [*lines, "", *harness.table(networks, kept)], out)

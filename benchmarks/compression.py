@@ -8,23 +8,22 @@
 
 All have one recipe. In the T0 steps before pruning its rate falls to half its peak only: what a
 fall to the end gains is lost when the rate rises again after pruning.
-
-Every finished training is kept in a file, so an interrupted measurement goes on where it stopped.
 """
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import torch
-from scipy.stats import t as student
-from torch import nn
+import typer
 
+from benchmarks import harness
+from benchmarks.harness import DataFolders, Out, Row, Step, Val, student
 from budgets.assess import CostSettings
 from budgets.budget import Budget
 from budgets.price import price
@@ -38,8 +37,8 @@ from lightir_core.architecture import (
     TailConfig,
     WindowAttentionConfig,
 )
-from lightir_core.checkpoints import load_model, save_model, write_text_atomic
-from lightir_core.data.datasets import Pair, make_pairs
+from lightir_core.checkpoints import load_model, save_model
+from lightir_core.data.datasets import make_pairs
 from lightir_core.data.tasks import Task, parse_task
 from lightir_core.learning.distil import Teacher
 from lightir_core.learning.evaluate import evaluate
@@ -47,6 +46,7 @@ from lightir_core.learning.recipe import PROXY, Recipe
 from lightir_core.learning.training import train
 from lightir_core.network import Network, build
 from lightir_core.seeds import derive
+from search.cli.options import decimals
 from search.compress.prune import Pruning, prune
 from search.evaluators.images import open_images
 from search.jobs import Source
@@ -70,7 +70,7 @@ class Setting:
         steps: T0, of the parent.
         finish: T1, after pruning.
         cuts: shares of the parent's parameters that go.
-        folder: where finished trainings are kept.
+        folder: where rows and trained networks are kept.
     """
 
     source: Source
@@ -80,37 +80,15 @@ class Setting:
     cuts: tuple[float, ...]
     folder: Path
 
-    @cached_property
-    def task(self) -> Task:
-        """The task of the source."""
-        return parse_task(self.source.task)
-
-    @cached_property
-    def pairs(self) -> tuple[Pair, ...]:
-        """What networks are scored on."""
-        return make_pairs(self.task, open_images(self.source).validation, crop_px=CROP_PX)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One trained network: which way, how much went, its seed, size and score in dB."""
-
-    way: str
-    cut: float
-    seed: int
-    params: int
-    score: float
-
 
 def parent_architecture(width: int, task: Task) -> Architecture:
     """Two stages of two window attentions: the smallest network with everything that can go."""
-    shifts = ((0, 0), (4, 4))
     blocks = tuple(
         BlockConfig(
             mixer=WindowAttentionConfig(num_heads=4, window_size=(8, 8), shift_size=shift),
             feed_forward=MlpConfig(hidden_dim=2 * width),
         )
-        for shift in shifts
+        for shift in ((0, 0), (4, 4))
     )
     return Architecture(
         width=width,
@@ -122,77 +100,61 @@ def parent_architecture(width: int, task: Task) -> Architecture:
     )
 
 
-def measure(setting: Setting, seeds: Sequence[int]) -> Iterator[Row]:
-    """Every network of every seed, as it is trained or found in its file."""
+def rows_of(setting: Setting, seeds: Sequence[int], log: Callable[[str], None]) -> list[Row]:
+    """Return a row for every network of every seed; goes on where it was stopped."""
+    return harness.measure(setting.folder / "compression.jsonl", _steps(setting, seeds), log)
+
+
+def _steps(setting: Setting, seeds: Sequence[int]) -> Iterator[Step]:
     for seed in seeds:
-        parent = _parent(setting, seed)
-        yield _row(setting, "parent", 0.0, seed, lambda s=seed: _unpruned(setting, s))
-        for cut in setting.cuts:
-            for way in WAYS:
-                yield _row(
-                    setting,
-                    way,
-                    cut,
-                    seed,
-                    lambda p=parent, s=seed, c=cut, w=way: _way(setting, p, s, c, w),
-                )
+        for way, cut in (("parent", 0.0), *((way, cut) for cut in setting.cuts for way in WAYS)):
+            key = f"{setting.width} {setting.steps}+{setting.finish} {setting.source} "
+            yield f"{key}{seed}-{way}-{cut:g}", partial(_row, setting, way, cut, seed)
 
 
-def _row(setting: Setting, way: str, cut: float, seed: int, make: Callable[[], Network]) -> Row:
-    """Make a network and score it, unless that was done before."""
-    folder = setting.folder / f"{seed}-{way}-{cut:g}"
-    kept = folder / "score.json"
-    if not kept.is_file():
-        network = make()
-        save_model(folder, network)
-        size = sum(parameter.numel() for parameter in network.parameters())
-        found = {"params": size, "score": _score(setting, network)}
-        write_text_atomic(kept, json.dumps(found))
-    found = json.loads(kept.read_text(encoding="utf-8"))
-    return Row(way, cut, seed, found["params"], found["score"])
+def _row(setting: Setting, way: str, cut: float, seed: int) -> Row:
+    """Make, keep and score a network."""
+    task = parse_task(setting.source.task)
+    network = _made(setting, way, cut, seed)
+    save_model(setting.folder / f"{seed}-{way}-{cut:g}", network)
+    pairs = make_pairs(task, open_images(setting.source).validation, crop_px=CROP_PX)
+    score = evaluate(network, pairs, task, CPU, (task.metric,)).mean[task.metric]
+    params = sum(parameter.numel() for parameter in network.parameters())
+    return {"way": way, "cut": cut, "seed": seed, "params": params, "score": score}
 
 
-def _parent(setting: Setting, seed: int) -> Network:
-    """The parent after its first T0 steps."""
-    folder = setting.folder / f"{seed}-start"
-    if not (folder / "weights.safetensors").is_file():
-        network = _fresh(parent_architecture(setting.width, setting.task), seed)
-        recipe = replace(PROXY.lasting(setting.steps), final_lr=STOPPED)
-        _train(setting, network, recipe, seed, "start")
-        save_model(folder, network)
-    return load_model(folder)
-
-
-def _unpruned(setting: Setting, seed: int) -> Network:
-    """The parent's architecture, trained as `scratch` is."""
-    network = _fresh(parent_architecture(setting.width, setting.task), seed)
-    _train(setting, network, PROXY.lasting(setting.steps + setting.finish), seed, "start")
-    return network
-
-
-def _way(setting: Setting, parent: Network, seed: int, cut: float, way: str) -> Network:
-    if way == "scratch":
-        small = load_model(setting.folder / f"{seed}-taylor-{cut:g}").architecture
-        network = _fresh(small, seed)
-        recipe = PROXY.lasting(setting.steps + setting.finish)
-        _train(setting, network, recipe, seed, "start")
-        return network
-    size = Size(720, 1280)
-    params = round((1 - cut) * price(parent.architecture, size).params)
-    target = Target(Budget.parse(f"params={params}"), CostSettings(sizes=(size,)))
-    data = open_images(setting.source).training
+def _made(setting: Setting, way: str, cut: float, seed: int) -> Network:
+    whole = PROXY.lasting(setting.steps + setting.finish)
+    if way in ("parent", "scratch"):
+        architecture = (
+            parent_architecture(setting.width, parse_task(setting.source.task))
+            if way == "parent"
+            else load_model(setting.folder / f"{seed}-taylor-{cut:g}").architecture
+        )
+        return _train(setting, _fresh(architecture, seed), whole, seed, "start")
+    start, size = _start(setting, seed), Size(720, 1280)
+    params = round((1 - cut) * price(load_model(start).architecture, size).params)
     pruned = prune(
-        load_model(setting.folder / f"{seed}-start"),
-        target,
-        data,
+        load_model(start),
+        Target(Budget.parse(f"params={params}"), CostSettings(sizes=(size,))),
+        open_images(setting.source).training,
         Pruning(importance=way, seed=derive(seed, "prune", 0)),
     ).network
-    teacher = None
-    if way != "magnitude":
-        start = load_model(setting.folder / f"{seed}-start").requires_grad_(False)
-        teacher = Teacher(network=start)
-    _train(setting, pruned, PROXY.lasting(setting.finish), seed, "finish", teacher)
-    return pruned
+    teacher = Teacher(network=load_model(start).requires_grad_(False))
+    recipe = PROXY.lasting(setting.finish)
+    taught = None if way == "magnitude" else teacher
+    return _train(setting, pruned, recipe, seed, "finish", taught)
+
+
+def _start(setting: Setting, seed: int) -> Path:
+    """Return the folder of the parent after its first T0 steps, which is trained once."""
+    folder = setting.folder / f"{seed}-start"
+    if not (folder / "weights.safetensors").is_file():
+        task = parse_task(setting.source.task)
+        network = _fresh(parent_architecture(setting.width, task), seed)
+        recipe = replace(PROXY.lasting(setting.steps), final_lr=STOPPED)
+        save_model(folder, _train(setting, network, recipe, seed, "start"))
+    return folder
 
 
 def _fresh(architecture: Architecture, seed: int) -> Network:
@@ -208,80 +170,80 @@ def _train(
     seed: int,
     purpose: str,
     teacher: Teacher | None = None,
-) -> None:
+) -> Network:
     """Train to the last step: equally long trainings stop nowhere early."""
-
-    def no_score(_: nn.Module) -> float:
-        return 0.0
-
+    data = open_images(setting.source).training
     train(
         network,
-        open_images(setting.source).training,
+        data,
         recipe,
         seed=derive(seed, purpose, 0),
         device=CPU,
-        validate=no_score,
+        validate=lambda _: 0.0,
         checks=1,
         teacher=teacher,
     )
+    return network
 
 
-def _score(setting: Setting, network: Network) -> float:
-    metric = setting.task.metric
-    return evaluate(network, setting.pairs, setting.task, CPU, (metric,)).mean[metric]
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Mean, and half the width of its 95 % interval by Student's t; infinite for one value."""
-    mean = statistics.fmean(values)
-    if len(values) < 2:
-        return mean, float("inf")
-    spread = statistics.stdev(values) / len(values) ** 0.5
-    return mean, float(student.ppf(0.975, len(values) - 1)) * spread
-
-
-def report(setting: Setting, rows: Sequence[Row], command: str) -> str:
-    """The measurement as Markdown."""
-    seeds = sorted({row.seed for row in rows})
-    parents = {row.seed: row for row in rows if row.way == "parent"}
-    size = next(iter(parents.values())).params
-    lines = [
-        "# Compression: is it worth it?",
-        "",
-        f"`{command}`",
-        "",
-        f"Task {setting.source.task}, parent of {size:,} parameters (width {setting.width}, two "
-        f"stages of two window attentions), {setting.steps} + {setting.finish} steps of "
-        f"{PROXY.batch} patches for every way, seeds {', '.join(map(str, seeds))}, scored on "
-        f"{len(setting.pairs)} crops of at most {CROP_PX}x{CROP_PX} low-quality pixels. "
-        "Differences are taken seed by seed; the intervals are 95 % by Student's t.",
-        "",
-        "| parameters | way | PSNR, dB | to the unpruned parent | taylor is better by |",
-        "|---:|---|---:|---:|---:|",
-        f"| {size:,} | parent | {_mean([r.score for r in parents.values()])} | | |",
-    ]
-    for cut in sorted({row.cut for row in rows} - {0.0}):
-        taylor = {row.seed: row for row in rows if (row.way, row.cut) == ("taylor", cut)}
+def document(rows: Sequence[Row]) -> list[str]:
+    """Return the table of all ways, with differences seed by seed, as Markdown."""
+    parents = {row["seed"]: row for row in rows if row["way"] == "parent"}
+    size = next(iter(parents.values()))["params"]
+    cells = [[f"{size:,}", "parent", _mean([r["score"] for r in parents.values()]), "", ""]]
+    for cut in sorted({row["cut"] for row in rows} - {0.0}):
+        taylor = {r["seed"]: r for r in rows if (r["way"], r["cut"]) == ("taylor", cut)}
         for way in WAYS:
-            mine = [row for row in rows if (row.way, row.cut) == (way, cut)]
-            lines.append(_line(mine, parents, taylor))
-    return "\n".join(lines) + "\n"
+            mine = [row for row in rows if (row["way"], row["cut"]) == (way, cut)]
+            cells.append(_line(mine, parents, taylor))
+    columns = ["parameters:", "way", "PSNR, dB:", "to the unpruned parent:"]
+    return harness.table([*columns, "taylor is better by:"], cells)
 
 
-def _line(mine: Sequence[Row], parents: Mapping[int, Row], taylor: Mapping[int, Row]) -> str:
-    """One way and one cut, over all seeds, held against the parent and `taylor` of each seed."""
-    way, cut = mine[0].way, mine[0].cut
-    loss = [row.score - parents[row.seed].score for row in mine]
-    gain = [taylor[row.seed].score - row.score for row in mine]
-    told = "" if way == "taylor" else _mean(gain, signed=True)
-    params = round(statistics.fmean(row.params for row in mine))
-    times = next(iter(parents.values())).params / params
-    return (
-        f"| {params:,} (−{cut:.0%}, parent {times:.2f} ×) | {way} | "
-        f"{_mean([row.score for row in mine])} | {_mean(loss, signed=True)} | {told} |"
+def _line(rows: Sequence[Row], parents: Mapping[int, Row], taylor: Mapping[int, Row]) -> list[str]:
+    """Return one way and one cut, held against the parent and `taylor` of each seed."""
+    way, cut = rows[0]["way"], rows[0]["cut"]
+    loss = [row["score"] - parents[row["seed"]]["score"] for row in rows]
+    gain = [taylor[row["seed"]]["score"] - row["score"] for row in rows]
+    params = round(statistics.fmean(row["params"] for row in rows))
+    times = next(iter(parents.values()))["params"] / params
+    scores = _mean([row["score"] for row in rows])
+    better = "" if way == "taylor" else _mean(gain, "+")
+    return [f"{params:,} (−{cut:.0%}, parent {times:.2f} ×)", way, scores, _mean(loss, "+"), better]
+
+
+def _mean(values: Sequence[float], sign: str = "") -> str:
+    mean, half = student(values)
+    return f"{mean:{sign}.3f} ± {half:.3f}"
+
+
+def compression(
+    seeds: Annotated[int, typer.Option(help="Repetitions.", min=1)] = 3,
+    steps: Annotated[int, typer.Option(help="Of the parent, before pruning.", min=1)] = 450,
+    finish: Annotated[int, typer.Option(help="After pruning.", min=1)] = 450,
+    cuts: Annotated[str, typer.Option(help="Shares that go, joined by commas.")] = "0.23,0.3,0.5",
+    width: Annotated[int, typer.Option(help="Of the parent; a multiple of 4.", min=4)] = 32,
+    task: Annotated[str, typer.Option(help="What to restore.")] = "sr-x2",
+    data: DataFolders = None,
+    val: Val = None,
+    keep: Annotated[Path, typer.Option(help="Where trainings are kept.")] = Path(
+        "runs/bench-compression"
+    ),
+    out: Out = None,
+) -> None:
+    """A pruned and fine-tuned network against the same one from scratch, and other prunings.
+
+    Every way trains equally long. Stopped, it goes on where it was.
+
+    Example:  python -m benchmarks compression --data photos/ --out compression.md
+    """
+    setting = Setting(
+        source=harness.source(task, data, val),
+        width=width,
+        steps=steps,
+        finish=finish,
+        cuts=decimals("--cuts", cuts),
+        folder=keep,
     )
-
-
-def _mean(values: Sequence[float], *, signed: bool = False) -> str:
-    mean, half = interval(values)
-    return f"{mean:+.3f} ± {half:.3f}" if signed else f"{mean:.3f} ± {half:.3f}"
+    rows = rows_of(setting, range(seeds), harness.log)
+    harness.publish(f"## {steps} + {finish} steps", document(rows), out)

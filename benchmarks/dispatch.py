@@ -12,8 +12,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kills import OBJECTIVES
 from benchmarks.overhead import no_job
+from benchmarks.table import OBJECTIVES
 from budgets.budget import Budget
 from budgets.units import Size
 from lightir_core.learning.recipe import PROXY

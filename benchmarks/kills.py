@@ -12,67 +12,35 @@ import multiprocessing
 import os
 import random
 import signal
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from benchmarks.overhead import NoWork, no_job
-from benchmarks.table import feasible_table
-from lightir_core.errors import SearchError
+import torch
+import typer
+
+from benchmarks import harness
+from benchmarks.harness import Row
+from benchmarks.overhead import no_job, no_work
+from benchmarks.table import GENERATION, OBJECTIVES, feasible_table
+from lightir_core.errors import RunFailedError, SearchError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.seeds import derive
-from results.objectives import Objective
 from results.study import JOURNAL, Record
 from search.callbacks import Silent
-from search.jobs import Job, Outcome
-from search.loop import Limits, search
+from search.jobs import Job, Outcome, drive_function
+from search.loop import Limits, Search
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Scenario
 
-OBJECTIVES = (
-    Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y"),
-    Objective(name="macs", direction="minimise", unit="MACs", label="MACs"),
-)
-GENERATION = 8
 TRIAL_S = 0.002
 EARLY_S = 0.2
 """Half of the kills come within this time from the start: while the record is opened, replayed."""
 
 TORN = b'{"op_code": 8, "worker_id": "torn'
-
-
-@dataclass(frozen=True)
-class Survival:
-    """What a search that was killed over and over ended with.
-
-    Attributes:
-        kills: how often a living search was killed.
-        trials: in the end.
-        lost: finished trials that a later look did not find as they had been.
-        zombies: trials that are still running when all is over.
-        duplicates: architectures that were tried more than once.
-        identical: whether it ended with the trials of a search that nobody killed.
-    """
-
-    kills: int
-    trials: int
-    lost: int
-    zombies: int
-    duplicates: int
-    identical: bool
-
-
-@dataclass(frozen=True)
-class Quick(NoWork):
-    """No work in a little time."""
-
-    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Outcome]]:
-        """An outcome for each job, soon."""
-        for job in filter(None, jobs):
-            time.sleep(TRIAL_S)
-            yield from super().run([job])
 
 
 def measure(
@@ -82,9 +50,9 @@ def measure(
     kills: int,
     seed: int,
     fidelity: str,
-    tell: Callable[[str], None],
-) -> Survival:
-    """Search twice in `folder`: once in peace, once with `kills` kills.
+    log: Callable[[str], None],
+) -> Row:
+    """Search twice in `folder`: once undisturbed, once with `kills` kills.
 
     Args:
         folder: for both run folders.
@@ -93,7 +61,12 @@ def measure(
         kills: how many; fewer if the search is over before.
         seed: decides the search and the moments.
         fidelity: whether trials are compared on their way; see `search.rungs`.
-        tell: hears of every kill.
+        log: called after every kill.
+
+    Returns:
+        How many `kills` hit a living search, its `trials` in the end, `lost` ones that a later look
+        did not find as they had been, `zombies` that are still running, `duplicates` of an
+        architecture, and whether the trials are `identical` to those without kills.
     """
     whole, killed = folder / "whole", folder / "killed"
     _search(whole, strategy, trials, seed, fidelity)
@@ -109,24 +82,20 @@ def measure(
         now = _ended(killed)
         lost += sum(1 for number, trial in seen.items() if now.get(number) != trial)
         seen = now
-        tell(f"kill {done} after {len(seen)} finished trials")
+        log(f"kill {done} after {len(seen)} finished trials")
         if done % 5 == 0 and (killed / JOURNAL).exists():
-            _tear(killed / JOURNAL)
+            with (killed / JOURNAL).open("ab") as file:
+                file.write(TORN)
     _wait(_start(killed, strategy, trials, seed, fidelity))
-    return _compared(whole, killed, done, lost)
-
-
-def _compared(whole: Path, killed: Path, kills: int, lost: int) -> Survival:
-    trials = Record.open(killed).trials()
-    ids = [trial.architecture.id for trial in trials]
-    return Survival(
-        kills=kills,
-        trials=len(trials),
-        lost=lost,
-        zombies=sum(trial.state == "running" for trial in trials),
-        duplicates=len(ids) - len(set(ids)),
-        identical=_ended(killed) == _ended(whole),
-    )
+    recorded = Record.open(killed).trials()
+    return {
+        "kills": done,
+        "trials": len(recorded),
+        "lost": lost,
+        "zombies": sum(trial.state == "running" for trial in recorded),
+        "duplicates": len(recorded) - len({trial.architecture.id for trial in recorded}),
+        "identical": _ended(killed) == _ended(whole),
+    }
 
 
 def _search(folder: Path, strategy: str, trials: int, seed: int, fidelity: str = "none") -> None:
@@ -138,15 +107,20 @@ def _search(folder: Path, strategy: str, trials: int, seed: int, fidelity: str =
         dimensions = setting.feasible.space.distributions()
         record = Record.create(folder, OBJECTIVES, dimensions)
     with record:
-        search(
+        search = Search(
             STRATEGIES[strategy](setting),
             record,
-            Quick(),
             lambda number, candidate, until: no_job(number, candidate, seed, until),
             Limits(trials, GENERATION, float("inf")),
             Silent(),
             rungs_for(fidelity, PROXY.steps),
         )
+        drive_function(search, _little_work)
+
+
+def _little_work(job: Job) -> Outcome:
+    time.sleep(TRIAL_S)
+    return no_work(job)
 
 
 def _start(*args: Any) -> Any:  # noqa: ANN401  what `_search` takes
@@ -181,7 +155,7 @@ def _wait(process: Any) -> None:  # noqa: ANN401  multiprocessing has one type f
 
 
 def _ended(folder: Path) -> dict[int, Any]:
-    """What is to be the same, by number: all of a trial but the moments."""
+    """Return what is to be the same, by number: all of a trial but the moments."""
     if not (folder / JOURNAL).exists():
         return {}
     return {
@@ -191,12 +165,27 @@ def _ended(folder: Path) -> dict[int, Any]:
     }
 
 
-def _tear(journal: Path) -> None:
-    with journal.open("ab") as file:
-        file.write(TORN)
-
-
 def _size(path: Path) -> int:
     with contextlib.suppress(OSError):
         return path.stat().st_size
     return 0
+
+
+def kills(
+    count: Annotated[int, typer.Option("--kills", help="How often.", min=1)] = 50,
+    trials: Annotated[int, typer.Option(help="Of the search.", min=1)] = 200,
+    strategy: Annotated[str, typer.Option(help="Who proposes.")] = "nsga2",
+    seed: Annotated[int, typer.Option(help="Decides the search and the moments.")] = 0,
+    fidelity: Annotated[str, typer.Option(help="none, asha or hyperband.")] = "none",
+) -> None:
+    """Kill a search at random moments, over and over: is anything lost, repeated or left behind?
+
+    Example:  python -m benchmarks kills --kills 50 --strategy tpe
+    """
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        row = measure(Path(folder), strategy, trials, count, seed, fidelity, harness.log)
+    columns = ["strategy", "seed:", *(f"{name}:" for name in row)]
+    harness.publish("## Kills", harness.table(columns, [[strategy, seed, *row.values()]]))
+    if row["lost"] or row["zombies"] or row["duplicates"] or not row["identical"]:
+        raise RunFailedError("a search that was killed did not end as it would have undisturbed")

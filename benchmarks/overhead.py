@@ -1,59 +1,128 @@
-"""What a search costs beside training: proposing, pricing and recording trials that do nothing."""
+"""What a search costs beside training: proposing, pricing and recording trials that do nothing.
+
+Held against a search as Optuna's tutorial writes it: the same sampler on the same space, with a
+journal file; no budget, no pricing, no check for repeats, no architecture in the record.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import statistics
+import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from benchmarks.bare import SAMPLERS, BareSearch
+import optuna
+import typer
+from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from benchmarks import harness
+from benchmarks.harness import Out, Row
+from budgets.budget import Budget
+from budgets.units import Size
+from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import PROXY
 from lightir_core.seeds import derive
 from results.objectives import Objective
 from results.study import Record
 from results.trials import Trial
 from search.callbacks import Silent
-from search.config import known
+from search.config import SearchConfig, known
 from search.feasible.space import Candidate, Feasible
-from search.jobs import Job, Outcome, Source
-from search.loop import Limits, search
+from search.jobs import Job, Outcome, Source, drive_function
+from search.loop import Limits, Search
+from search.objectives import objectives
+from search.plan import find_space
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Scenario
+from search.strategies.optuna_sampler import quiet
+from spaces import Choices, Dimension, Space, TaskShape, Value
 
 GENERATION = 8
 WINDOW = 48
 """Trials before a checkpoint over which the cost of one is taken: the median of generations."""
 
 CHECKPOINTS = (100, 500, 1000, 2000, 5000)
+SAMPLERS = ("random", "tpe", "nsga2", "nsga3")
+DEFAULT = SearchConfig()
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Milliseconds of one trial beside training: on the processor, and by the clock."""
-
-    cpu_ms: float
-    wall_ms: float
+def no_work(job: Job) -> Outcome:
+    """Return a score that is a fixed function of the architecture, at once."""
+    score = int(job.architecture.id, 16) / 16**12
+    return Outcome(number=job.number, scores={"psnr_y": score}, curve=((1, score),))
 
 
-@dataclass(frozen=True)
-class Pair:
-    """What a trial costs after so many, here and in bare Optuna, measured in turns."""
+def no_job(number: int, candidate: Candidate, seed: int, until: int | None = None) -> Job:
+    """Return a job that nothing is to be done for."""
+    return Job(
+        number=number,
+        architecture=candidate.architecture,
+        recipe=PROXY,
+        source=Source(task="sr-x2"),
+        seed=derive(seed, "train", number),
+        device="cpu",
+        weights=Path("unused"),
+        until=until,
+    )
 
-    trials: int
-    ours: Cost
-    bare: Cost
+
+class BareSearch:
+    """An Optuna study on a journal file, asked and told trial by trial."""
+
+    def __init__(self, space: Space, strategy: str, generation: int, seed: int, file: Path) -> None:
+        """Create the study in `file`."""
+        self._space = space
+        with quiet():
+            self._study = optuna.create_study(
+                storage=JournalStorage(JournalFileBackend(str(file))),
+                sampler=_sampler(strategy, generation, seed),
+                directions=["maximize", "minimize"],
+            )
+
+    def step(self) -> None:
+        """Make one more trial that does nothing."""
+        trial = self._study.ask()
+        choices = self._ask(self._space.network, {}, "", trial)
+        for number in range(1, int(choices["stages"]) + 1):
+            known = {name: value for name, value in choices.items() if "." not in name}
+            choices |= self._ask(self._space.stage, known, f"stage{number}.", trial)
+        score = int(hashlib.sha256(repr(choices).encode()).hexdigest()[:12], 16) / 16**12
+        self._study.tell(trial, [score, float(len(choices))])
+
+    def _ask(
+        self,
+        dimensions: Sequence[Dimension],
+        known: Choices,
+        prefix: str,
+        trial: optuna.trial.Trial,
+    ) -> Choices:
+        seen: dict[str, Value] = dict(known)
+        asked: Choices = {}
+        for dimension in dimensions:
+            if dimension.is_active(seen):
+                value = trial.suggest_categorical(prefix + dimension.name, dimension.values)
+                assert value is not None, "no dimension has None among its values"
+                asked[prefix + dimension.name] = seen[dimension.name] = value
+        return asked
 
 
-class NoWork:
-    """An engine whose trials take no time; the score is a fixed function of the architecture."""
-
-    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Outcome]]:
-        """An outcome for each job, at once."""
-        for job in filter(None, jobs):
-            score = int(job.architecture.id, 16) / 16**12
-            yield job, Outcome(number=job.number, scores={"psnr_y": score}, curve=((1, score),))
+def _sampler(strategy: str, generation: int, seed: int) -> BaseSampler:
+    """Return Optuna's sampler with the settings that ours of that name has."""
+    with quiet():
+        samplers: dict[str, BaseSampler] = {
+            "random": RandomSampler(seed=seed),
+            "tpe": TPESampler(
+                seed=seed, multivariate=True, group=True, n_startup_trials=generation
+            ),
+            "nsga2": NSGAIISampler(population_size=generation, seed=seed),
+            "nsga3": NSGAIIISampler(population_size=generation, seed=seed),
+        }
+    return samplers[strategy]
 
 
 def compare(
@@ -63,8 +132,11 @@ def compare(
     trials: int,
     folder: Path,
     seed: int,
-) -> list[Pair]:
-    """Search with no-op trials in `folder`, a generation of ours and one of bare Optuna in turns.
+) -> list[Row]:
+    """Search with no-op trials in `folder`, a generation of ours and one of bare Optuna in turn.
+
+    Returns:
+        What a trial costs after so many `trials`, as (CPU, wall) milliseconds of `ours` and `bare`.
 
     Raises:
         SearchError: a strategy that Optuna does not have.
@@ -74,21 +146,24 @@ def compare(
     bare = BareSearch(feasible.space, strategy, GENERATION, seed, folder / "bare.journal")
     dimensions = feasible.space.distributions()
     with Record.create(folder / "run", objectives, dimensions) as record:
-        turns = _Turns(bare)
-        search(
+        timer = _Timer(bare)
+        search = Search(
             STRATEGIES[strategy](setting),
             record,
-            NoWork(),
             lambda number, candidate, _: no_job(number, candidate, seed),
             Limits(trials, GENERATION, float("inf")),
-            turns,
+            timer,
             rungs_for("none", PROXY.steps),
         )
+        drive_function(search, no_work)
     ends = sorted({*(n for n in CHECKPOINTS if n < trials), trials})
-    return [Pair(end, _cost(turns.ours, end), _cost(turns.bare, end)) for end in ends]
+    return [
+        {"trials": end, "ours": _cost(timer.ours, end), "bare": _cost(timer.bare, end)}
+        for end in ends
+    ]
 
 
-class _Turns(Silent):
+class _Timer(Silent):
     """Measures our generations, and has bare Optuna make one after each.
 
     Attributes:
@@ -104,7 +179,7 @@ class _Turns(Silent):
         self._begun = _clocks()
 
     def trial(self, trial: Trial) -> None:
-        """The last trial of a generation ends our turn."""
+        """End our generation with its last trial."""
         self._seen += 1
         if self._seen % GENERATION:
             return
@@ -125,22 +200,36 @@ def _since(begun: tuple[float, float]) -> tuple[float, float]:
     return cpu - begun[0], wall - begun[1]
 
 
-def _cost(generations: Sequence[tuple[float, float]], end: int) -> Cost:
+def _cost(generations: Sequence[tuple[float, float]], end: int) -> list[float]:
     window = generations[max(0, (end - WINDOW) // GENERATION) : -(-end // GENERATION)]
-    cpu, wall = (statistics.median(times) for times in zip(*window, strict=True))
-    return Cost(1000 * cpu / GENERATION, 1000 * wall / GENERATION)
+    return [1000 * statistics.median(times) / GENERATION for times in zip(*window, strict=True)]
 
 
-def no_job(number: int, candidate: Candidate, seed: int, until: int | None = None) -> Job:
-    """A job for an engine that does nothing with it."""
-    from_nowhere = Path("unused")
-    return Job(
-        number=number,
-        architecture=candidate.architecture,
-        recipe=PROXY,
-        source=Source(task="sr-x2"),
-        seed=derive(seed, "train", number),
-        device="cpu",
-        weights=from_nowhere,
-        until=until,
-    )
+def overhead(
+    trials: Annotated[int, typer.Option(help="No-op trials.", min=8)] = 200,
+    strategy: Annotated[str, typer.Option(help="Who proposes: a sampler of Optuna.")] = (
+        DEFAULT.search.strategy
+    ),
+    budget: Annotated[str, typer.Option(help="Limits of the networks.")] = DEFAULT.search.budget,
+    space: Annotated[str, typer.Option(help="Where networks come from.")] = DEFAULT.search.space,
+    seed: Annotated[int, typer.Option(help="Decides the proposals.")] = 0,
+    out: Out = None,
+) -> None:
+    """What a search costs beside training, a trial, next to bare Optuna.
+
+    Bare Optuna has the same sampler and a journal file, and neither budget nor check for repeats.
+
+    Example:  python -m benchmarks overhead --trials 5000 --strategy nsga2
+    """
+    shape, size = TaskShape(scale=2), Size(720, 1280)
+    feasible = Feasible(find_space(space), shape, Budget.parse(budget), size)
+    kinds = objectives(DEFAULT.search.objectives, parse_task(DEFAULT.data.task))
+    with tempfile.TemporaryDirectory() as folder:
+        rows = compare(feasible, kinds, strategy, trials, Path(folder), seed)
+    cells: list[list[str]] = []
+    for row in rows:
+        pairs = zip(row["ours"], row["bare"], strict=True)
+        times = [f"{value:.{d}f}" for o, b in pairs for value, d in ((o, 1), (b, 1), (o / b, 2))]
+        cells.append([f"{row['trials']:,}", *times])
+    columns = ["after trials:", "CPU ms:", "bare:", "ratio:", "wall ms:", "bare:", "ratio:"]
+    harness.publish(f"## Overhead of {strategy}", harness.table(columns, cells), out)

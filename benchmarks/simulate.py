@@ -10,22 +10,40 @@ from __future__ import annotations
 import heapq
 import math
 import random
+import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from benchmarks.overhead import NoWork, no_job
+import torch
+import typer
+
+from benchmarks import harness
+from benchmarks.harness import Out
+from benchmarks.overhead import no_job, no_work
+from budgets.budget import Budget
+from budgets.units import Size
+from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import PROXY
 from lightir_core.seeds import derive
 from results.objectives import Objective
 from results.study import Record
 from search.callbacks import Silent
+from search.cli.options import whole
+from search.cli.settings import parse_duration
+from search.config import SearchConfig, known
 from search.feasible.space import Feasible
-from search.jobs import Job, Outcome
-from search.loop import Limits, search
+from search.jobs import Job, JobSource
+from search.loop import Limits, Search
+from search.objectives import objectives
+from search.plan import find_space
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Scenario
+from spaces import TaskShape
+
+DEFAULT = SearchConfig()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +132,7 @@ class Simulated:
 
 
 class SimulatedCluster:
-    """An engine whose workers take simulated seconds, and whose driver's real ones are added.
+    """A driver whose workers take simulated seconds, and whose driver's real ones are added.
 
     Attributes:
         now: the simulated clock, in seconds.
@@ -126,18 +144,17 @@ class SimulatedCluster:
     def __init__(self, shape: Shape) -> None:
         """Start the clock."""
         self._shape = shape
-        self._outcomes = NoWork()
         self.now = self.undriven = self.work = self.driver = 0.0
         self._mark = time.process_time()
 
-    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Outcome]]:
-        """An outcome for each job when its simulated training has ended."""
-        queue = iter(jobs)
+    def drive(self, source: JobSource) -> None:
+        """Take jobs and report their outcomes when their simulated trainings have ended."""
         running: list[tuple[float, int, Job]] = []
-        free = [self.undriven] * self._shape.workers
-        self._charge()  # for what was done since the last generation: observed, proposed, begun
+        free: list[float] = []
         while True:
-            while len(running) < self._shape.workers and (job := next(queue, None)) is not None:
+            if not running:  # a generation begins: all wait for it
+                free = [self.undriven] * self._shape.workers
+            while len(running) < self._shape.workers and (job := source.ask()) is not None:
                 self._charge(self._shape.handling_s)
                 seconds = self._shape.seconds(job.number)
                 self.work += seconds
@@ -148,7 +165,7 @@ class SimulatedCluster:
             end, _, job = heapq.heappop(running)
             self.now = max(self.now, end)
             self._mark = time.process_time()
-            yield from self._outcomes.run([job])
+            source.tell(job, no_work(job))
             self._charge()
 
     def _charge(self, more: float = 0.0) -> None:
@@ -166,7 +183,7 @@ def _assign(free: list[float], seconds: float) -> float:
     return end
 
 
-def simulate(
+def run(
     feasible: Feasible,
     objectives: tuple[Objective, ...],
     strategy: str,
@@ -183,15 +200,15 @@ def simulate(
     with Record.create(folder, objectives, feasible.space.distributions()) as record:
         begun = time.perf_counter()
         cluster = SimulatedCluster(shape)
-        search(
+        search = Search(
             proposer,
             record,
-            cluster,
             lambda number, candidate, _: no_job(number, candidate, shape.seed),
             Limits(shape.trials, shape.generation, math.inf),
             Silent(),
             rungs_for("none", PROXY.steps),
         )
+        cluster.drive(search)
     return Simulated(
         shape=shape,
         seconds=cluster.now,
@@ -200,3 +217,80 @@ def simulate(
         driver_s=cluster.driver,
         wall_s=time.perf_counter() - begun,
     )
+
+
+COLUMNS = (
+    *("strategy", "workers:", "generation:", "trials:", "trials/s:", "ideal:", "busy:"),
+    *("busy, free driver:", "driver busy:", "CPU ms a trial:", "wall ms:", "driver's limit:"),
+)
+
+
+def simulate(
+    workers: Annotated[str, typer.Option(help="How many, joined by commas.")] = "8,64,256,1024",
+    strategies: Annotated[str, typer.Option(help="Who proposes, joined by commas.")] = "nsga2",
+    generation: Annotated[
+        str, typer.Option(help="Its size: a number, or 1x, 4x the workers; joined by commas.")
+    ] = "1x,4x",
+    generations: Annotated[int, typer.Option(help="Of each search.", min=1)] = 4,
+    trial: Annotated[str, typer.Option(help="Mean time of a trial.")] = "60s",
+    spread: Annotated[
+        float, typer.Option(help="Of the logarithm of that time; 0: all equal.", min=0, max=3)
+    ] = 0.4,
+    handling: Annotated[
+        float, typer.Option(help="Milliseconds a trial that the engine takes on the driver.", min=0)
+    ] = 0.0,
+    budget: Annotated[str, typer.Option(help="Limits of the networks.")] = DEFAULT.search.budget,
+    space: Annotated[str, typer.Option(help="Where networks come from.")] = DEFAULT.search.space,
+    seed: Annotated[int, typer.Option(help="Decides the proposals and the times.")] = 0,
+    out: Out = None,
+) -> None:
+    """Where is the driver the limit? The real one, simulated workers, a clock that is advanced.
+
+    Example:  python -m benchmarks simulate --workers 256,1024 --strategies nsga2,evolution
+    """
+    torch.set_num_threads(1)
+    names = strategies.split(",")
+    for name in names:
+        known("strategy", name, STRATEGIES)
+    shapes = list(_shapes(workers, generation))
+    size, kinds = (
+        Size(720, 1280),
+        objectives(DEFAULT.search.objectives, parse_task(DEFAULT.data.task)),
+    )
+    feasible = Feasible(find_space(space), TaskShape(scale=2), Budget.parse(budget), size)
+    cells: list[list[str]] = []
+    for name in names:
+        for count, together in shapes:
+            shape = Shape(
+                workers=count,
+                generation=together,
+                generations=generations,
+                trial_s=parse_duration(trial),
+                spread=spread,
+                handling_s=handling / 1000,
+                seed=seed,
+            )
+            with tempfile.TemporaryDirectory() as folder:
+                result = run(feasible, kinds, name, shape, Path(folder) / "run")
+            cells.append([name, *_cells(result)])
+            harness.log(" ".join(cells[-1]))
+    harness.publish("## Simulation", harness.table(COLUMNS, cells), out)
+
+
+def _shapes(workers: str, generation: str) -> Iterator[tuple[int, int]]:
+    """Workers and candidates of a generation, each with each."""
+    for count in (whole("--workers", text) for text in workers.split(",")):
+        for text in generation.split(","):
+            each = text.strip().endswith("x")
+            many = whole("--generation", text.strip().removesuffix("x"))
+            yield count, max(2, many * count if each else many)
+
+
+def _cells(result: Simulated) -> Iterator[str]:
+    shape = result.shape
+    yield from (f"{shape.workers:,}", f"{shape.generation:,}", f"{shape.trials:,}")
+    yield from (f"{result.rate:.2f}", f"{shape.workers / shape.trial_s:.2f}")
+    shares = (result.efficiency, result.barrier_efficiency, result.driver_busy)
+    yield from (f"{share:.1%}" for share in shares)
+    yield from (f"{1000 * result.trial_driver_s:.1f}", f"{1000 * result.wall_s / shape.trials:.1f}")
+    yield f"{result.limit:,.0f}/s"

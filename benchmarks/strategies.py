@@ -2,64 +2,35 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Annotated
 
-import numpy as np
+import torch
+import typer
 
-from benchmarks.costs.part import Bench, Part, Row, measure
-from benchmarks.table import Table
-from budgets.budget import Budget
-from results.objectives import Objective, minimised
+from benchmarks import harness
+from benchmarks.harness import More, Out, Row, bootstrap
+from benchmarks.table import BUDGET, GENERATION, OBJECTIVES, TABLE, Table, read_table
+from results.objectives import minimised
 from results.pareto import hypervolume, hypervolume_history, reference_point
+from search.config import known
 from search.feasible.space import Candidate
 from search.strategies import STRATEGIES, Scenario
 
 TRIALS = 64
-GENERATION = 8
-SEEDS = 30
-BUDGET = "40k"
-"""Binds: part of the table is over it."""
-
 MARKS = (16, 32, 48, 64)
-"""Numbers of trials at which the document tells the hypervolume."""
+"""Numbers of trials at which the document reports the hypervolume."""
 
-RESAMPLES = 5000
 BARS = "▁▂▃▄▅▆▇█"
-
-OBJECTIVES = (
-    Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y"),
-    Objective(name="macs", direction="minimise", unit="MACs", label="MACs"),
-)
-
-
-def rows_of(
-    table: Table,
-    names: Sequence[str],
-    seeds: int,
-    folder: Path,
-    tell: Callable[[str], None],
-    *,
-    more: bool = True,
-) -> list[Row]:
-    """One row for each search, kept in `folder`; goes on where it was stopped."""
-
-    def steps(bench: Bench) -> Iterator[tuple[str, Callable[[], Row]]]:
-        for seed in range(seeds):
-            for name in names:
-                yield f"{name}-{seed}", lambda n=name, s=seed: play(table, n, s)
-
-    part = Part("strategies", "Strategies", steps, lambda rows: [])
-    return measure(part, Bench(), folder, lambda text: tell(text.partition(": ")[0]), more=more)[0]
 
 
 def play(table: Table, name: str, seed: int) -> Row:
-    """One search of the table; how much of the reachable hypervolume it had after each trial."""
-    feasible = replace(table.feasible, budget=Budget.parse(BUDGET))
+    """Search the table once; return how much of its hypervolume was reached after each trial."""
+    feasible = table.within
     strategy = STRATEGIES[name](Scenario(feasible, OBJECTIVES, GENERATION, seed))
     made: list[Candidate] = []
     begun = time.process_time()
@@ -67,115 +38,115 @@ def play(table: Table, name: str, seed: int) -> Row:
         numbers = range(first, min(first + GENERATION, TRIALS))
         proposed = [strategy.propose(number) for number in numbers]
         for number, candidate in zip(numbers, proposed, strict=True):
-            strategy.observe(number, _values(table, candidate))
+            strategy.observe(number, table.entries[candidate.architecture.id].values)
         made += proposed
     seconds = time.process_time() - begun
     ids = [candidate.architecture.id for candidate in made]
+    reachable, reference = attainable(table)
+    scores = [minimised(OBJECTIVES, table.entries[one].values) for one in ids]
     return {
         "strategy": name,
         "seed": seed,
-        "shares": _shares(table, made),
+        "shares": [v / reachable for v in hypervolume_history(scores, reference)],
         "within": sum(feasible.budget.allows(c.cost) for c in made) / len(made),
         "duplicates": len(ids) - len(set(ids)),
         "ms": 1000 * seconds / len(made),
     }
 
 
-def _values(table: Table, candidate: Candidate) -> tuple[float, float]:
-    return table.entries[candidate.architecture.id].score, float(candidate.cost.macs)
+def attainable(table: Table) -> tuple[float, Sequence[float]]:
+    """Return the hypervolume of all that the budget allows, and its reference point."""
+    everything = [minimised(OBJECTIVES, entry.values) for entry in table.allowed]
+    reference = reference_point(everything)
+    return hypervolume(everything, reference), reference
 
 
-def _shares(table: Table, made: Sequence[Candidate]) -> list[float]:
-    """Of the hypervolume of all that the budget allows, after each trial."""
-    budget = Budget.parse(BUDGET)
-    allowed = [e.candidate for e in table.entries.values() if budget.allows(e.candidate.cost)]
-    reachable = [minimised(OBJECTIVES, _values(table, candidate)) for candidate in allowed]
-    reference = reference_point(reachable)
-    whole = hypervolume(reachable, reference)
-    points = [minimised(OBJECTIVES, _values(table, candidate)) for candidate in made]
-    return [volume / whole for volume in hypervolume_history(points, reference)]
-
-
-def document(table: Table, rows: Sequence[Row]) -> str:
-    """What the rows say, as Markdown."""
+def document(table: Table, rows: Sequence[Row]) -> list[str]:
+    """Return the tables of shares and of differences to random search, as Markdown."""
     by_name: dict[str, dict[int, Row]] = {}
     for row in rows:
         by_name.setdefault(row["strategy"], {})[row["seed"]] = row
-    allowed = sum(Budget.parse(BUDGET).allows(e.candidate.cost) for e in table.entries.values())
+    marks = [f"{mark} trials" for mark in MARKS]
+    columns = ["strategy", "seeds:", *(f"{mark}:" for mark in marks), f"1 to {TRIALS}"]
+    columns += ["within budget:", "duplicates:", "CPU ms a trial:"]
     lines = [
         f"Share of the reachable hypervolume (PSNR-Y and MACs) after so many trials, mean of the "
         f"seeds with a 95 % bootstrap interval. The table holds {len(table.entries)} networks, "
-        f"{allowed} of them within the budget of {BUDGET} parameters; a generation is "
+        f"{len(table.allowed)} of them within the budget of {BUDGET.text}; a generation is "
         f"{GENERATION} trials.",
         "",
-        f"| strategy | seeds | {' | '.join(f'{mark} trials' for mark in MARKS)} | 1 to {TRIALS} "
-        f"| within budget | duplicates | CPU ms a trial |",
-        f"|---|--:|{'--:|' * len(MARKS)}---|--:|--:|--:|",
+        *harness.table(columns, ([n, *_cells(list(of.values()))] for n, of in by_name.items())),
     ]
-    lines += [_line(name, list(found.values())) for name, found in by_name.items()]
-    lines += ["", *_against_random(by_name)]
-    return "\n".join(lines) + "\n"
-
-
-def _line(name: str, rows: Sequence[Row]) -> str:
-    cells = [_with_interval([row["shares"][mark - 1] for row in rows]) for mark in MARKS]
-    mean = [statistics.fmean(values) for values in zip(*(r["shares"] for r in rows), strict=True)]
-    within = statistics.fmean(row["within"] for row in rows)
-    ms = statistics.median(row["ms"] for row in rows)
-    return (
-        f"| {name} | {len(rows)} | {' | '.join(cells)} | {sparkline(mean[3::4])} "
-        f"| {within:.0%} | {sum(row['duplicates'] for row in rows)} | {ms:.1f} |"
-    )
-
-
-def _against_random(by_name: dict[str, dict[int, Row]]) -> list[str]:
-    base = by_name.get("random")
-    if base is None:
-        return []
-    lines = [
+    if (base := by_name.pop("random", None)) is None:
+        return lines
+    return [
+        *lines,
+        "",
         "Difference to random search, seed by seed (paired bootstrap, 95 %); a difference whose "
         "interval holds 0 is a tie:",
         "",
-        f"| strategy | {' | '.join(f'{mark} trials' for mark in MARKS)} |",
-        f"|---|{'---|' * len(MARKS)}",
+        *harness.table(
+            ["strategy", *marks], ([n, *_against(of, base)] for n, of in by_name.items())
+        ),
     ]
-    for name, found in by_name.items():
-        if name == "random":
-            continue
-        seeds = sorted(found.keys() & base.keys())
-        cells: list[str] = []
-        for mark in MARKS:
-            gains = [found[s]["shares"][mark - 1] - base[s]["shares"][mark - 1] for s in seeds]
-            low, high = interval(gains)
-            verdict = "better" if low > 0 else "worse" if high < 0 else "tie"
-            cells.append(f"{verdict} ({100 * low:+.1f} to {100 * high:+.1f} points)")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return lines
 
 
-def _with_interval(values: Sequence[float]) -> str:
-    low, high = interval(values)
-    return f"{100 * statistics.fmean(values):.1f} % ({100 * low:.1f}–{100 * high:.1f})"
+def _cells(rows: Sequence[Row]) -> list[str]:
+    shares = list(zip(*(row["shares"] for row in rows), strict=True))
+    cells = [str(len(rows))]
+    for mark in MARKS:
+        low, high = bootstrap(shares[mark - 1])
+        mean = statistics.fmean(shares[mark - 1])
+        cells.append(f"{100 * mean:.1f} % ({100 * low:.1f}–{100 * high:.1f})")
+    within = statistics.fmean(row["within"] for row in rows)
+    cells += [sparkline([statistics.fmean(values) for values in shares[3::4]]), f"{within:.0%}"]
+    cells += [str(sum(row["duplicates"] for row in rows))]
+    return [*cells, f"{statistics.median(row['ms'] for row in rows):.1f}"]
 
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """95 % bootstrap interval of the mean; always the same one for the same values."""
-    rng = np.random.default_rng(0)
-    drawn = rng.choice(np.asarray(values), size=(RESAMPLES, len(values)))
-    low, high = np.quantile(drawn.mean(axis=1), (0.025, 0.975))
-    return float(low), float(high)
+def _against(rows: dict[int, Row], base: dict[int, Row]) -> list[str]:
+    seeds = sorted(rows.keys() & base.keys())
+    return [
+        harness.compare(
+            [rows[s]["shares"][mark - 1] - base[s]["shares"][mark - 1] for s in seeds], " points"
+        )
+        for mark in MARKS
+    ]
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """Values from 0.5 to 1 as bars."""
-    places = (min(max(2 * value - 1, 0), 1) for value in values)
-    return "".join(BARS[round(place * (len(BARS) - 1))] for place in places)
+    """Return values from 0.5 to 1 as bars."""
+    heights = (min(max(2 * value - 1, 0), 1) for value in values)
+    return "".join(BARS[round(height * (len(BARS) - 1))] for height in heights)
 
 
-def head(seeds: int) -> str:
-    """The first lines of the document: what was measured how, and on what."""
-    return (
-        f"# Strategies, measured\n\n`python -m search bench strategies --seeds {seeds}` on "
-        f"tests/benchmarks/table.json, which `python -m search bench table` trains; "
-        f"{len(os.sched_getaffinity(0))} cores that other programs load as well.\n\n"
+def strategies(
+    names: Annotated[str, typer.Option("--strategies", help="Joined by commas.")] = ",".join(
+        STRATEGIES
+    ),
+    seeds: Annotated[int, typer.Option(help="Searches of each strategy.", min=1)] = 30,
+    file: Annotated[Path, typer.Option("--table", help="Of `table`.")] = TABLE,
+    keep: Annotated[Path, typer.Option(help="Where searches are kept.")] = Path(
+        "runs/bench-strategies"
+    ),
+    out: Out = None,
+    more: More = True,
+) -> None:
+    """Strategies against each other on real scores, without training.
+
+    Goes on where it was stopped.
+
+    Example:  python -m benchmarks strategies --strategies random,nsga2,tpe --seeds 10
+    """
+    torch.set_num_threads(1)
+    chosen = names.split(",")
+    for name in chosen:
+        known("strategy", name, STRATEGIES)
+    table = read_table(file)
+    steps = (
+        (f"{name}-{seed}", partial(play, table, name, seed))
+        for seed in range(seeds)
+        for name in chosen
     )
+    rows = harness.measure(keep / "strategies.jsonl", steps, more=more)
+    harness.publish("# Strategies, measured", document(table, rows), out)

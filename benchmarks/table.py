@@ -9,12 +9,16 @@ from __future__ import annotations
 import itertools
 import json
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from benchmarks.costs.part import Bench, Part, Row, measure
+import torch
+import typer
+
+from benchmarks.harness import More, Row, Step, measure
 from budgets.budget import Budget
 from budgets.units import Size
 from lightir_core.checkpoints import write_text_atomic
@@ -22,20 +26,26 @@ from lightir_core.errors import SearchError
 from lightir_core.learning.curve import Point
 from lightir_core.learning.recipe import PROXY
 from lightir_core.seeds import derive
+from results.objectives import Objective
 from search.evaluators.train import evaluate_candidate
 from search.feasible.space import Candidate, Feasible
-from search.jobs import Job, Outcome, Source
+from search.jobs import Job, Source
 from spaces import Choices, Dimension, Space, TaskShape, When, space_from_plain, space_to_plain
 from spaces.space import combinations
 
+TABLE = Path(__file__).with_name("table.json")
 FORMAT = "lightir-objective-table"
 STEPS = 300
-REPEATS = 1
-"""Trainings of each network, from other weights and on other patches; their mean is the score."""
-
 TASK = "sr-x2"
-SHAPE = TaskShape(scale=2)
 SIZE = Size(720, 1280)
+GENERATION = 8
+BUDGET = Budget.parse("40k")
+"""Binds: part of the table is over it."""
+
+OBJECTIVES = (
+    Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y"),
+    Objective(name="macs", direction="minimise", unit="MACs", label="MACs"),
+)
 
 _WINDOW = When("mixer", ("window",))
 
@@ -56,46 +66,38 @@ SPACE = Space(
 
 @dataclass(frozen=True)
 class Entry:
-    """One network of the table.
-
-    Attributes:
-        candidate: its choices, architecture and cost.
-        scores: in dB, of each training.
-        curves: (step, score) of each training.
-    """
+    """One network of the table, with the score in dB and the curve of each of its trainings."""
 
     candidate: Candidate
     scores: tuple[float, ...]
     curves: tuple[tuple[Point, ...], ...]
 
     @property
-    def score(self) -> float:
-        """Mean of the trainings."""
-        return statistics.fmean(self.scores)
+    def values(self) -> tuple[float, float]:
+        """Return its objectives: the mean of the scores, and the MACs."""
+        return statistics.fmean(self.scores), float(self.candidate.cost.macs)
 
 
 @dataclass(frozen=True)
 class Table:
-    """All networks of a space with their scores.
-
-    Attributes:
-        feasible: the space, without a limit that binds.
-        metric: name of the score.
-        entries: by architecture id.
-    """
+    """All networks of a space by architecture id, and the space without a limit that binds."""
 
     feasible: Feasible
-    metric: str
     entries: dict[str, Entry]
 
-    def look_up(self, job: Job) -> Outcome:
-        """What training the job's network gave."""
-        entry = self.entries[job.architecture.id]
-        return Outcome(number=job.number, scores={self.metric: entry.score}, curve=entry.curves[0])
+    @property
+    def within(self) -> Feasible:
+        """Return the space within `BUDGET`."""
+        return replace(self.feasible, budget=BUDGET)
+
+    @property
+    def allowed(self) -> list[Entry]:
+        """Return the networks within `BUDGET`."""
+        return [one for one in self.entries.values() if BUDGET.allows(one.candidate.cost)]
 
 
 def points(space: Space) -> Iterator[Choices]:
-    """Every point of a space; only for spaces that are small (see `Space.size`)."""
+    """Yield every point of a space; only for spaces that are small (see `Space.size`)."""
     for skeleton in space.skeletons():
         stages = (
             [
@@ -109,85 +111,61 @@ def points(space: Space) -> Iterator[Choices]:
 
 
 def feasible_table(space: Space = SPACE) -> Feasible:
-    """The space, its networks priced at the task's usual size and none of them over budget."""
-    return Feasible(space, SHAPE, Budget.parse("1M"), SIZE)
+    """Return the space priced at the task's usual size, none of its networks over budget."""
+    return Feasible(space, TaskShape(scale=2), Budget.parse("1M"), SIZE)
 
 
-def train_table(folder: Path, tell: Callable[[str], None], *, more: bool = True) -> list[Row]:
-    """Rows of all trainings, kept in `folder` one by one; goes on where it was stopped.
-
-    Args:
-        folder: holds rows and the last weights.
-        tell: hears of every new row.
-        more: whether to train what is missing.
-    """
-    part = Part("table", "Objective table", lambda bench: _steps(bench, folder), lambda rows: [])
-    return measure(part, Bench(), folder, tell, more=more)[0]
+def train_table(folder: Path, *, more: bool = True) -> list[Row]:
+    """Return rows of all trainings, kept in `folder`."""
+    feasible = feasible_table(SPACE)
+    candidates = (feasible.candidate(choices) for choices in points(SPACE))
+    steps: Iterator[Step] = (
+        (one.architecture.id, partial(_train, one, folder)) for one in candidates
+    )
+    return measure(folder / "table.jsonl", steps, more=more)
 
 
-def _steps(bench: Bench, folder: Path) -> Iterator[tuple[str, Callable[[], Row]]]:
-    feasible = feasible_table()
-    candidates = [feasible.candidate(choices) for choices in points(SPACE)]
-    for repeat in range(REPEATS):
-        for candidate in candidates:
-            key = f"{candidate.architecture.id}-{repeat}"
-            yield (
-                key,
-                lambda c=candidate, r=repeat: _train(c, derive(bench.seed, "table", r), folder),
-            )
-
-
-def _train(candidate: Candidate, seed: int, folder: Path) -> Row:
+def _train(candidate: Candidate, folder: Path) -> Row:
     job = Job(
         number=0,
         architecture=candidate.architecture,
         recipe=PROXY.lasting(STEPS),
         source=Source(task=TASK),
-        seed=seed,
+        seed=derive(0, "table", 0),
         device="cpu",
         weights=folder / "last.safetensors",
     )
     outcome = evaluate_candidate(job)
     if outcome.reason is not None:
         raise SearchError(f"network {candidate.architecture.id} was not trained: {outcome.reason}")
-    [(metric, score)] = outcome.scores.items()
     return {
         "id": candidate.architecture.id,
         "choices": candidate.choices,
-        "metric": metric,
-        "score": score,
-        "curve": [[step, round(value, 4)] for step, value in outcome.curve],
+        "params": candidate.cost.params,
+        "macs": candidate.cost.macs,
+        "scores": [round(outcome.scores[OBJECTIVES[0].name], 5)],
+        "curves": [[[step, round(value, 4)] for step, value in outcome.curve]],
     }
 
 
-def write_table(file: Path, rows: Sequence[Row]) -> int:
-    """Write the networks that were trained, as often as all of them were; how many there are."""
-    feasible = feasible_table()
-    found = _by_id(rows)
-    repeats = min(map(len, found.values()), default=0)
-    plain = [
-        _plain_entry(feasible.candidate(several[0]["choices"]), several[:repeats])
-        for several in found.values()
-    ]
+def write_table(file: Path, rows: Sequence[Row]) -> None:
+    """Write the networks that were trained."""
     head = {
         "format": FORMAT,
-        "command": "python -m search bench table",
+        "command": "python -m benchmarks table",
         "task": TASK,
         "recipe": PROXY.name,
         "steps": STEPS,
-        "metric": rows[0]["metric"] if rows else "",
+        "metric": OBJECTIVES[0].name,
         "space": space_to_plain(SPACE),
     }
     # one network a line: as short as JSON gets that people and diffs can still read
-    lines = ",\n".join(json.dumps(entry, separators=(",", ":")) for entry in plain)
-    text = json.dumps(head)[:-1] + ', "networks": [\n' + lines + "\n]}\n"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomic(file, text)
-    return len(plain)
+    lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
+    write_text_atomic(file, json.dumps(head)[:-1] + ', "networks": [\n' + lines + "\n]}\n")
 
 
-def read_table(file: Path) -> Table:
-    """The table that `write_table` wrote.
+def read_table(file: Path = TABLE) -> Table:
+    """Return the table that `write_table` wrote.
 
     Raises:
         SearchError: no such file, another file, or one that another version has written.
@@ -197,40 +175,38 @@ def read_table(file: Path) -> Table:
     except (OSError, ValueError) as error:
         raise SearchError(
             f"cannot read the objective table {file}: {error}; make one with "
-            f"`python -m search bench table --out {file}`"
+            f"`python -m benchmarks table --out {file}`"
         ) from None
     if plain.get("format") != FORMAT:
         raise SearchError(f"{file} is not an objective table: expected format {FORMAT!r}")
     feasible = feasible_table(space_from_plain(plain["space"]))
-    entries = [_entry(feasible, row) for row in plain["networks"]]
-    for entry, row in zip(entries, plain["networks"], strict=True):
+    entries: dict[str, Entry] = {}
+    for row in plain["networks"]:
+        curves = tuple(tuple((int(s), float(v)) for s, v in curve) for curve in row["curves"])
+        entry = Entry(feasible.candidate(row["choices"]), tuple(row["scores"]), curves)
         if entry.candidate.architecture.id != row["id"]:
             raise SearchError(
                 f"{file}: {row['choices']} is network {entry.candidate.architecture.id} now, "
                 f"not {row['id']}; train the table again"
             )
-    by_id = {entry.candidate.architecture.id: entry for entry in entries}
-    return Table(feasible, plain["metric"], by_id)
+        entries[row["id"]] = entry
+    return Table(feasible, entries)
 
 
-def _entry(feasible: Feasible, row: Row) -> Entry:
-    curves = tuple(tuple((int(s), float(v)) for s, v in curve) for curve in row["curves"])
-    return Entry(feasible.candidate(row["choices"]), tuple(row["scores"]), curves)
+def table(
+    keep: Annotated[Path, typer.Option(help="Where trainings are kept.")] = Path(
+        "runs/bench-table"
+    ),
+    out: Annotated[Path, typer.Option(help="The file to write.")] = TABLE,
+    more: More = True,
+) -> None:
+    """Train every network of a small space, so that searches of it cost nothing; on one core.
 
+    Goes on where it was stopped.
 
-def _plain_entry(candidate: Candidate, rows: Sequence[Row]) -> Row:
-    return {
-        "id": candidate.architecture.id,
-        "choices": candidate.choices,
-        "params": candidate.cost.params,
-        "macs": candidate.cost.macs,
-        "scores": [round(row["score"], 5) for row in rows],
-        "curves": [row["curve"] for row in rows],
-    }
-
-
-def _by_id(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row["id"], []).append(row)
-    return found
+    Example:  nice python -m benchmarks table
+    """
+    torch.set_num_threads(1)
+    rows = train_table(keep, more=more)
+    write_table(out, rows)
+    print(f"{len(rows)} networks in {out}")

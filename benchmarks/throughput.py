@@ -5,43 +5,31 @@ Everything is measured in CPU time of one thread, so that a loaded machine gives
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import typer
 from torch import Tensor
 
-from benchmarks.core import one_core
+from benchmarks import harness
+from benchmarks.harness import Out, Row, one_core
+from budgets.assess import reference_size
+from budgets.price import price
+from budgets.units import format_count
 from lightir_core.architecture import Architecture
 from lightir_core.data.datasets import TrainingSet, training_set
 from lightir_core.data.pack import write_pack
-from lightir_core.data.tasks import Task
+from lightir_core.data.tasks import Task, parse_task
 from lightir_core.learning.recipe import PROXY
 from lightir_core.learning.training import train
 from lightir_core.network import build
-
-
-@dataclass(frozen=True, kw_only=True)
-class Throughput:
-    """Patches per second of CPU time, of one task.
-
-    Attributes:
-        folder: cut, turned and degraded from a folder's decoded images.
-        pack: the same from a packed file.
-        training: what a network takes, forward and backward.
-    """
-
-    task: str
-    folder: float
-    pack: float
-    training: float
-
-    @property
-    def headroom(self) -> float:
-        """How many times faster the slower of the two data paths is than the training."""
-        return min(self.folder, self.pack) / self.training
+from search.cli.preset import fitting
+from search.config import SearchConfig
 
 
 @dataclass(frozen=True)
@@ -57,24 +45,26 @@ class Fixed:
 
 
 def measure(
-    task: Task, images: Path, architecture: Architecture, place: Path, *, steps: int, batches: int
-) -> Throughput:
-    """Measure one task with the batch and patch of the proxy recipe.
+    task: Task, images: Path, architecture: Architecture, scratch: Path, *, steps: int, batches: int
+) -> Row:
+    """Return patches per second of CPU time from a `folder`, a `pack`, and that a `training` takes.
+
+    With the batch and patch of the proxy recipe.
 
     Args:
         task: what patches are degraded as.
         images: a folder to read and to pack.
         architecture: of the network that is trained.
-        place: a folder for the packed file.
+        scratch: a folder for the packed file.
         steps: of the training that is timed.
         batches: of patches that are timed.
     """
-    packed = place / f"{task.kind}.pack"
+    packed = scratch / f"{task.kind}.pack"
     write_pack(task, images, packed)
     sources = [training_set(task, path, patch_px=PROXY.patch_px) for path in (images, packed)]
     folder, pack = (_data_rate(source, batches) for source in sources)
     training = _training_rate(sources[0], architecture, steps)
-    return Throughput(task=task.name, folder=folder, pack=pack, training=training)
+    return {"folder": folder, "pack": pack, "training": training}
 
 
 def _data_rate(source: TrainingSet, batches: int) -> float:
@@ -105,3 +95,32 @@ def _cpu_seconds(work: Callable[[], None]) -> float:
     begun = time.process_time()
     work()
     return time.process_time() - begun
+
+
+def data(
+    images: Annotated[Path, typer.Option("--data", help="Folder of training images.")],
+    tasks: Annotated[str, typer.Option(help="Joined by commas.")] = "sr-x2,denoise,jpeg",
+    system: Annotated[str, typer.Option(help="A preset, shrunk to the budget.")] = "compacter",
+    budget: Annotated[
+        str, typer.Option(help="Limits of the network.")
+    ] = SearchConfig().search.budget,
+    steps: Annotated[int, typer.Option(help="Training steps to time.", min=1)] = 10,
+    batches: Annotated[int, typer.Option(help="Batches of patches to time.", min=1)] = 200,
+    out: Out = None,
+) -> None:
+    """Are patches ready faster than a training takes them? On one core, folder and packed file.
+
+    Example:  python -m benchmarks data --data photos/ --tasks sr-x2,denoise,jpeg
+    """
+    cells: list[list[str]] = []
+    for name in tasks.split(","):
+        task = parse_task(name)
+        network = fitting(system, task.name, budget, reference_size(task))
+        with tempfile.TemporaryDirectory() as folder:
+            row = measure(task, images, network, Path(folder), steps=steps, batches=batches)
+        params = format_count(price(network, reference_size(task)).params)
+        rates = (f"{row[key]:,.0f}/s" for key in ("folder", "pack", "training"))
+        headroom = min(row["folder"], row["pack"]) / row["training"]
+        cells.append([task.name, params, *rates, f"{headroom:,.0f} x"])
+    columns = ["task", "network:", "folder:", "packed file:", "training:", "headroom:"]
+    harness.publish("## Throughput", harness.table(columns, cells), out)

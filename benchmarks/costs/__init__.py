@@ -1,1 +1,1 @@
-"""`python -m search bench costs`: whether the cost model says the truth, and how fast."""
+"""`python -m benchmarks costs`: whether the cost model says the truth, and how fast."""

@@ -7,11 +7,14 @@ import platform
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import typer
 
 from benchmarks.costs import exactness, memory, sampling, speed, timing
 from benchmarks.costs.part import Bench, Part, measure
+from benchmarks.harness import More, log
 from budgets.latency import device_name
 from lightir_core.checkpoints import write_text_atomic
 from lightir_core.errors import SearchError, nearest
@@ -60,7 +63,7 @@ def run(
     for name in names or PARTS:
         part = PARTS[name]
         rows, missing = measure(part, bench, folder, tell, more=more)
-        command = f"`python -m search bench costs --only {name}{_options(bench)}`"
+        command = f"`python -m benchmarks costs --only {name}{_options(bench)}`"
         sections += [f"## {part.title}", "", command, ""]
         if missing:
             sections += [f"{len(rows)} of {len(rows) + missing} steps are measured so far.", ""]
@@ -82,7 +85,7 @@ def _head(bench: Bench) -> list[str]:
     return [
         "# The cost model, measured",
         "",
-        f"`python -m search bench costs{_options(bench)}`, seed {bench.seed}, "
+        f"`python -m benchmarks costs{_options(bench)}`, seed {bench.seed}, "
         f"{datetime.now(UTC):%Y-%m-%d}; {device_name().rpartition(' x')[0]}, {cores} cores, "
         f"which other programs load as well (load {os.getloadavg()[0]:.1f} at the end), so times "
         f"by the wall clock are upper bounds; Python {platform.python_version()}, torch "
@@ -90,3 +93,24 @@ def _head(bench: Bench) -> list[str]:
         "stopped goes on where it was.",
         "",
     ]
+
+
+def costs(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="A part: exact, fvcore, sampling, speed, memory, latency; repeatable."),
+    ] = None,
+    share: Annotated[
+        float, typer.Option(help="Of the full numbers, for a quick look.", min=1e-6, max=1)
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Decides the networks and draws.")] = 0,
+    keep: Annotated[Path, typer.Option(help="Where rows are kept.")] = Path("runs/bench-costs"),
+    out: Annotated[Path | None, typer.Option(help="Write the document to this file.")] = None,
+    more: More = True,
+) -> None:
+    """Whether the cost model says the truth, and how fast; goes on where it was stopped.
+
+    Example:  python -m benchmarks costs --out results/published/costs.md
+    """
+    text = run(only or (), Bench(seed, share), keep, out, log, more=more)
+    print(text)

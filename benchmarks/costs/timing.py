@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from scipy.stats import kendalltau
 
-from benchmarks.core import one_core
 from benchmarks.costs.part import Bench, Row
+from benchmarks.harness import one_core
 from budgets.latency import CLOCKS, LatencyTable, device_name, latency, observed_latency
 from budgets.units import Size
 from lightir_core.architecture import Architecture

@@ -1,30 +1,26 @@
 import pytest
 
 from benchmarks import blocks
-from benchmarks.blocks import Saved, cases, compare, saved_bytes
+from benchmarks.blocks import cases, compare, saved_bytes
 from lightir_core.errors import LightIRError
 
 
 def test_both_forms_are_measured():
     case = next(case for case in cases() if case.name.startswith("GRSA"))
     found = compare(case, batch=4, rounds=1, side_px=32)  # large enough to forget the softmax
-    for measured in (found.ours, found.plain):
-        assert measured.forward_ms > 0
-        assert measured.training_ms > 0
-        assert measured.peak_bytes > 0
-    assert found.memory < 1
+    assert all(value > 0 for value in found.values())
+    assert found["of_plain"] < 1
 
 
 def test_the_published_claim_of_gswa_holds():
     # AgileIR (ICANN 2025) claims half of SwinIR's memory; at its light size, with its output used
     swinir, agileir = saved_bytes("swinir-light", 2), saved_bytes("agileir-light", 2)
-    assert isinstance(swinir, Saved)
-    assert agileir.recomputed < 0.5 * swinir.plain
-    assert agileir.recomputed < agileir.ours < agileir.plain
+    assert agileir["recomputed"] < 0.5 * swinir["plain"]
+    assert agileir["recomputed"] < agileir["ours"] < agileir["plain"]
 
 
 def test_kept_bytes_grow_with_the_batch():
-    one, two = (saved_bytes("drt", batch, side_px=28).plain for batch in (1, 2))
+    one, two = (saved_bytes("drt", batch, side_px=28)["plain"] for batch in (1, 2))
     assert 1.9 * one < two < 2.1 * one
 
 

@@ -1,6 +1,5 @@
 """What is told of trials on a cluster; the measuring itself needs minutes."""
 
-from benchmarks.cli_cluster import _put
 from benchmarks.dispatch import Rate, Scaled, _jobs, nap, rates_document, scaling_document
 
 
@@ -21,14 +20,3 @@ def test_a_nap_scores_by_the_architecture_alone():
     first, second = map(lambda job: nap(0.0, job), _jobs(2))  # noqa: C417
     assert (first.number, second.number) == (0, 1)
     assert first.scores == second.scores
-
-
-def test_a_section_replaces_the_one_of_its_heading_and_no_other(tmp_path):
-    file = tmp_path / "cluster.md"
-    _put(file, "## A\n\none\n")
-    _put(file, "## B\n\ntwo\n")
-    _put(file, "## A\n\nthree\n")
-    text = file.read_text()
-    assert text.count("## ") == 2
-    assert "one" not in text
-    assert text.index("three") < text.index("## B") < text.index("two")

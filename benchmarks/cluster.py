@@ -1,8 +1,7 @@
-"""`python -m search bench cluster`: what Ray costs, how it scales, what a search survives."""
+"""`python -m benchmarks cluster`: what Ray costs, how it scales, what a search survives."""
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 import typer
 
 from benchmarks import dispatch, faults
-from lightir_core.checkpoints import write_text_atomic
+from benchmarks.harness import Out, log, publish
 from lightir_core.errors import SearchError
 from search.cli.options import wholes
 
@@ -31,15 +30,13 @@ def cluster(
     keep: Annotated[
         Path | None, typer.Option(help="Folder for the disturbed searches and their logs.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Put the sections into this file, in place of older ones.")
-    ] = None,
+    out: Out = None,
 ) -> None:
     """Trials that do nothing, trials that sleep, and searches that something happens to, on Ray.
 
     The nodes of the last part have a network of their own each, for which it takes root.
 
-    Example:  python -m search bench cluster --parts noop --out results/published/cluster.md
+    Example:  python -m benchmarks cluster --parts noop --out results/published/cluster.md
     """
     torch.set_num_threads(1)
     chosen = parts.split(",")
@@ -51,37 +48,16 @@ def cluster(
         place.mkdir(parents=True, exist_ok=True)
         makers: dict[str, Callable[[], str]] = {
             "noop": lambda: dispatch.rates_document(
-                list(dispatch.rates(wholes("--trials", trials), workers, limit, _tell)), workers
+                list(dispatch.rates(wholes("--trials", trials), workers, limit, log)), workers
             ),
             "scaling": lambda: dispatch.scaling_document(
-                list(dispatch.scaling(wholes("--scale", scale), sleep, _tell))
+                list(dispatch.scaling(wholes("--scale", scale), sleep, log))
             ),
             "faults": lambda: faults.document(
-                list(faults.measure(place, fault.split(","), seed, _tell))
+                list(faults.measure(place, fault.split(","), seed, log))
             ),
         }
         for part in PARTS:
             if part in chosen:
-                text = f"{makers[part]()}\nMade by `{_command()}`.\n"
-                print(text)
-                if out is not None:
-                    _put(out, text)
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
-def _command() -> str:
-    given = iter(sys.argv[1:])
-    kept = [word for word in given if word != "--out" or next(given, None) is None]
-    return " ".join(["python -m search", *kept])
-
-
-def _put(file: Path, text: str) -> None:
-    """Write a section into a document, in the place of the one with the same heading."""
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
-    heading = text.splitlines()[0] + "\n"
-    head, _, rest = before.partition(heading)
-    _, mark, after = rest.partition("\n## ")
-    write_text_atomic(file, f"{head.rstrip()}\n\n{text}{mark}{after}".lstrip())
+                heading, _, *lines = makers[part]().splitlines()
+                publish(heading, lines, out)

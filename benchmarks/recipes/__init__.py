@@ -1,1 +1,0 @@
-"""Recipes raced against each other at equal computing time."""
