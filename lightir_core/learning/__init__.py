@@ -1,0 +1,1 @@
+"""How a network is trained: recipe, step, optimiser, and what can be added to them."""
