@@ -19,12 +19,11 @@ from budgets.units import Size
 from lightir_core.learning.recipe import PROXY
 from results.study import Record
 from search.callbacks import Silent
-from search.engines.pilots import Crew
 from search.engines.ray_connection import connected, import_ray
-from search.engines.ray_engine import RayEngine
+from search.engines.ray_tune import RayDriver, WorkerSpec
 from search.feasible.space import Feasible
-from search.jobs import Job, Outcome
-from search.loop import Engine, Limits, search
+from search.jobs import Job, JobQueue, JobSource, Outcome
+from search.loop import Limits, Search
 from search.plan import find_space
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Scenario
@@ -36,7 +35,6 @@ GENERATIONS = 4
 TRIALS_EACH = 16
 """Of the scaling: trials for each worker."""
 
-WARM_S = 0.2
 PENDING = "TUNE_MAX_PENDING_TRIALS_PG"
 LOUD = (PENDING, "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "TUNE_GLOBAL_CHECKPOINT_S")
 """Switches that plain Ray Tune does not have set."""
@@ -72,7 +70,7 @@ class Scaled:
         workers: at the same time.
         trials: in all.
         sleep_s: of each.
-        seconds: that the engine took for them, given all at once.
+        seconds: that they took, given all at once, from the start of the first.
         search_s: that a search took: proposals, generations and the record besides.
     """
 
@@ -120,8 +118,12 @@ def scaling(
     with connected(None, cpus=max(workers)):
         for count in workers:
             trials = TRIALS_EACH * count
-            with _engine(count, sleep_s) as engine:
-                times = _run(engine, trials), _search(engine, trials)
+            driver = RayDriver(partial(nap, sleep_s), WorkerSpec(count))
+            with _nsga2(trials) as search:
+                sources = _Timed(JobQueue(_jobs(trials))), _Timed(search)
+                for source in sources:
+                    driver.drive(source)
+                times = [source.seconds + sleep_s for source in sources]
             found = Scaled(count, trials, sleep_s, *times)
             tell(f"{count} workers: " + ", ".join(f"{found.efficiency(t):.1%}" for t in times))
             yield found
@@ -155,32 +157,56 @@ def _plain(
         return done, seconds
 
 
-def _alone(count: int, workers: int, limit_s: float) -> tuple[int, float]:
-    """Seconds that our engine takes, its start left out as Ray's own is."""
-    with _engine(workers, 0.0) as engine:
-        return count, _run(engine, count)
+class _Timed:
+    """A source of jobs that times what is asked of it.
 
+    Attributes:
+        moments: when outcomes came.
+    """
 
-def _run(engine: Engine, count: int) -> float:
-    jobs = _jobs(count)
-    begun = time.monotonic()
-    assert len(list(engine.run(jobs))) == count
-    return time.monotonic() - begun
+    def __init__(self, source: JobSource) -> None:
+        self._source = source
+        self.moments: list[float] = []
+
+    def ask(self) -> Job | None:
+        """Return the next job."""
+        return self._source.ask()
+
+    def tell(self, job: Job, outcome: Outcome) -> None:
+        """Take in an outcome, and the moment."""
+        self._source.tell(job, outcome)
+        self.moments.append(time.monotonic())
+
+    @property
+    def seconds(self) -> float:
+        """Return the time between the first outcome and the last."""
+        return self.moments[-1] - self.moments[0]
 
 
 def _started(count: int, workers: int, limit_s: float) -> tuple[int, float]:
-    """The same with the time until the pilots are in their seats."""
-    jobs = _jobs(count)
+    """Seconds of our driver with the start and the end of its processes."""
+    queue = JobQueue(_jobs(count))
     begun = time.monotonic()
-    with RayEngine(partial(nap, 0.0), _nobody, Crew(workers)) as engine:
-        assert len(list(engine.run(jobs))) == count
-        return count, time.monotonic() - begun
+    RayDriver(partial(nap, 0.0), WorkerSpec(workers)).drive(queue)
+    assert len(queue.outcomes) == count
+    return count, time.monotonic() - begun
+
+
+def _alone(count: int, workers: int, limit_s: float) -> tuple[int, float]:
+    """Seconds from the first outcome to the last."""
+    timed = _Timed(JobQueue(_jobs(count)))
+    RayDriver(partial(nap, 0.0), WorkerSpec(workers)).drive(timed)
+    assert len(timed.moments) == count
+    return count, timed.seconds
 
 
 def _whole(count: int, workers: int, limit_s: float) -> tuple[int, float]:
-    """Seconds of a whole search: proposed, priced, run and recorded."""
-    with _engine(workers, 0.0) as engine:
-        return count, _search(engine, count)
+    """Seconds of a whole search, from its first outcome to its last."""
+    with _nsga2(count) as search:
+        timed = _Timed(search)
+        RayDriver(partial(nap, 0.0), WorkerSpec(workers)).drive(timed)
+    assert len(timed.moments) == count
+    return count, timed.seconds
 
 
 WAYS: dict[str, Callable[[int, int, float], tuple[int, float]]] = {
@@ -194,25 +220,22 @@ WAYS: dict[str, Callable[[int, int, float], tuple[int, float]]] = {
 """From what Ray Tune does by itself to what we do with it."""
 
 
-def _search(engine: Engine, trials: int) -> float:
-    """Seconds of a search whose space is priced already."""
+@contextmanager
+def _nsga2(trials: int) -> Iterator[Search]:
+    """Yield a search whose space is priced already."""
     generation = max(2, trials // GENERATIONS)
-    setting = Scenario(_feasible(), OBJECTIVES, generation, 0)
+    scenario = Scenario(_feasible(), OBJECTIVES, generation, 0)
     with tempfile.TemporaryDirectory() as folder:
-        dimensions = setting.feasible.space.distributions()
+        dimensions = scenario.feasible.space.distributions()
         with Record.create(Path(folder) / "run", OBJECTIVES, dimensions) as record:
-            begun = time.monotonic()
-            search(
-                STRATEGIES["nsga2"](setting),
+            yield Search(
+                STRATEGIES["nsga2"](scenario),
                 record,
-                engine,
                 lambda number, candidate, until: no_job(number, candidate, 0, until),
                 Limits(trials, generation, float("inf")),
                 Silent(),
                 rungs_for("none", PROXY.steps),
             )
-            assert len(record) == trials
-            return time.monotonic() - begun
 
 
 @cache
@@ -229,25 +252,12 @@ def _jobs(count: int) -> list[Job]:
 
 
 @contextmanager
-def _engine(workers: int, sleep_s: float) -> Iterator[Engine]:
-    """An engine all of whose pilots have arrived."""
-    with RayEngine(partial(nap, sleep_s), _nobody, Crew(workers)) as engine:
-        while engine.pilots < workers:
-            time.sleep(WARM_S)
-        yield engine
-
-
-@contextmanager
 def _switched_off(names: Sequence[str]) -> Iterator[None]:
     before = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield
     finally:
         os.environ.update(before)
-
-
-def _nobody(job: Job, nodes: tuple[str, ...]) -> Outcome:
-    return Outcome(number=job.number, reason=f"lost on {', '.join(nodes)}")
 
 
 def rates_document(rows: Sequence[Rate], workers: int) -> str:
@@ -258,7 +268,7 @@ def rates_document(rows: Sequence[Rate], workers: int) -> str:
         "## No-op trials",
         "",
         f"{workers} workers, 2 cores; seconds a trial (trials per second), in one run. *Started*",
-        "leaves out what Ray Tune takes to start the pilots, once in a search. Ray Tune by itself",
+        "leaves out what Ray Tune takes to start processes, once in a search. Ray Tune by itself",
         "was stopped after a time; where that ended it, the number of trials it had done is told.",
         "",
         "| | " + " | ".join(f"{count} trials" for count in counts) + " |",

@@ -40,7 +40,7 @@ ARGUMENTS = (
 )  # fmt: skip
 CUT_S = 20.0
 PATIENCE_S = 900.0
-PILOT = "ray::ImplicitFunc"
+WORKER = "ray::Training"
 """What Ray calls the process of a trial of Tune."""
 
 
@@ -93,7 +93,7 @@ def nothing(scene: _Scene) -> None:
 def kill_worker(scene: _Scene) -> None:
     """Kill a worker process on a node."""
     machines = scene.machines
-    [pid, *_] = machines.pids(machines.nodes[1], PILOT)
+    [pid, *_] = machines.pids(machines.nodes[1], WORKER)
     os.kill(pid, signal.SIGKILL)
 
 

@@ -19,6 +19,11 @@ class LightIRError(Exception):
     exit_status = 2
 
 
+def first_line(error: BaseException) -> str:
+    """Return what an error says, in one line."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 class ArchitectureError(LightIRError, ValueError):
     """An architecture that cannot exist, or a file that does not describe one."""
 

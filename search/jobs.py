@@ -11,11 +11,13 @@ what it is given, on whatever machines it knows:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from lightir_core.architecture import Architecture
+from lightir_core.checkpoints import ARCHITECTURE_FILE, WEIGHTS_FILE
+from lightir_core.data.folders import parse_folder
 from lightir_core.learning.cuda_graph import Launch
 from lightir_core.learning.curve import Point
 from lightir_core.learning.divergence import Restart
@@ -41,6 +43,12 @@ class Source:
     val: str | None = None
     patch_px: int = PROXY.patch_px
     recipe: str = PROXY.name
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Return everything that a training reads images from."""
+        folders = [parse_folder(text).path for text in self.data]
+        return (*folders, *([Path(self.val)] if self.val else []))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +95,19 @@ class Job:
     def pauses(self) -> bool:
         """Whether the training is not over with this job."""
         return self.until is not None and self.until < self.recipe.steps
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Return the files that it begins from, but for its state."""
+        files = (ARCHITECTURE_FILE, WEIGHTS_FILE) if self.teacher else ()
+        model = [self.teacher / file for file in files if self.teacher]
+        return tuple(path for path in (self.start, self.bank, *model) if path is not None)
+
+    def moved(self, move: Callable[[Path], Path]) -> Job:
+        """Return the job with all its files elsewhere."""
+        names = ("weights", "start", "teacher", "bank", "state")
+        paths = {name: path for name in names if (path := getattr(self, name)) is not None}
+        return replace(self, **{name: move(path) for name, path in paths.items()})
 
 
 @dataclass(frozen=True, kw_only=True)

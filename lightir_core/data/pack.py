@@ -252,3 +252,18 @@ def _item(task: Task, entry: _Entry, pixels: np.ndarray, path: Path) -> Item:
 def _view(pixels: np.ndarray, block: _Block, channels: int) -> Tensor:
     flat = torch.from_numpy(pixels[block.offset : block.end(channels)])
     return flat.view(channels, block.height, block.width)
+
+
+def fingerprint(path: Path) -> str:
+    """Return what shows whether two machines see the same: how many files of how many bytes.
+
+    Of a packed file, the checksum that it was packed with; `data check` finds later damage.
+    """
+    if not path.exists():
+        return "missing"
+    if is_pack(path):
+        packed = packed_checksum(path)
+        return f"a pack of {path.stat().st_size:,} bytes" + (f", {packed[:12]}" if packed else "")
+    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+    size = sum(file.stat().st_size for file in files)
+    return f"{len(files)} file{'s' * (len(files) != 1)} of {size:,} bytes"

@@ -25,9 +25,15 @@ from search.cli.options import DataFolders, Json, absolute
 from search.cli.preset import fitting
 from search.config import SearchConfig, cpu_count
 from search.devices import find_device
-from search.engines.calibrate import Measured, Task, calibrate, recommend, share
-from search.engines.cluster_check import gathered, problems, remarks, step_seconds
-from search.engines.ray_nodes import NodeReport, inspect_nodes, paths_of
+from search.engines.calibrate import Measured, Workload, calibrate, recommend, share
+from search.engines.ray_nodes import (
+    NodeReport,
+    gathered,
+    inspect_nodes,
+    problems,
+    remarks,
+)
+from search.evaluators.timing import time_training_step
 from search.jobs import Source
 
 DEFAULT = SearchConfig()
@@ -62,18 +68,19 @@ def check(
     source = Source(
         task=DEFAULT.data.task, data=absolute(data), val=str(val.resolve()) if val else None
     )
-    for path in paths_of(source):
+    for path in source.paths:
         if not path.exists():
             raise DataError(f"{path} is missing on this machine, with which others are compared")
     with gathered(address, nodes):
-        size = reference_size(parse_task(DEFAULT.data.task))
-        step = partial(step_seconds, fitting(NETWORK, DEFAULT.data.task, budget, size))
+        task = DEFAULT.data.task
+        network = fitting(NETWORK, task, budget, reference_size(parse_task(task)))
+        step = partial(time_training_step, network, Source(task=task), PROXY)
         reports = inspect_nodes(source, out, step)
     wrong = problems(reports, nodes)
     if as_json:
         print(json.dumps([asdict(report) for report in reports], indent=2))
     else:
-        _page(reports, "as here" if paths_of(source) else "embedded")
+        _page(reports, "as here" if source.paths else "embedded")
         for text in remarks(reports):
             print(f"note: {text}")
         for text in wrong:
@@ -135,25 +142,25 @@ def calibrated(
 
     Example:  python -m search cluster calibrate --budget 400k
     """
-    place = find_device(device)
+    used = find_device(device)
     network = fitting(system, task, budget, reference_size(parse_task(task)))
     source = Source(task=task, data=absolute(data))
     cores = cpu_count()  # each trial needs one, also to launch kernels
     rows = calibrate(
-        Task(
+        Workload(
             architecture=network,
             source=source,
-            device=str(place),
+            device=str(used),
             steps=steps,
             seconds=seconds,
         ),
         most or min(cores, MOST),
-        lambda row: print(_told(row), file=sys.stderr),
+        lambda row: print(_describe(row), file=sys.stderr),
     )
-    _show(rows, place)
+    _show(rows, used)
 
 
-def _told(row: Measured) -> str:
+def _describe(row: Measured) -> str:
     found = row.reason or f"{row.per_hour:,.0f} trials an hour"
     return f"{row.together} at once, {row.variant.name}: {found}"
 

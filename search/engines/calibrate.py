@@ -1,19 +1,20 @@
-"""How many trainings of a small network one device takes at the same time, by trying.
+"""Measure how many trainings of a small network one device takes at the same time.
 
-Each training is a process of its own, as on a cluster that gives trials shares of a GPU. All train
-the same network for some seconds and count their steps; how long the first step took, with what was
-captured or compiled for it, is part of a trial.
+Each is a process of its own, as on a cluster that gives trials shares of a GPU. All train the same
+network for some seconds; the first step, with what was compiled for it, is part of a trial.
 """
 
 from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,13 +42,7 @@ CLOSE = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """A way to train.
-
-    Attributes:
-        half: under bfloat16 autocast, else in float32.
-        launch: see `lightir_core.learning.cuda_graph`.
-        ahead: whether patches are on the device before their step.
-    """
+    """A way to train: under bfloat16 autocast if `half`, with patches on the device `ahead`."""
 
     half: bool = False
     launch: Launch = "eager"
@@ -55,7 +50,7 @@ class Variant:
 
     @property
     def name(self) -> str:
-        """In words."""
+        """Return it in words."""
         number = "bfloat16" if self.half else "float32"
         return f"{number}, {self.launch}{', patches ahead' * self.ahead}"
 
@@ -70,21 +65,12 @@ ON_GPU = (
     Variant(half=True, launch="compiled", ahead=True),
     Variant(launch="graphed", ahead=True),
 )
-
 ON_CPU = (PLAIN, Variant(half=True))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """What every process trains.
-
-    Attributes:
-        architecture: of the network.
-        source: of the patches.
-        device: torch's name of it.
-        steps: of a trial.
-        seconds: of a measurement, after the warm-up.
-    """
+class Workload:
+    """What every process trains: `steps` a trial, and `seconds` a measurement after its warm-up."""
 
     architecture: Architecture
     source: Source
@@ -94,35 +80,14 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Pace:
-    """What one process measured.
-
-    Attributes:
-        setup_s: until the second step: building, first launch, capture or compilation.
-        step_s: seconds of a step after that.
-        peak_bytes: of GPU memory; 0 on the CPU.
-    """
-
-    setup_s: float
-    step_s: float
-    peak_bytes: int = 0
-
-    def trial_s(self, steps: int) -> float:
-        """Seconds of a trial's training, validation left out."""
-        return self.setup_s + (steps - 1) * self.step_s
-
-
-@dataclass(frozen=True)
 class Measured:
     """What trainings at the same time came to.
 
     Attributes:
-        variant: the way they trained.
-        together: how many there were.
-        per_hour: trials in an hour, or 0 with a reason.
+        per_hour: trials in an hour, validation left out; 0 with a reason.
         step_s: mean seconds of a step of one of them.
-        setup_s: mean seconds until the second step.
-        peak_bytes: GPU memory of the largest.
+        setup_s: mean seconds until the second step: building, first launch, compilation.
+        peak_bytes: GPU memory of the largest; 0 on the CPU.
         reason: why there is no number, or None.
     """
 
@@ -135,41 +100,34 @@ class Measured:
     reason: str | None = None
 
 
-def calibrate(task: Task, most: int, tell: Callable[[Measured], None]) -> list[Measured]:
-    """Try ways to train alone, then the best of them and the plain one at 2, 4, 8 … at a time.
-
-    Args:
-        task: what to train, and where.
-        most: trainings at the same time that are tried at most.
-        tell: hears of each measurement.
+def calibrate(work: Workload, most: int, report: Callable[[Measured], None]) -> list[Measured]:
+    """Try ways to train alone, then the best and the plain one at 2, 4, 8 … up to `most` at a time.
 
     Raises:
         SearchError: not even one plain training works.
     """
-    variants = ON_GPU if torch.device(task.device).type == "cuda" else ON_CPU
+    variants = ON_GPU if torch.device(work.device).type == "cuda" else ON_CPU
     rows: list[Measured] = []
-    with _Crew(task) as crew:
+    with _Processes(work) as processes:
 
         def measured(variant: Variant, together: int) -> Measured:
-            rows.append(crew.measure(variant, together))
-            tell(rows[-1])
+            rows.append(processes.measure(variant, together))
+            report(rows[-1])
             return rows[-1]
 
         alone = [measured(variant, 1) for variant in variants]
-        if alone[0].reason is not None:
-            raise SearchError(
-                f"one plain training does not work on {task.device}: {rows[0].reason}"
-            )
+        if (why := alone[0].reason) is not None:
+            raise SearchError(f"one plain training does not work on {work.device}: {why}")
         best = max(alone, key=lambda row: row.per_hour).variant
         for variant in dict.fromkeys((best, PLAIN)):
-            for together in _doubled(most):
-                if measured(variant, together).reason is not None:
-                    break
+            together = 2
+            while together <= most and measured(variant, together).reason is None:
+                together *= 2
     return rows
 
 
 def recommend(rows: Sequence[Measured]) -> Measured:
-    """The fewest trainings at the same time that give nearly the most trials in an hour."""
+    """Return the fewest trainings at the same time that give nearly the most trials in an hour."""
     most = max(row.per_hour for row in rows)
     return min(
         (row for row in rows if row.per_hour >= CLOSE * most),
@@ -178,76 +136,65 @@ def recommend(rows: Sequence[Measured]) -> Measured:
 
 
 def share(together: int) -> float:
-    """The part of a GPU that each gets; rounded down, so that all of them fit on it."""
+    """Return the part of a GPU that each gets; rounded down, so that all of them fit on it."""
     return int(1000 / together) / 1000
 
 
-def _doubled(most: int) -> Iterator[int]:
-    together = 2
-    while together <= most:
-        yield together
-        together *= 2
+class _Processes:
+    """Processes that train at the same time when they are asked to; started as they are needed."""
 
+    def __init__(self, work: Workload) -> None:
+        self._work = work
+        self._started: list[tuple[BaseProcess, Connection]] = []
 
-class _Crew:
-    """Processes that train at the same time when they are told to; started as they are needed."""
-
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self._members: list[tuple[BaseProcess, Connection]] = []
-
-    def __enter__(self) -> _Crew:
+    def __enter__(self) -> _Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process, line in self._members:
+        for process, line in self._started:
             line.close()
             process.terminate()
             process.join()
-        self._members.clear()
+        self._started.clear()
 
     def measure(self, variant: Variant, together: int) -> Measured:
-        """What `together` of them reach at the same time."""
-        paces = self._paces(variant, together)
-        reasons = [pace for pace in paces if isinstance(pace, str)]
-        if reasons:
+        """Return what `together` of them reach at the same time."""
+        answers = self._answers(variant, together)
+        if reasons := [answer for answer in answers if isinstance(answer, str)]:
             self.__exit__()  # who died or hangs is of no more use
             return Measured(variant, together, reason=reasons[0])
-        found = [pace for pace in paces if isinstance(pace, Pace)]
+        setups, steps, peaks = zip(*answers, strict=True)
+        more = self._work.steps - 1
         return Measured(
             variant,
             together,
-            sum(3600 / pace.trial_s(self._task.steps) for pace in found),
-            sum(pace.step_s for pace in found) / together,
-            sum(pace.setup_s for pace in found) / together,
-            max(pace.peak_bytes for pace in found),
+            sum(3600 / (setup + more * step) for setup, step in zip(setups, steps, strict=True)),
+            statistics.fmean(steps),
+            statistics.fmean(setups),
+            max(peaks),
         )
 
-    def _paces(self, variant: Variant, together: int) -> list[Pace | str | None]:
-        while len(self._members) < together:
-            self._members.append(_start(self._task))
-        lines = [line for _, line in self._members[:together]]
+    def _answers(self, variant: Variant, together: int) -> list[Any]:
+        while len(self._started) < together:
+            context = multiprocessing.get_context("spawn")
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(self._work, theirs))
+            process.start()
+            theirs.close()
+            self._started.append((process, ours))
+        lines = [line for _, line in self._started[:together]]
         for line in lines:
             with contextlib.suppress(OSError):  # it died, and nothing will be heard of it
                 line.send(variant)
-        words = [_heard(line) for line in lines]
-        ready = [line for line, word in zip(lines, words, strict=True) if word is None]
+        first = [_receive(line) for line in lines]
+        ready = [line for line, answer in zip(lines, first, strict=True) if answer is None]
         for line in ready:  # all at once, when the last one is warm
             line.send("go")
-        return [*(word for word in words if word is not None), *map(_heard, ready)]
+        return [*(answer for answer in first if answer is not None), *map(_receive, ready)]
 
 
-def _start(task: Task) -> tuple[BaseProcess, Connection]:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(task, theirs))
-    process.start()
-    theirs.close()
-    return process, ours
-
-
-def _heard(line: Connection) -> Pace | str | None:
-    """A pace, a reason why there is none, or None for "ready"."""
+def _receive(line: Connection) -> Any:  # noqa: ANN401
+    """Return seconds and bytes, a reason why there are none, or None for "ready"."""
     if not line.poll(ANSWER_S):
         return f"not ready within {ANSWER_S:.0f} s"
     try:
@@ -256,43 +203,44 @@ def _heard(line: Connection) -> Pace | str | None:
         return "its process died (out of memory?)"
 
 
-def _serve(task: Task, line: Connection) -> None:
+def _serve(work: Workload, line: Connection) -> None:
     """Train whenever a variant comes, until nobody is there any more."""
     torch.set_num_threads(1)
-    data = open_images(task.source).training
-    with contextlib.suppress(RuntimeError):  # what a device cannot do, the measurement will tell
-        _fit(task, PLAIN, data, 2)  # so that loading the device's libraries counts for none
-    while True:
-        try:
-            variant = line.recv()
-        except EOFError:
-            return
-        line.send(_trained(task, variant, data, line))
+    data = open_images(work.source).training
+    with contextlib.suppress(RuntimeError):  # what a device cannot do, the measurement will show
+        _fit(work, PLAIN, data, 2)  # so that loading the device's libraries counts for none
+    with contextlib.suppress(EOFError):
+        while True:
+            line.send(_measured(work, line.recv(), data, line))
 
 
-def _trained(task: Task, variant: Variant, data: Batches, line: Connection) -> Pace | str:
-    device = torch.device(task.device)
-    metered = _Metered(Ahead(data, device) if variant.ahead else data, line, task.seconds)
-    if device.type == "cuda":
+def _measured(
+    work: Workload, variant: Variant, data: Batches, line: Connection
+) -> tuple[float, float, int] | str:
+    """Return the seconds until the second step and of a later one, and the peak of memory."""
+    device = torch.device(work.device)
+    cuda = device.type == "cuda"
+    metered = _Metered(Ahead(data, device) if variant.ahead else data, line, work.seconds)
+    if cuda:
         torch.cuda.reset_peak_memory_stats(device)
     try:
-        _fit(task, variant, metered, 10**6)
+        _fit(work, variant, metered, 10**6)
     except _Enough:
-        peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
-        return Pace(metered.setup_s, metered.step_s, peak)
+        peak = torch.cuda.max_memory_allocated(device) if cuda else 0
+        return metered.setup_s, metered.step_s, peak
     except (LightIRError, RuntimeError) as error:  # what a device or a compiler cannot do
         return f"{type(error).__name__}: {error}".splitlines()[0]
     raise AssertionError("the training ended before its time")
 
 
-def _fit(task: Task, variant: Variant, data: Batches, steps: int) -> None:
+def _fit(work: Workload, variant: Variant, data: Batches, steps: int) -> None:
     torch.manual_seed(0)
     train(
-        build(task.architecture),
+        build(work.architecture),
         data,
         PROXY.lasting(steps),
         seed=0,
-        device=torch.device(task.device),
+        device=torch.device(work.device),
         validate=lambda _: 0.0,
         checks=1,
         half=variant.half,
@@ -313,7 +261,7 @@ class _Metered:
         self.setup_s = self.step_s = 0.0
 
     def batch(self, seed: int, step: int, batch: int, patch_px: int) -> tuple[Tensor, Tensor]:
-        """The patches of a step."""
+        """Return the patches of a step."""
         now = time.perf_counter()
         if step == 1:
             self.setup_s = now - self._created

@@ -1,8 +1,4 @@
-"""What the nodes of a cluster are like, and which of them may train: asked before the first trial.
-
-Every node gets one small task: which versions are there, does it see the images as the driver
-does, can it write into the run folder.
-"""
+"""Inspect the nodes of a cluster: which may train, what must be mended, what is good to know."""
 
 from __future__ import annotations
 
@@ -10,8 +6,11 @@ import hashlib
 import os
 import platform
 import socket
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -19,14 +18,22 @@ from typing import Any
 
 import torch
 
-from lightir_core.data.folders import parse_folder
-from lightir_core.data.pack import is_pack, packed_checksum
-from lightir_core.errors import SearchError
-from search.engines.ray_connection import import_ray
+from lightir_core.data.pack import fingerprint
+from lightir_core.errors import SearchError, first_line
+from search.engines.ray_connection import connected, import_ray
 from search.jobs import Source
 
 ANSWER_S = 60.0
 """How long a node may take: the first task on it loads torch."""
+
+JOIN_S = 120.0
+"""How long nodes that are expected may take to join."""
+
+SLOW = 2.0
+"""A node that takes this many times the median of its like is remarked."""
+
+Step = Callable[[], float]
+"""Runs a training step and returns its seconds."""
 
 PACKAGES = ("lightir_core", "spaces", "budgets", "results", "search")
 
@@ -36,15 +43,11 @@ class NodeReport:
     """What is known of a node.
 
     Attributes:
-        id: Ray's name of it.
-        name: for people: the host's name, with its address where several share one.
-        address: of the network.
-        cpus: that Ray may give away there.
-        gpus: that Ray may give away there.
+        name: the host's, with its address where several share one.
+        cpus: that Ray may give away there, as `gpus`.
         versions: by library; that of lightir ends with a digest of its source.
         missing: what the node does not see as the driver does, in words.
-        hardware: names of its GPUs, else of its processor.
-        step_seconds: what the `step` of `inspect_nodes` returned there.
+        step_seconds: of a training step, if one was asked for.
         error: why the node could not be asked, or None.
     """
 
@@ -59,21 +62,25 @@ class NodeReport:
     step_seconds: float | None = None
     error: str | None = None
 
+    @property
+    def fault(self) -> str:
+        """Return why it may not train; empty if it may."""
+        return self.error or "; ".join(self.missing)
 
-@dataclass(frozen=True)
-class Facts:
-    """What a node says of itself."""
-
-    versions: dict[str, str]
-    missing: tuple[str, ...]
-    hardware: str
-    step_seconds: float | None
+    def capacity(self, cpus: float, gpus: float) -> int:
+        """Return how many trainings of `cpus` and `gpus` each fit on it at the same time."""
+        fits = [int(self.cpus / cpus + 1e-9)] if cpus else []
+        if gpus >= 1:
+            fits.append(int(self.gpus // gpus))
+        elif gpus:  # Ray puts a share on one card: two shares of 0.6 do not fit on one
+            fits.append(int(self.gpus) * int(1 / gpus + 1e-9))
+        return min(fits, default=1)
 
 
 def inspect_nodes(
     source: Source | None = None,
     folder: Path | None = None,
-    step: Callable[[], float] | None = None,
+    step: Step | None = None,
     answer_s: float = ANSWER_S,
 ) -> tuple[NodeReport, ...]:
     """Ask every living node of the cluster that this process is connected to, all at once.
@@ -81,57 +88,73 @@ def inspect_nodes(
     Args:
         source: images that each must see as this process does.
         folder: must be the same, and open for writing, on each; made if it is not there.
-        step: run on each, with one of its GPUs if it has any; seconds of a training step.
-        answer_s: a node that says nothing for so long is told with an error.
+        step: run on each, with one of its GPUs if it has any.
+        answer_s: a node that says nothing for so long is reported with an error.
     """
     ray = import_ray()
     pin = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
     nodes = sorted((n for n in ray.nodes() if n["Alive"]), key=lambda n: n["NodeManagerAddress"])
-    seen = {path: fingerprint(path) for path in paths_of(source)} if source else {}
-    with _Sign(folder) as sign:
-        asked = {
-            node["NodeID"]: ray.remote(look)
+    seen = {path: fingerprint(path) for path in source.paths} if source else {}
+    with _probe(folder) as probe:
+        asked = [
+            ray.remote(look)
             .options(
                 num_cpus=0,
                 num_gpus=1 if step and node["Resources"].get("GPU") else 0,
                 max_retries=0,
                 scheduling_strategy=pin(node["NodeID"], soft=False),
             )
-            .remote(seen, sign, step)
+            .remote(seen, probe, step)
             for node in nodes
-        }
-        ray.wait(list(asked.values()), num_returns=len(asked), timeout=answer_s)
-        hosts = [node["NodeManagerHostname"] for node in nodes]
-        return tuple(
-            _reported(node, hosts, _answer(asked[node["NodeID"]], answer_s)) for node in nodes
-        )
+        ]
+        ray.wait(asked, num_returns=len(asked), timeout=answer_s)
+        answers = [_answer(each, answer_s) for each in asked]
+    hosts = [node["NodeManagerHostname"] for node in nodes]
+    return tuple(_report(*each, hosts) for each in zip(nodes, answers, strict=True))
 
 
-def look(seen: dict[Path, str], sign: Path | None, step: Callable[[], float] | None) -> Facts:
-    """What there is to say of the node on which this runs.
+def look(seen: dict[Path, str], probe: Path | None, step: Step | None) -> dict[str, Any]:
+    """Return what a report says of the node on which this runs.
 
-    Args:
-        seen: what the driver sees of each path, as `fingerprint` tells it.
-        sign: a file that the driver wrote into the run folder, or None.
-        step: see `inspect_nodes`.
+    `seen` holds what the driver sees of each path, `probe` is a file of its in the run folder.
     """
-    missing = [told for path, there in seen.items() if (told := _compared(path, there))]
-    if sign is not None:
-        missing += _folder_told(sign)
-    return Facts(versions_here(), tuple(missing), _hardware(), step() if step else None)
+    here = {path: fingerprint(path) for path in seen}
+    missing = [
+        f"{path} is missing" if here[path] == "missing" else f"{path} holds {here[path]}, not {it}"
+        for path, it in seen.items()
+        if here[path] != it
+    ]
+    if probe is not None and not probe.exists():
+        missing.append(
+            f"the run folder {probe.parent} is not shared with it; put it on a disk that all nodes "
+            f"see, or give --storage"
+        )
+    elif probe is not None and not os.access(probe.parent, os.W_OK):
+        missing.append(f"it may not write into {probe.parent}")
+    return {
+        "versions": versions_here(),
+        "missing": tuple(missing),
+        "hardware": _hardware(),
+        "step_seconds": step() if step else None,
+    }
 
 
 def versions_here() -> dict[str, str]:
-    """Versions that have to be the same on all nodes."""
-    ray = import_ray()
-    try:
-        ours = metadata.version("lightir")
-    except metadata.PackageNotFoundError:  # a checkout
-        ours = "0"
+    """Return the versions that have to be the same on all nodes.
+
+    That of lightir ends with eight digits of the source: an edited checkout is another version.
+    """
+    root, digest = Path(__file__).parents[2], hashlib.sha256()
+    for file in (path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))):
+        digest.update(str(file.relative_to(root)).encode())
+        digest.update(file.read_bytes())
+    version = "0"  # a checkout
+    with suppress(metadata.PackageNotFoundError):
+        version = metadata.version("lightir")
     return {
-        "lightir": f"{ours}+{_source_digest()}",
+        "lightir": f"{version}+{digest.hexdigest()[:8]}",
         "torch": torch.__version__,
-        "ray": ray.__version__,
+        "ray": import_ray().__version__,
         "python": platform.python_version(),
     }
 
@@ -144,96 +167,94 @@ def check_versions(reports: Sequence[NodeReport]) -> None:
     Raises:
         SearchError: a node has another version than this process; nodes and versions are named.
     """
+
+    def public(name: str, version: str) -> str:
+        return version.partition("+")[0] if name == "torch" else version
+
     here = versions_here()
     wrong = [
-        f"{report.name} has {name} {report.versions.get(name, 'missing')}"
+        (name, f"{report.name} has {name} {report.versions.get(name, 'missing')}")
         for report in reports
         if not report.error
         for name, version in here.items()
-        if _public(name, report.versions.get(name, "")) != _public(name, version)
+        if public(name, report.versions.get(name, "")) != public(name, version)
     ]
     if wrong:
-        names = {text.split(" has ")[1].split()[0] for text in wrong}
+        names = {name for name, _ in wrong}
         ours = ", ".join(f"{name} {here[name]}" for name in here if name in names)
         raise SearchError(
-            f"versions differ between the nodes: {'; '.join(wrong)}; here it is {ours}; install "
-            f"the same on all of them"
+            f"versions differ between the nodes: {'; '.join(text for _, text in wrong)}; here it "
+            f"is {ours}; install the same on all of them"
         )
 
 
-def usable_nodes(reports: Iterable[NodeReport]) -> tuple[tuple[NodeReport, ...], tuple[str, ...]]:
-    """The nodes that may train, and a sentence on each that is left out.
+def usable_nodes(reports: Sequence[NodeReport]) -> tuple[tuple[NodeReport, ...], tuple[str, ...]]:
+    """Return the nodes that may train, and a sentence on each that is left out.
 
     Raises:
         SearchError: none is left.
     """
-    usable: list[NodeReport] = []
-    notes: list[str] = []
-    for report in reports:
-        why = report.error or "; ".join(report.missing)
-        if why:
-            notes.append(f"node {report.name} is left out: {why}")
-        else:
-            usable.append(report)
+    usable = tuple(report for report in reports if not report.fault)
+    notes = tuple(f"node {each.name} is left out: {each.fault}" for each in reports if each.fault)
     if not usable:
         raise SearchError("no node can train: " + "; ".join(notes))
-    return tuple(usable), tuple(notes)
+    return usable, notes
 
 
-def places(reports: Iterable[NodeReport], cpus: float, gpus: float) -> int:
-    """How many trainings of `cpus` and `gpus` each fit on the nodes at the same time."""
-    return sum(_fitting(report, cpus, gpus) for report in reports)
+@contextmanager
+def gathered(address: str, nodes: int, patience_s: float = JOIN_S) -> Iterator[None]:
+    """Be connected to a cluster, once so many nodes have joined it or `patience_s` are over.
 
-
-def paths_of(source: Source) -> tuple[Path, ...]:
-    """Everything that a training reads images from."""
-    found = [parse_folder(text).path for text in source.data]
-    return (*found, *([Path(source.val)] if source.val else []))
-
-
-def fingerprint(path: Path) -> str:
-    """What tells whether two nodes see the same: how many files of how many bytes.
-
-    Of a packed file, the checksum that it was packed with; `data check` finds later damage.
+    Raises:
+        SearchError: there is no cluster, or none in time; at once if no nodes are expected.
     """
-    if not path.exists():
-        return "missing"
-    if is_pack(path):
-        packed = packed_checksum(path)
-        return f"a pack of {path.stat().st_size:,} bytes" + (f", {packed[:12]}" if packed else "")
-    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
-    size = sum(file.stat().st_size for file in files)
-    return f"{len(files)} file{'s' * (len(files) != 1)} of {size:,} bytes"
+    deadline, ray = time.monotonic() + (patience_s if nodes else 0.0), import_ray()
+    with ExitStack() as stack:
+        while not ray.is_initialized():
+            try:
+                stack.enter_context(connected(address))
+            except SearchError:  # the head may still be starting
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(1)
+        while sum(node["Alive"] for node in ray.nodes()) < nodes and time.monotonic() < deadline:
+            time.sleep(1)
+        yield
 
 
-def _fitting(report: NodeReport, cpus: float, gpus: float) -> int:
-    by_cpu = int(report.cpus / cpus + 1e-9) if cpus else None
-    # Ray puts a share on one card: two shares of 0.6 do not fit on one
-    by_gpu = None
-    if gpus:
-        by_gpu = int(report.gpus) * int(1 / gpus + 1e-9) if gpus < 1 else int(report.gpus // gpus)
-    return min((n for n in (by_cpu, by_gpu) if n is not None), default=1)
+def problems(reports: Sequence[NodeReport], nodes: int = 0) -> tuple[str, ...]:
+    """Return what must be mended before a search can use every node, at least `nodes`."""
+    wrong: list[str] = []
+    if len(reports) < nodes:
+        wrong.append(
+            f"{len(reports)} of {nodes} nodes have joined: look into the output of `ray start` on "
+            f"the others, and whether they reach the head and have its RAY_AUTH_TOKEN"
+        )
+    wrong += [f"node {report.name}: {report.fault}" for report in reports if report.fault]
+    try:
+        check_versions(reports)
+    except SearchError as error:
+        wrong.append(str(error))
+    return tuple(wrong)
 
 
-def _public(name: str, version: str) -> str:
-    return version.partition("+")[0] if name == "torch" else version
-
-
-def _compared(path: Path, there: str) -> str | None:
-    """A complaint if this node does not see what the driver sees."""
-    here = fingerprint(path)
-    if here == there:
-        return None
-    return f"{path} is missing" if here == "missing" else f"{path} holds {here}, not {there}"
-
-
-def _folder_told(sign: Path) -> list[str]:
-    if not sign.exists():
-        return [
-            f"the run folder {sign.parent} is not shared with it; put it on a disk that all nodes "
-            f"see, or give --storage"
+def remarks(reports: Sequence[NodeReport]) -> Iterator[str]:
+    """Yield what is good to know of a cluster that works."""
+    without = [report.name for report in reports if not report.gpus]
+    if 0 < len(without) < len(reports):
+        yield f"no GPU on {', '.join(without)}: --gpus-per-trial leaves them idle"
+    for report in reports:
+        like = [
+            other.step_seconds
+            for other in reports
+            if other is not report and other.hardware == report.hardware and other.step_seconds
         ]
-    return [] if os.access(sign.parent, os.W_OK) else [f"it may not write into {sign.parent}"]
+        usual_s = statistics.median(like) if like else float("inf")
+        if (step_s := report.step_seconds or 0.0) > SLOW * usual_s:
+            yield (
+                f"node {report.name} needs {1000 * step_s:.0f} ms for a step that takes its like "
+                f"{1000 * usual_s:.0f} ms: is it busy with something else?"
+            )
 
 
 def _hardware() -> str:
@@ -243,68 +264,43 @@ def _hardware() -> str:
     return f"{os.cpu_count()} cores, {platform.machine()}"
 
 
-def _source_digest() -> str:
-    """Eight digits of the source of all packages: an edited checkout is another version."""
-    root, digest = Path(__file__).parents[2], hashlib.sha256()
-    for package in PACKAGES:
-        for file in sorted((root / package).rglob("*.py")):
-            digest.update(str(file.relative_to(root)).encode())
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:8]
-
-
-def _answer(asked: Any, answer_s: float) -> Facts | str:  # noqa: ANN401  a reference of Ray's
-    """What the node said, or why it said nothing."""
+def _answer(asked: Any, answer_s: float) -> dict[str, Any]:  # noqa: ANN401  a reference of Ray's
+    """Return what the node said, or why it said nothing."""
     ray = import_ray()
     try:
         return ray.get(asked, timeout=0.1)
     except ray.exceptions.GetTimeoutError:
         ray.cancel(asked, force=True)
-        return f"it did not answer within {answer_s:.0f} s"
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, ModuleNotFoundError):
-            return f"{error.cause.name} is not installed there"
-        return f"{type(error.cause).__name__}: {error.cause}".splitlines()[0]
+        return {"error": f"it did not answer within {answer_s:.0f} s"}
     except ray.exceptions.RayError as error:
-        return str(error).strip().splitlines()[0]
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, ModuleNotFoundError):
+            return {"error": f"{cause.name} is not installed there"}
+        return {"error": f"{type(cause).__name__}: {cause}" if cause else first_line(error)}
 
 
-def _reported(node: dict[str, Any], hosts: Sequence[str], answer: Facts | str) -> NodeReport:
+def _report(node: dict[str, Any], answer: dict[str, Any], hosts: Sequence[str]) -> NodeReport:
     host, address = node["NodeManagerHostname"], node["NodeManagerAddress"]
-    known = {
-        "id": node["NodeID"],
-        "name": host if hosts.count(host) == 1 else f"{host} ({address}, {node['NodeID'][:6]})",
-        "address": address,
-        "cpus": node["Resources"].get("CPU", 0.0),
-        "gpus": node["Resources"].get("GPU", 0.0),
-    }
-    if isinstance(answer, str):
-        return NodeReport(**known, error=answer)
     return NodeReport(
-        **known,
-        versions=answer.versions,
-        missing=answer.missing,
-        hardware=answer.hardware,
-        step_seconds=answer.step_seconds,
+        id=node["NodeID"],
+        name=host if hosts.count(host) == 1 else f"{host} ({address}, {node['NodeID'][:6]})",
+        address=address,
+        cpus=node["Resources"].get("CPU", 0.0),
+        gpus=node["Resources"].get("GPU", 0.0),
+        **answer,
     )
 
 
-class _Sign:
-    """A file in the run folder by which nodes recognise it, as long as the context lasts."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self._made = folder is not None and not folder.exists()
-        self._file = folder and folder.resolve() / f".seen-by-{socket.gethostname()}-{os.getpid()}"
-
-    def __enter__(self) -> Path | None:
-        if self._file is not None:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._file.touch()
-        return self._file
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.unlink(missing_ok=True)
-            if self._made:
-                with suppress(OSError):  # somebody has put something into it
-                    self._file.parent.rmdir()
+@contextmanager
+def _probe(folder: Path | None) -> Iterator[Path | None]:
+    """Keep a file in the run folder by which nodes recognise it, as long as the context lasts."""
+    if folder is None:
+        yield None
+        return
+    made, file = not folder.exists(), folder.resolve() / f".seen-by-{socket.gethostname()}"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f"{file.name}-") as probe:
+        yield Path(probe.name)
+    if made:
+        with suppress(OSError):  # somebody has put something into it
+            file.parent.rmdir()

@@ -1,40 +1,32 @@
-"""Checkpoints by way of a storage that all nodes reach, where they do not share the run folder.
+"""Keep checkpoints in a storage that all nodes reach, where they do not share the run folder.
 
-The driver lays down what a training begins from and fetches what it ends with; a worker keeps its
-files in a temporary folder and lays down the weights and, while it trains, the state from which
-another worker would go on. The storage is whatever pyarrow knows: a folder, s3://, gs://, hdfs://.
+The storage is whatever pyarrow knows: a folder, s3://, gs://, hdfs://.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lightir_core.checkpoints import ARCHITECTURE_FILE, WEIGHTS_FILE
-from lightir_core.errors import RunFailedError, SearchError
+from lightir_core.errors import RunFailedError, SearchError, first_line
 from search.jobs import Job, Outcome
-from search.loop import Engine
 
-NOTES = ".ray"
-"""What Tune writes down lies in a folder of this name until the end of a run."""
-
-WATCH_S = 1.0
-"""How often a worker looks whether a new state is to be laid down."""
+UPLOAD_S = 1.0
+"""Seconds after which a worker looks again whether there is a new state to upload."""
 
 
 @dataclass(frozen=True)
-class Relay:
+class CheckpointStorage:
     """Where the files of a run lie.
 
-    Attributes:
-        address: of the storage.
-        root: the run folder, an absolute path on the driver's machine.
+    `root` is the run folder, an absolute path on the driver's machine.
     """
 
     address: str
@@ -42,20 +34,9 @@ class Relay:
 
     @property
     def scratch(self) -> Path:
-        """A worker's folder for them; the same for all workers of a node."""
+        """Return a worker's folder for them; the same for all workers of a node."""
         name = hashlib.sha256(f"{self.address} {self.root}".encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"lightir-{name}"
-
-    @property
-    def notes(self) -> str:
-        """Where Tune's notes go."""
-        return f"{self.address.rstrip('/')}/{self.root.name}/{NOTES}"
-
-    def forget_notes(self) -> None:
-        """Delete them."""
-        files, base = self._open()
-        with suppress(OSError):
-            files.delete_dir(f"{base}/{NOTES}")
 
     def check(self) -> None:
         """Write a file and delete it.
@@ -64,140 +45,104 @@ class Relay:
             SearchError: that is not possible.
         """
         try:
-            files, base = self._open()
-            files.create_dir(base, recursive=True)
-            with files.open_output_stream(f"{base}/.probe") as stream:
+            files, folder = self._open()
+            files.create_dir(folder, recursive=True)
+            with files.open_output_stream(f"{folder}/.probe") as stream:
                 stream.write(b"?")
-            files.delete_file(f"{base}/.probe")
+            files.delete_file(f"{folder}/.probe")
         except (OSError, ValueError, ImportError) as error:
             raise SearchError(
-                f"storage {self.address!r} cannot be used: {_first_line(error)}; give a folder "
+                f"storage {self.address!r} cannot be used: {first_line(error)}; give a folder "
                 f"that all nodes share, as an absolute path, or an address such as s3://bucket/runs"
             ) from None
 
-    def lay_down(self, file: Path, root: Path) -> None:
+    def send(self, job: Job) -> None:
+        """Upload from the run folder what a job begins from."""
+        for path in job.inputs:
+            self.upload(path, self.root)
+
+    def upload(self, file: Path, root: Path) -> None:
         """Copy a file below `root` into the storage; it is whole there or not at all."""
-        files, base = self._open()
-        target = f"{base}/{file.relative_to(root)}"
+        from pyarrow import fs
+
+        files, folder = self._open()
+        target = f"{folder}/{file.relative_to(root)}"
         files.create_dir(target.rpartition("/")[0], recursive=True)
-        with files.open_output_stream(f"{target}.new") as stream:
-            stream.write(file.read_bytes())
+        fs.copy_files(str(file), f"{target}.new", fs.LocalFileSystem(), files)
         files.move(f"{target}.new", target)
 
-    def fetch(self, file: Path, root: Path) -> bool:
+    def download(self, file: Path, root: Path) -> bool:
         """Copy a file below `root` out of the storage; false if it is not there."""
-        files, base = self._open()
+        from pyarrow import fs
+
+        files, folder = self._open()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        new = file.with_name(f"{file.name}.{os.getpid()}")
         try:
-            with files.open_input_stream(f"{base}/{file.relative_to(root)}") as stream:
-                content = stream.read()
+            source = f"{folder}/{file.relative_to(root)}"
+            fs.copy_files(source, str(new), files, fs.LocalFileSystem())
         except FileNotFoundError:
             return False
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as new:
-            new.write(content)
-        Path(new.name).replace(file)
+        new.replace(file)
         return True
 
-    def forget(self, file: Path, root: Path) -> None:
+    def remove(self, file: Path, root: Path) -> None:
         """Delete a file from the storage, if it is there."""
-        files, base = self._open()
-        try:
-            files.delete_file(f"{base}/{file.relative_to(root)}")
-        except FileNotFoundError:
-            return
+        files, folder = self._open()
+        with suppress(FileNotFoundError):
+            files.delete_file(f"{folder}/{file.relative_to(root)}")
 
     def _open(self) -> tuple[Any, str]:
-        """The storage's file system, and the run's folder in it."""
+        """Return the storage's file system, and the run's folder in it."""
         from pyarrow import fs
 
         files, path = fs.FileSystem.from_uri(self.address)
         return files, f"{path.rstrip('/')}/{self.root.name}"
 
 
-@dataclass(frozen=True)
-class Relayed:
-    """An engine on nodes that do not see the run folder; its work is `score_relayed`."""
-
-    engine: Engine
-    relay: Relay
-
-    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Outcome]]:
-        """Outcomes as they come, their weights in the run folder."""
-        for job, outcome in self.engine.run(job and self._sent(job) for job in jobs):
-            if outcome.reason is None and not job.pauses:
-                self.relay.fetch(job.weights, self.relay.root)
-            yield job, outcome
-
-    def _sent(self, job: Job) -> Job:
-        job = with_paths(job, Path.resolve)
-        for path in (job.start, job.bank, *_model(job.teacher)):
-            if path is not None:
-                self.relay.lay_down(path, self.relay.root)
-        return job
-
-
-def score_relayed(work: Callable[[Job], Outcome], relay: Relay, job: Job) -> Outcome:
-    """Do a job with files from the storage, and lay down there what it leaves.
+def score_stored(work: Callable[[Job], Outcome], storage: CheckpointStorage, job: Job) -> Outcome:
+    """Do a job with files from the storage, and upload what it leaves.
 
     Raises:
         RunFailedError: the storage is full, or cannot be reached.
     """
+    here = job.moved(lambda path: storage.scratch / path.relative_to(storage.root))
+    state, root = here.state, storage.scratch
     try:
-        return _relayed(work, relay, job)
+        for path in here.inputs:
+            storage.download(path, root)
+        if state is not None and not storage.download(state, root):
+            state.unlink(missing_ok=True)
+        with _uploading(state, storage) if state else nullcontext():
+            outcome = work(here)
+        if state is not None and not state.exists():
+            storage.remove(state, root)
+        if here.weights.exists():
+            storage.upload(here.weights, root)
+            here.weights.unlink()
     except OSError as error:
         raise RunFailedError(
-            f"storage {relay.address}: {_first_line(error)}; what has finished is kept; make room, "
-            f"then go on with `python -m search resume`"
+            f"storage {storage.address}: {first_line(error)}; what has finished is kept; make "
+            f"room, then go on with `python -m search resume`"
         ) from None
-
-
-def _relayed(work: Callable[[Job], Outcome], relay: Relay, job: Job) -> Outcome:
-    here = with_paths(job, lambda path: relay.scratch / path.relative_to(relay.root))
-    for path in (here.start, here.bank, *_model(here.teacher)):
-        if path is not None:
-            relay.fetch(path, relay.scratch)
-    if here.state is not None and not relay.fetch(here.state, relay.scratch):
-        here.state.unlink(missing_ok=True)
-    with _laying_down(here.state, relay):
-        outcome = work(here)
-    if here.state is not None and not here.state.exists():
-        relay.forget(here.state, relay.scratch)
-    if here.weights.exists():
-        relay.lay_down(here.weights, relay.scratch)
-        here.weights.unlink()
     return outcome
 
 
-def with_paths(job: Job, move: Callable[[Path], Path]) -> Job:
-    """The job with all its files elsewhere."""
-
-    def moved(path: Path | None) -> Path | None:
-        return None if path is None else move(path)
-
-    return replace(
-        job,
-        weights=move(job.weights),
-        start=moved(job.start),
-        teacher=moved(job.teacher),
-        bank=moved(job.bank),
-        state=moved(job.state),
-    )
-
-
-def _model(folder: Path | None) -> list[Path]:
-    if folder is None:
-        return []
-    return [folder / name for name in (ARCHITECTURE_FILE, WEIGHTS_FILE)]
-
-
 @contextmanager
-def _laying_down(state: Path | None, relay: Relay) -> Iterator[None]:
-    """Lay every new state down while a training goes on, and the one that it ends with."""
-    if state is None:
-        yield
-        return
+def _uploading(state: Path, storage: CheckpointStorage) -> Iterator[None]:
+    """Upload every new state while a training goes on, and the one that it ends with."""
     over = threading.Event()
-    thread = threading.Thread(target=_follow, args=(state, relay, over), daemon=True)
+
+    def follow() -> None:
+        seen = 0
+        while not over.wait(UPLOAD_S):
+            with suppress(OSError):  # not kept yet; or no room: the weights will tell in the end
+                now = state.stat().st_mtime_ns
+                if now != seen:
+                    storage.upload(state, storage.scratch)
+                    seen = now
+
+    thread = threading.Thread(target=follow, daemon=True)
     thread.start()
     try:
         yield
@@ -205,20 +150,4 @@ def _laying_down(state: Path | None, relay: Relay) -> Iterator[None]:
         over.set()
         thread.join()
     if state.exists():
-        relay.lay_down(state, relay.scratch)
-
-
-def _follow(state: Path, relay: Relay, over: threading.Event) -> None:
-    seen = 0
-    while not over.wait(WATCH_S):
-        try:
-            now = state.stat().st_mtime_ns
-            if now != seen:
-                relay.lay_down(state, relay.scratch)
-                seen = now
-        except OSError:
-            continue  # not kept yet; or no room: the weights will tell in the end
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        storage.upload(state, storage.scratch)

@@ -9,7 +9,7 @@ import torch
 from budgets.memory import training_memory
 from budgets.units import format_bytes
 from lightir_core.learning.step import has_fast_bfloat16
-from search.jobs import Job
+from search.jobs import Job, Outcome
 
 KIB = 1024
 
@@ -52,3 +52,11 @@ def in_words(told: dict[str, int]) -> str:
     if "reached_bytes" not in told:
         return predicted
     return f"{predicted}, the process had reached {format_bytes(told['reached_bytes'])}"
+
+
+def worker_died(job: Job, times: str, nodes: tuple[str, ...] = ()) -> Outcome:
+    """Return the outcome of a job whose worker process died so many times, on these nodes."""
+    memory = {"predicted_bytes": predicted_bytes(job)}
+    where = f", on {', '.join(dict.fromkeys(nodes))}" if nodes else ""
+    reason = f"its worker process died {times}{where} (out of memory?); {in_words(memory)}"
+    return Outcome(number=job.number, reason=reason, memory=memory, losses=nodes)

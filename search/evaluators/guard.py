@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from lightir_core.errors import TrainingError
+from lightir_core.errors import TrainingError, first_line
 from search.evaluators.failures import in_words, is_out_of_memory, memory_told
 from search.jobs import Job, Outcome
 
@@ -20,17 +20,13 @@ def guarded(work: Callable[[Job], Outcome], job: Job) -> Outcome:
     try:
         return work(job)
     except TrainingError as error:
-        why = f"training failed: {_first_line(error)}"
+        why = f"training failed: {first_line(error)}"
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        why = f"out of memory: {_first_line(error)}"
+        why = f"out of memory: {first_line(error)}"
     if why.startswith("out of memory"):  # out here, where what the training held is free again
         told = memory_told(job)
         why = f"{why}; {in_words(told)}"
     seconds = time.perf_counter() - begun
     return Outcome(number=job.number, seconds=seconds, reason=why, memory=told)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -7,9 +7,8 @@ from lightir_core.learning.recipe import PROXY
 from search.engines.calibrate import (
     PLAIN,
     Measured,
-    Pace,
-    Task,
     Variant,
+    Workload,
     calibrate,
     recommend,
     share,
@@ -20,17 +19,13 @@ from search.jobs import Source
 @pytest.fixture
 def task(few_candidates):
     small = min(few_candidates, key=lambda candidate: candidate.cost.macs)
-    return Task(
+    return Workload(
         architecture=small.architecture, source=Source(task="sr-x2"), device="cpu", seconds=0.2
     )
 
 
 def row(together, per_hour):
     return Measured(PLAIN, together, per_hour)
-
-
-def test_a_trial_is_its_first_step_and_the_others():
-    assert Pace(setup_s=2.0, step_s=0.5).trial_s(200) == 2 + 199 * 0.5
 
 
 def test_a_variant_says_what_it_is():

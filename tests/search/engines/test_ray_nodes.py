@@ -6,17 +6,17 @@ import pytest
 
 pytest.importorskip("ray", reason="the extra ray is not installed")
 
-from lightir_core.data.pack import packed_checksum, write_pack
+from lightir_core.data.pack import fingerprint, packed_checksum, write_pack
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import DataError, SearchError
 from search.engines.ray_nodes import (
     NodeReport,
     check_versions,
-    fingerprint,
+    gathered,
     inspect_nodes,
     look,
-    paths_of,
-    places,
+    problems,
+    remarks,
     usable_nodes,
     versions_here,
 )
@@ -54,8 +54,8 @@ def test_a_pack_that_was_copied_in_part_is_told(tmp_path, folder_of_photographs)
 
 def test_all_paths_of_a_source_are_looked_at(tmp_path):
     source = Source(task="sr-x2", data=("photos:2", "scans"), val="Set5")
-    assert [str(path) for path in paths_of(source)] == ["photos", "scans", "Set5"]
-    assert paths_of(Source(task="sr-x2")) == ()
+    assert [str(path) for path in source.paths] == ["photos", "scans", "Set5"]
+    assert Source(task="sr-x2").paths == ()
 
 
 def test_a_node_tells_what_it_does_not_see(tmp_path):
@@ -66,14 +66,14 @@ def test_a_node_tells_what_it_does_not_see(tmp_path):
         tmp_path / "b": "1 file of 3 bytes",
     }
     facts = look(seen, tmp_path / "sign", lambda: 0.5)
-    assert facts.missing == (
+    assert facts["missing"] == (
         f"{tmp_path}/a.png holds 1 file of 5 bytes, not 1 file of 7 bytes",
         f"{tmp_path}/b is missing",
         f"the run folder {tmp_path} is not shared with it; put it on a disk that all nodes see, "
         "or give --storage",
     )
-    assert facts.versions == versions_here()
-    assert facts.step_seconds == 0.5
+    assert facts["versions"] == versions_here()
+    assert facts["step_seconds"] == 0.5
 
 
 def test_nodes_without_the_data_are_left_out_by_name():
@@ -102,7 +102,80 @@ def test_versions_that_differ_are_refused_with_the_names_of_the_nodes():
     [(1, 0, 4 + 8), (3, 0, 1 + 2), (1, 1, 2), (1, 0.5, 4), (1, 0.6, 2), (0, 0.25, 8), (1, 4, 0)],
 )
 def test_trainings_that_fit_at_once(cpus, gpus, expected):
-    assert places([node("a", 4), node("b", 8, 2)], cpus, gpus) == expected
+    nodes = [node("a", 4), node("b", 8, 2)]
+    assert sum(each.capacity(cpus, gpus) for each in nodes) == expected
+
+
+def settled(name, **other):
+    known = {"cpus": 4.0, "versions": versions_here(), "hardware": "4 cores"}
+    return node(name, **{**known, **other})
+
+
+def test_equal_nodes_that_see_everything_are_ready():
+    reports = (settled("a"), settled("b"))
+    assert problems(reports) == ()
+    assert problems(reports, nodes=2) == ()
+    assert tuple(remarks(reports)) == ()
+
+
+def test_everything_that_is_wrong_is_told_at_once_by_name():
+    missing = ("/scratch/train.pack is missing", "it may not write into /shared")
+    other = {**versions_here(), "torch": "2.6.0"}
+    found = problems(
+        (
+            settled("a"),
+            settled("b", missing=missing),
+            settled("c", error="it did not answer within 60 s", versions={}),
+            settled("d", versions=other),
+        )
+    )
+    assert found[:2] == (
+        "node b: /scratch/train.pack is missing; it may not write into /shared",
+        "node c: it did not answer within 60 s",
+    )
+    assert found[2].startswith("versions differ between the nodes: d has torch 2.6.0; here")
+    assert len(found) == 3
+
+
+def test_nodes_that_have_not_joined_are_counted():
+    (problem,) = problems((settled("a"),), nodes=4)
+    assert problem.startswith("1 of 4 nodes have joined")
+
+
+def test_nodes_without_a_gpu_are_remarked_beside_those_with_one():
+    assert tuple(remarks((settled("a", gpus=1.0), settled("b"), settled("c")))) == (
+        "no GPU on b, c: --gpus-per-trial leaves them idle",
+    )
+
+
+def test_a_slow_node_is_remarked_among_its_like():
+    reports = (
+        settled("a", step_seconds=0.1),
+        settled("b", step_seconds=0.1),
+        settled("c", step_seconds=0.25),
+        settled("old", step_seconds=0.9, hardware="2 cores"),
+    )
+    assert tuple(remarks(reports)) == (
+        "node c needs 250 ms for a step that takes its like 100 ms: is it busy with something "
+        "else?",
+    )
+
+
+def test_a_cluster_that_never_comes_is_waited_for_and_told():
+    begun = time.monotonic()
+    with (
+        pytest.raises(SearchError, match=r"no cluster at 127\.0\.0\.1:1 "),
+        gathered("127.0.0.1:1", nodes=2, patience_s=1.5),
+    ):
+        pass
+    assert 1.5 <= time.monotonic() - begun < 10
+
+
+def test_nothing_is_waited_for_unless_nodes_are_expected():
+    begun = time.monotonic()
+    with pytest.raises(SearchError, match="no cluster"), gathered("127.0.0.1:1", nodes=0):
+        pass
+    assert time.monotonic() - begun < 1.5
 
 
 @pytest.mark.slow

@@ -5,9 +5,9 @@ import pytest
 from lightir_core.errors import SearchError
 from search.config import SearchConfig
 from search.devices import job_device
-from search.engines.pilots import Crew
 from search.engines.ray_nodes import NodeReport
-from search.engines.start import crew_for
+from search.engines.ray_tune import WorkerSpec
+from search.engines.start import worker_spec
 
 
 def node(name, cpus, gpus=0.0):
@@ -18,14 +18,14 @@ NODES = (node("a", 4), node("b", 8, 2))
 
 
 def test_as_many_trainings_as_there_is_room_for():
-    assert crew_for(SearchConfig(engine="ray"), NODES, NODES) == Crew(12, 1.0, 0.0, 1)
+    assert worker_spec(SearchConfig(engine="ray"), NODES, NODES) == WorkerSpec(12, 1.0, 0.0, 1)
     half = SearchConfig(engine="ray", gpus_per_trial=0.5, cpus_per_trial=2.0)
-    assert crew_for(half, NODES, NODES) == Crew(4, 2.0, 0.5, 2)
-    assert crew_for(SearchConfig(engine="ray", workers=3), NODES, NODES).workers == 3
+    assert worker_spec(half, NODES, NODES) == WorkerSpec(4, 2.0, 0.5, 2)
+    assert worker_spec(SearchConfig(engine="ray", workers=3), NODES, NODES).workers == 3
 
 
 def test_nodes_that_may_not_train_are_avoided():
-    assert crew_for(SearchConfig(engine="ray"), NODES, NODES[:1]) == Crew(4, avoid=("b",))
+    assert worker_spec(SearchConfig(engine="ray"), NODES, NODES[:1]) == WorkerSpec(4, avoid=("b",))
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_nodes_that_may_not_train_are_avoided():
 )
 def test_more_than_there_is_is_refused(settings, message):
     with pytest.raises(SearchError, match=message):
-        crew_for(SearchConfig(engine="ray", **settings), NODES, NODES)
+        worker_spec(SearchConfig(engine="ray", **settings), NODES, NODES)
 
 
 def test_the_device_of_a_training_on_a_cluster_is_not_the_drivers():

@@ -12,21 +12,21 @@ from lightir_core.errors import RunFailedError, SearchError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.network import build
 from lightir_core.published.presets import preset
-from search.engines.storage import Relay, Relayed, score_relayed, with_paths
+from search.engines.storage import CheckpointStorage, score_stored
 from search.jobs import Job, Outcome, Source
 
 
 @pytest.fixture
-def relay(tmp_path):
+def storage(tmp_path):
     (tmp_path / "runs/mine").mkdir(parents=True)
-    return Relay(f"file://{tmp_path}/storage", tmp_path / "runs/mine")
+    return CheckpointStorage(f"file://{tmp_path}/storage", tmp_path / "runs/mine")
 
 
 @pytest.fixture
-def job(relay):
+def job(storage):
     network = build(preset("swinir-light"))
-    save_model(relay.root / "models/parent", network)
-    save_weights(relay.root / "checkpoints/start.safetensors", network)
+    save_model(storage.root / "models/parent", network)
+    save_weights(storage.root / "checkpoints/start.safetensors", network)
     return Job(
         number=3,
         architecture=network.architecture,
@@ -34,45 +34,34 @@ def job(relay):
         source=Source(task="sr-x2"),
         seed=0,
         device="cpu",
-        weights=relay.root / "checkpoints/new.safetensors",
-        start=relay.root / "checkpoints/start.safetensors",
-        teacher=relay.root / "models/parent",
-        state=relay.root / "checkpoints/new.state",
+        weights=storage.root / "checkpoints/new.safetensors",
+        start=storage.root / "checkpoints/start.safetensors",
+        teacher=storage.root / "models/parent",
+        state=storage.root / "checkpoints/new.state",
     )
 
 
-class Elsewhere:
-    """An engine whose worker sees the storage alone."""
-
-    def __init__(self, work, relay):
-        self.work, self.relay = work, relay
-
-    def run(self, jobs):
-        for job in jobs:
-            if job is not None:
-                yield job, score_relayed(self.work, self.relay, job)
-
-
-def stored(relay):
-    files = Path(relay.address.removeprefix("file://")).rglob("*")
+def names(storage):
+    files = Path(storage.address.removeprefix("file://")).rglob("*")
     return sorted(path.name for path in files if path.is_file())
 
 
-def test_a_job_gets_what_it_begins_from_and_its_weights_come_back(relay, job):
+def test_a_job_gets_what_it_begins_from_and_its_weights_come_back(storage, job):
     def work(here):
-        assert relay.scratch in here.weights.parents
+        assert storage.scratch in here.weights.parents
         tensors, _ = load_tensors(here.start)
         assert (here.teacher / "architecture.json").is_file()
         here.weights.parent.mkdir(exist_ok=True)
         here.weights.write_bytes(b"trained")
         return Outcome(number=here.number, scores={"tensors": len(tensors)})
 
-    relay.check()
-    [(told, outcome)] = Relayed(Elsewhere(work, relay), relay).run([None, job])
-    assert told == job
+    storage.check()
+    storage.send(job)
+    outcome = score_stored(work, storage, job)
+    assert storage.download(job.weights, storage.root)
     assert outcome.scores["tensors"] > 10
     assert job.weights.read_bytes() == b"trained"
-    assert stored(relay) == [
+    assert names(storage) == [
         "architecture.json",
         "new.safetensors",
         "start.safetensors",
@@ -80,7 +69,7 @@ def test_a_job_gets_what_it_begins_from_and_its_weights_come_back(relay, job):
     ]
 
 
-def test_what_is_kept_on_the_way_waits_in_the_storage_for_another_worker(relay, job):
+def test_what_is_kept_on_the_way_waits_in_the_storage_for_another_worker(storage, job):
     def kept(here):
         here.state.parent.mkdir(exist_ok=True, parents=True)
         here.state.write_bytes(b"half-way")
@@ -91,32 +80,31 @@ def test_what_is_kept_on_the_way_waits_in_the_storage_for_another_worker(relay, 
         here.state.unlink()
         return Outcome(number=here.number)
 
-    relay.check()
+    storage.check()
     paused = replace(job, start=None, teacher=None, until=5)
-    engine = Relayed(Elsewhere(kept, relay), relay)
-    list(engine.run([paused]))
-    assert stored(relay) == ["new.state"]
-    relay.scratch.joinpath("checkpoints/new.state").unlink()  # another node
-    list(Relayed(Elsewhere(go_on, relay), relay).run([replace(paused, until=None)]))
-    assert stored(relay) == []
+    score_stored(kept, storage, paused)
+    assert names(storage) == ["new.state"]
+    storage.scratch.joinpath("checkpoints/new.state").unlink()  # another node
+    score_stored(go_on, storage, replace(paused, until=None))
+    assert names(storage) == []
 
 
-def test_a_storage_that_fills_up_ends_the_run_with_a_sentence(relay, job):
+def test_a_storage_that_fills_up_ends_the_run_with_a_sentence(storage, job):
     def full(here):
         raise OSError(28, "No space left on device")
 
     with pytest.raises(RunFailedError, match=r"storage file://.*No space left.*resume"):
-        score_relayed(full, relay, replace(job, start=None, teacher=None))
+        score_stored(full, storage, replace(job, start=None, teacher=None))
 
 
 def test_a_storage_that_is_none_is_told_before_anything_else(tmp_path):
     for address in ("nowhere/relative", "what://is/this"):
         with pytest.raises(SearchError, match=f"storage '{address}' cannot be used"):
-            Relay(address, tmp_path).check()
+            CheckpointStorage(address, tmp_path).check()
 
 
 def test_all_files_of_a_job_are_moved(job):
-    moved = with_paths(job, lambda path: Path("/else") / path.name)
+    moved = job.moved(lambda path: Path("/else") / path.name)
     assert {p.parent for p in (moved.weights, moved.start, moved.teacher, moved.state)} == {
         Path("/else")
     }

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from search.jobs import Outcome
+
 
 def double(job):
     return 2 * job
@@ -43,3 +45,20 @@ def tell_pid_and_wait(folder):
     """Write the worker's process id into the folder, then wait for a long time."""
     (Path(folder) / f"{os.getpid()}.pid").touch()
     time.sleep(600)
+
+
+def score(job):
+    """Die or refuse as the name of the job's weights says, as `die_first`."""
+    if job.weights.name == "refused":
+        raise ValueError("refused is not for me")
+    die_first((job.weights.parent, job.weights.name))
+    return Outcome(number=job.number, scores={"psnr_y": 1.0})
+
+
+def score_together(job):
+    """Wait until the other job of the generation is under way too; score the process."""
+    job.weights.touch()
+    generation, which = job.weights.name
+    while not job.weights.with_name(generation + {"a": "b", "b": "a"}[which]).exists():
+        time.sleep(0.1)
+    return Outcome(number=job.number, scores={"pid": os.getpid()})

@@ -1,0 +1,266 @@
+"""Run jobs on a cluster: a job is a trial of Ray Tune, proposed by a searcher that asks for it.
+
+Tune finds room for every trial, keeps the worker processes between them, begins a trial again whose
+process or node was lost, and shows parameters, metrics and failures. The driver alone asks, tells
+and writes the record; nothing of Tune's is kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import pickle
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lightir_core.errors import RunFailedError
+from search.engines.ray_connection import import_ray
+from search.engines.storage import CheckpointStorage
+from search.evaluators.failures import worker_died
+from search.jobs import Job, JobSource, Outcome
+
+RETRIES = 3
+"""Times that a trial is begun again. Nodes are lost more often than processes."""
+
+FRUITLESS = 20
+"""Worker processes that may die one after the other, for each worker, without any result."""
+
+
+@dataclass(frozen=True)
+class WorkerSpec:
+    """How many trials run at the same time, and what each gets.
+
+    Attributes:
+        gpus: cards of each; a share of one is allowed.
+        threads: that torch uses in each.
+        avoid: ids of nodes on which none is to run.
+    """
+
+    workers: int
+    cpus: float = 1.0
+    gpus: float = 0.0
+    threads: int = 1
+    avoid: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RayDriver:
+    """A driver on the cluster that this process is connected to.
+
+    Attributes:
+        work: does a job; a function that the nodes can import.
+        spec: how many workers, and what each gets.
+        storage: by which files reach nodes that do not share the run folder, or None.
+        names: of nodes, by Ray's ids.
+        note: called with a sentence about each worker that is lost.
+        parameters: what Ray shows of a job beside its number and architecture.
+    """
+
+    work: Callable[[Job], Outcome]
+    spec: WorkerSpec
+    storage: CheckpointStorage | None = None
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    note: Callable[[str], None] = print
+    parameters: Callable[[Job], Mapping[str, float]] = lambda job: {}
+
+    def drive(self, source: JobSource) -> None:
+        """Run what `source` asks for until it asks for nothing and nothing is under way.
+
+        Raises:
+            RunFailedError: worker processes die one after the other.
+        """
+        import_ray()
+        from ray import tune
+
+        share = {"CPU": self.spec.cpus, **({"GPU": self.spec.gpus} if self.spec.gpus else {})}
+        other_nodes = {"ray.io/node-id": f"!in({','.join(self.spec.avoid)})"}
+        selector = {"bundle_label_selector": [other_nodes]} if self.spec.avoid else {}
+        searcher = _searcher(self, source)
+        with tempfile.TemporaryDirectory(prefix="lightir-ray-") as scratch:
+            tune.Tuner(
+                tune.with_resources(
+                    _trainable(self.work, self.spec.threads),
+                    tune.PlacementGroupFactory([share], **selector),
+                ),
+                tune_config=tune.TuneConfig(
+                    search_alg=searcher,
+                    scheduler=_scheduler(searcher, self.spec.workers),
+                    num_samples=-1,
+                    reuse_actors=True,
+                    trial_name_creator=_name,
+                    trial_dirname_creator=_name,
+                ),
+                run_config=tune.RunConfig(
+                    storage_path=scratch,
+                    verbose=0,
+                    failure_config=tune.FailureConfig(max_failures=RETRIES),
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                ),
+            ).fit()
+
+
+class _Trials:
+    """A searcher of Tune over a source of jobs; Tune saves its searchers, but not this one."""
+
+    def __init__(self, driver: RayDriver, source: JobSource) -> None:
+        super().__init__()
+        self._driver, self._source = driver, source
+        self._running: dict[str, Job] = {}
+        self._nodes: dict[str, str] = {}
+        self._losses: dict[str, list[str]] = {}
+        self._results: dict[str, Mapping[str, Any] | None] = {}
+        self._fruitless = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return object, ()
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing: the record knows all there is to know."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore nothing."""
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return the parameters of the next trial, None if there is none now, or "FINISHED"."""
+        for trial in list(self._results):
+            self._report(trial, self._running.pop(trial), self._results.pop(trial))
+        workers = self._driver.spec.workers
+        if self._fruitless > FRUITLESS * workers:
+            raise RunFailedError(
+                f"{self._fruitless} worker processes died one after the other without any "
+                f"result; look into Ray's logs in /tmp/ray/session_latest/logs"
+            )
+        job = self._source.ask() if len(self._running) < workers else None
+        if job is None:
+            return None if self._running else "FINISHED"
+        self._running[trial_id], self._losses[trial_id] = job, []
+        absolute = job.moved(Path.resolve)
+        if self._driver.storage is not None:
+            self._driver.storage.send(absolute)
+        shown = {"number": job.number, "architecture": job.architecture.id}
+        return {**shown, **self._driver.parameters(job), "job": _packed(absolute)}
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Take in on which node a trial's work begins."""
+        self._nodes[trial_id] = self._driver.names.get(result["node"], result["node"][:6])
+
+    def on_trial_loss(self, trial_id: str) -> None:
+        """Take in that a trial's worker is gone; say so if it was at work."""
+        self._fruitless += 1
+        node = self._nodes.pop(trial_id, None)
+        if node is not None:
+            self._losses[trial_id].append(node)
+            self._driver.note(
+                f"a worker on node {node} was lost; what it trained goes on elsewhere from its "
+                f"last checkpoint"
+            )
+
+    def on_trial_complete(
+        self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Take in what came of a trial, nothing if its workers died too often.
+
+        The source is told later: what it raised here would pass for an error of the trial.
+        """
+        self._results[trial_id] = None if error else result
+
+    def _report(self, trial: str, job: Job, result: Mapping[str, Any] | None) -> None:
+        storage, nodes = self._driver.storage, tuple(self._losses.pop(trial))
+        if result is None:
+            self._source.tell(job, worker_died(job, f"{RETRIES + 1} times", nodes))
+            return
+        outcome, error = _unpacked(result["outcome"])
+        if error is not None:
+            raise error
+        self._fruitless = 0
+        if nodes:
+            last = f"{nodes[-1]}, then on from step {outcome.began_at}"
+            outcome = replace(outcome, losses=(*nodes[:-1], last))
+        if storage is not None and outcome.reason is None and not job.pauses:
+            storage.download(job.weights.resolve(), storage.root)
+        self._source.tell(job, outcome)
+
+
+def _trainable(work: Callable[[Job], Outcome], threads: int) -> Any:  # noqa: ANN401  Ray's
+    """Return the class of what runs in each worker process, for one trial after the other."""
+    ray = import_ray()
+    from ray import tune
+
+    class Training(tune.Trainable):
+        def setup(self, config: dict[str, Any]) -> None:
+            torch.set_num_threads(threads)
+            self.reset_config(config)
+
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            self.job, self.has_begun = new_config["job"], False
+            return True
+
+        def step(self) -> dict[str, Any]:
+            """Report first where it runs, then what came of it."""
+            if self.has_begun:
+                return {**_result(work, _unpacked(self.job)), "done": True}
+            self.has_begun = True
+            return {"node": ray.get_runtime_context().get_node_id()}
+
+    return Training
+
+
+def _result(work: Callable[[Job], Outcome], job: Job) -> dict[str, Any]:
+    """Return what Ray is to show of a job that was done, the outcome or the error it raised."""
+    try:
+        outcome = work(job)
+    except Exception as error:
+        error.add_note(traceback.format_exc())
+        return {"reason": f"{type(error).__name__}: {error}", "outcome": _packed((None, error))}
+    metrics = {"reason": outcome.reason, "seconds": outcome.seconds, **outcome.scores}
+    return {**metrics, "outcome": _packed((outcome, None))}
+
+
+def _packed(value: object) -> str:
+    """Return a value as text, which Tune copies and writes down a hundred times as fast."""
+    return base64.b64encode(pickle.dumps(value)).decode()
+
+
+def _unpacked(text: str) -> Any:  # noqa: ANN401  whatever was packed
+    return pickle.loads(base64.b64decode(text))
+
+
+def _searcher(driver: RayDriver, source: JobSource) -> Any:  # noqa: ANN401  Ray's
+    from ray.tune.search import Searcher
+
+    class Trials(_Trials, Searcher):
+        """What Tune takes for a searcher."""
+
+    return Trials(driver, source)
+
+
+def _scheduler(searcher: _Trials, workers: int) -> Any:  # noqa: ANN401  Ray's
+    """Return what runs trials as they come, hears of lost workers, and keeps idle ones.
+
+    Two private attributes of Ray 2.60's controller: by itself it keeps one idle process of all when
+    a generation ends, and a trial that is given to an idle process that has died waits for ever.
+    """
+    from ray.tune.schedulers import FIFOScheduler
+
+    class Keeping(FIFOScheduler):
+        kept = 0
+
+        def on_trial_add(self, tune_controller: Any, trial: Any) -> None:  # noqa: ANN401
+            if self.kept < workers:
+                self.kept += 1
+                tune_controller._actor_cache.increase_max(trial.placement_group_factory)
+
+        def on_trial_error(self, tune_controller: Any, trial: Any) -> None:  # noqa: ANN401
+            tune_controller._resetting_trials.discard(trial)
+            searcher.on_trial_loss(trial.trial_id)
+
+    return Keeping()
+
+
+def _name(trial: Any) -> str:  # noqa: ANN401  Ray's
+    return f"trial-{trial.config['number']:05d}-{trial.trial_id}"
