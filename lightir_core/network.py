@@ -221,7 +221,7 @@ def _see_detail(conv: nn.Conv2d) -> None:
 
     Where a skip carries the brightness, features that hold it too are almost constant: after a
     LayerNorm the detail is a small ripple that nonlinear layers treat as linear, and a training
-    stays for long at what a sharpening filter reaches. Measured by `python -m search bench recipe`.
+    stays for long at what a sharpening filter reaches. Measured by `python -m benchmarks recipe`.
     """
     conv.weight -= conv.weight.mean(dim=(2, 3), keepdim=True)
     conv.weight *= DETAIL_GAIN

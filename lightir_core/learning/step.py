@@ -107,7 +107,7 @@ def has_fast_bfloat16(device: torch.device) -> bool:
 
     On a CPU, even with instructions for it, the casts of many small tensors cost networks of 90,000
     parameters more than the products save, and break about even at 400,000
-    (`python -m search bench step`).
+    (`python -m benchmarks step`).
     """
     return device.type == "cuda" and torch.cuda.is_bf16_supported()
 

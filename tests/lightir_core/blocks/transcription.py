@@ -2,7 +2,7 @@
 
 Each function computes what a block of `lightir_core.blocks` computes, with the block's own
 parameters, in the order in which the paper (or its released code) does it. They are the yardstick
-of `python -m search bench blocks` and a second opinion on every block's output and gradient.
+of `python -m benchmarks blocks` and a second opinion on every block's output and gradient.
 """
 
 import math
