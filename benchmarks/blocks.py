@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from benchmarks import harness
 from benchmarks.harness import Out, Row
-from budgets.imagine import Setting
-from budgets.observed import peak_bytes
+from benchmarks.measured import peak_bytes
+from budgets.part_memory import MemorySetting
 from lightir_core import architecture as arch
 from lightir_core.blocks import FEED_FORWARDS, MIXERS, cross_layer
 from lightir_core.errors import LightIRError
@@ -117,8 +117,8 @@ def saved_bytes(system: str, batch: int, side_px: int = SIDE_PX) -> Row:
     (`plain`), by `ours`, and by ours and again for the gradient (`recomputed`). The pass runs on
     tensors without content, so a batch of any size fits this machine.
     """
-    setting = Setting(batch=batch, training=True)
-    with setting.imagine(lambda: build(preset(system))) as network:
+    setting = MemorySetting(batch=batch, training=True)
+    with setting.fake(lambda: build(preset(system))) as network:
         image = torch.empty(batch, 3, side_px, side_px)
         image = image.contiguous(memory_format=torch.channels_last)
         set_recomputation(network, enabled=True)

@@ -1,8 +1,8 @@
 """Time of a forward pass: each distinct part timed once on the device, then summed.
 
-    latency = frame + sum of the parts' times x passes + one sum of two maps for each skip
+    latency = ends + sum of the parts' times x passes + one sum of two maps for each skip
 
-The frame is the network without its trunk. Times lie in a file of JSON lines, by device and part,
+The ends are the network without its trunk. Times lie in a file of JSON lines, by device and part,
 which can be shipped, joined with others and used where the device is not.
 """
 
@@ -18,9 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from budgets.cache import CostCache, default_file
-from budgets.flow import trunk_steps
-from budgets.frame import without_trunk
-from budgets.parts import Part, build_part, feature_size, part_inputs
+from budgets.parts import (
+    Part,
+    build_part,
+    feature_size,
+    part_inputs,
+    trunk_steps,
+    without_trunk,
+)
 from budgets.units import Size
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError
@@ -95,8 +100,8 @@ def latency(architecture: Architecture, size: Size, table: LatencyTable) -> floa
     scale, patch = architecture.scale, architecture.stem.patch_size
     image = Size(-(-size.height // scale), -(-size.width // scale))
     features = feature_size(1, patch, architecture.window_multiple // patch, image)
-    frame = without_trunk(architecture)
-    total = table.time_ms(f"frame {frame.id} {image}", lambda: _frame(frame, image))
+    ends = without_trunk(architecture)
+    total = table.time_ms(f"frame {ends.id} {image}", lambda: _ends(ends, image))
     width = architecture.width
     for step in trunk_steps(architecture):
         if step.part is None:
@@ -142,44 +147,32 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def observed_latency(
-    architecture: Architecture, size: Size, device: str = "cpu"
-) -> tuple[float, float]:
-    """Milliseconds of a real forward pass of the whole network on each of `CLOCKS`."""
-    with torch.inference_mode(), torch.device(device):
-        network = build(architecture).eval()
-        sides = (-(-side // architecture.scale) for side in (size.height, size.width))
-        image = _filled(torch.empty(1, architecture.in_channels, *sides))
-        wall, cpu = time_ns(lambda: network(image), torch.device(device))
-        return wall / 1e6, cpu / 1e6
-
-
 def _part(part: Part, size: Size) -> Callable[[], object]:
     module = build_part(part).eval()
     first, *others = part_inputs(part, size)
-    inputs = (_filled(first), *(_filled_like(x) for x in others))
+    inputs = (filled(first), *(_filled_like(x) for x in others))
     return lambda: module(*inputs)
 
 
-def _frame(frame: Architecture, image: Size) -> Callable[[], object]:
-    network = build(frame).eval()
+def _ends(ends: Architecture, image: Size) -> Callable[[], object]:
+    network = build(ends).eval()
     network.stages = nn.ModuleList([nn.Identity()])
-    x = _filled(torch.empty(1, frame.in_channels, image.height, image.width))
+    x = filled(torch.empty(1, ends.in_channels, image.height, image.width))
     return lambda: network(x)
 
 
 def _sum(width: int, size: Size) -> Callable[[], object]:
-    left, right = (_filled(torch.empty(1, width, size.height, size.width)) for _ in range(2))
+    left, right = (filled(torch.empty(1, width, size.height, size.width)) for _ in range(2))
     return lambda: left + right
 
 
-def _filled(tensor: Tensor) -> Tensor:
+def filled(tensor: Tensor) -> Tensor:
     """Noise, channels-last: undefined numbers may be denormal, which are slow."""
     return torch.rand_like(tensor).contiguous(memory_format=torch.channels_last)
 
 
 def _filled_like(value: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
-    return [_filled(x) for x in value] if isinstance(value, list) else _filled(value)
+    return [filled(x) for x in value] if isinstance(value, list) else filled(value)
 
 
 def _processor() -> str:

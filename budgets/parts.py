@@ -149,6 +149,25 @@ def skeleton(architecture: arch.Architecture) -> arch.Architecture:
     return replace(architecture, stages=(_NO_WINDOWS,), stage_sharing=1)
 
 
+def without_trunk(architecture: arch.Architecture) -> arch.Architecture:
+    """The skeleton with the padding of the whole: stages that only hold its windows."""
+    windows = {
+        block.mixer.window_size
+        for stage in architecture.stages
+        for block in stage.blocks
+        if block.mixer.window_size is not None
+    }
+    if not windows:
+        return skeleton(architecture)
+    blocks = tuple(
+        arch.BlockConfig(
+            mixer=arch.CascadeAttentionConfig(num_heads=1, key_dim=1, window_size=window)
+        )
+        for window in sorted(windows)
+    )
+    return replace(skeleton(architecture), stages=(arch.StageConfig(blocks=blocks),))
+
+
 def feature_size(scale: int, patch: int, multiple: int, size: Size) -> Size:
     """The trunk's padded feature size for an output of `size` pixels.
 
@@ -210,3 +229,72 @@ def part_inputs(part: Part, size: Size, batch: int = 1) -> tuple[Any, ...]:
 def _map(batch: int, channels: int, size: Size) -> Tensor:
     shape = (batch, channels, size.height, size.width)
     return torch.empty(shape, memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that the trunk does; step n makes map n + 1, and map 0 is the trunk's input.
+
+    Attributes:
+        part: what runs; None for the sum of two maps.
+        inputs: numbers of the maps that it reads.
+        held: numbers of the maps that are held for later while it runs.
+        weights: equal for steps that use the same weights.
+    """
+
+    part: Part | None
+    inputs: tuple[int, ...]
+    held: tuple[int, ...]
+    weights: tuple[object, ...] = ()
+
+
+class _Flow:
+    """Steps in the making."""
+
+    def __init__(self, width: int) -> None:
+        self.steps: list[Step] = []
+        self.width = width
+        self.held: list[int] = []
+
+    def add(self, left: int, right: int) -> int:
+        self.steps.append(Step(None, (left, right), tuple(self.held)))
+        return len(self.steps)
+
+    def run(self, part: Part, inputs: tuple[int, ...], *weights: object) -> int:
+        self.steps.append(Step(part, inputs, tuple(self.held), weights))
+        return len(self.steps)
+
+
+def trunk_steps(architecture: arch.Architecture) -> tuple[Step, ...]:
+    """The stages and their cross-layer slots, as `lightir_core.network` runs them."""
+    flow = _Flow(architecture.width)
+    referenced = any(one.cross_layer is not None for one in architecture.stages)
+    x, outputs = 0, [0]
+    for number, settings in enumerate(architecture.stages):
+        flow.held = [*(outputs if referenced else ()), x]
+        x = _run_stage(flow, settings, x, number // architecture.stage_sharing)
+        outputs.append(x)
+        flow.held = outputs
+        if settings.cross_layer is not None:
+            part = Part("cross_layer", settings.cross_layer, flow.width)
+            references = outputs[-1 - settings.cross_layer.references : -1]
+            x = flow.add(x, flow.run(part, (x, *references), "slot", number))
+    return tuple(flow.steps)
+
+
+def _run_stage(flow: _Flow, settings: arch.StageConfig, entry: int, owner: int) -> int:
+    """As `lightir_core.stage` runs it; `owner` numbers the set of weights."""
+    x, held = entry, flow.held
+    for number in range(settings.recursions):
+        flow.held = [*held, x]
+        for index, block in enumerate(settings.blocks):
+            copy = 0 if settings.tied else number
+            x = flow.run(Part("block", block, flow.width), (x,), owner, copy, index)
+        last = number == settings.recursions - 1
+        if settings.anchor == "every" or (settings.anchor == "last" and last):
+            x = flow.add(x, entry)
+    flow.held = held
+    if settings.closing != "none":
+        closed = flow.run(Part("closing", settings.closing, flow.width), (x,), owner, "closing")
+        x = flow.add(x, closed) if settings.skip == "output" else closed
+    return flow.add(x, entry) if settings.skip == "input" else x

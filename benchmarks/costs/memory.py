@@ -10,8 +10,8 @@ from statistics import median
 import torch
 
 from benchmarks.costs.part import Bench, Row
+from benchmarks.measured import measured_inference_memory, measured_training_memory
 from budgets.memory import inference_memory, training_memory
-from budgets.observed import observed_inference_memory, observed_training_memory
 from budgets.units import Size
 from lightir_core.architecture import Architecture
 
@@ -41,7 +41,7 @@ def _training(network: Architecture, batch: int, patch_px: int, device: str, hal
         "what": f"training step, batch {batch} of {patch_px}x{patch_px}, {device}",
         "half": half,
         "predicted": training_memory(network, batch, patch_px, half=half, device=device),
-        "observed": observed_training_memory(network, batch, patch_px, device, half=half),
+        "observed": measured_training_memory(network, batch, patch_px, device, half=half),
     }
 
 
@@ -50,7 +50,7 @@ def _inference(network: Architecture, device: str) -> Row:
         "what": f"inference at {INFERENCE}, {device}",
         "half": False,
         "predicted": inference_memory(network, INFERENCE, device=device),
-        "observed": observed_inference_memory(network, INFERENCE, device),
+        "observed": measured_inference_memory(network, INFERENCE, device),
     }
 
 

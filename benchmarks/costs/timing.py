@@ -11,7 +11,8 @@ from scipy.stats import kendalltau
 
 from benchmarks.costs.part import Bench, Row
 from benchmarks.harness import one_core
-from budgets.latency import CLOCKS, LatencyTable, device_name, latency, observed_latency
+from benchmarks.measured import measured_latency
+from budgets.latency import CLOCKS, LatencyTable, device_name, latency
 from budgets.units import Size
 from lightir_core.architecture import Architecture
 
@@ -31,7 +32,7 @@ def _timed(network: Architecture) -> Row:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tables = (LatencyTable(device=device, clock=clock) for clock in CLOCKS)
     predicted = [latency(network, SIZE, table) for table in tables]
-    observed = observed_latency(network, SIZE, device)
+    observed = measured_latency(network, SIZE, device)
     name = device_name(device)
     return {"device": name, "predicted": predicted, "observed": list(observed)}
 

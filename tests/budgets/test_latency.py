@@ -3,8 +3,9 @@ import shutil
 import pytest
 import torch
 
+from benchmarks.measured import measured_latency
 from budgets import latency as module
-from budgets.latency import LatencyTable, device_name, latency, observed_latency, time_ns
+from budgets.latency import LatencyTable, device_name, latency, time_ns
 from budgets.parts import Part
 from budgets.units import Size
 from lightir_core.architecture import (
@@ -132,4 +133,4 @@ def test_the_key_of_a_part_names_what_matters():
 def test_latency_on_a_gpu(tmp_path):
     table = LatencyTable(tmp_path / "times.jsonl", device="cuda")
     predicted = latency(SMALL, Size(256, 256), table)
-    assert predicted == pytest.approx(observed_latency(SMALL, Size(256, 256), "cuda")[0], rel=0.5)
+    assert predicted == pytest.approx(measured_latency(SMALL, Size(256, 256), "cuda")[0], rel=0.5)

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from budgets.flow import trunk_steps
+from budgets.parts import trunk_steps
 from lightir_core.architecture import (
     Architecture,
     BlockConfig,

@@ -1,4 +1,4 @@
-"""What really happens when a network runs here: bytes allocated, to hold predictions against."""
+"""Bytes and times of a network that really runs here, to hold predictions against."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from budgets.kernels import bytes_of
+from budgets.latency import filled, time_ns
+from budgets.part_memory import bytes_of
 from budgets.units import Size
 from lightir_core.architecture import Architecture
 from lightir_core.learning.recipe import Recipe
@@ -17,7 +18,7 @@ from lightir_core.learning.training import train
 from lightir_core.network import build
 
 
-def observed_training_memory(
+def measured_training_memory(
     architecture: Architecture,
     batch: int,
     patch_px: int,
@@ -47,7 +48,7 @@ def observed_training_memory(
     return _weight_bytes(network) + peak_bytes(run, device)
 
 
-def observed_inference_memory(architecture: Architecture, size: Size, device: str = "cpu") -> int:
+def measured_inference_memory(architecture: Architecture, size: Size, device: str = "cpu") -> int:
     """Peak bytes of a real forward pass for an output of `size`, weights and image included."""
     network = build(architecture).to(device).eval()
     sides = (-(-side // architecture.scale) for side in (size.height, size.width))
@@ -58,6 +59,18 @@ def observed_inference_memory(architecture: Architecture, size: Size, device: st
         network(image.contiguous(memory_format=torch.channels_last))
 
     return _weight_bytes(network) + bytes_of(image) + peak_bytes(run, device)
+
+
+def measured_latency(
+    architecture: Architecture, size: Size, device: str = "cpu"
+) -> tuple[float, float]:
+    """Milliseconds of a real forward pass of the whole network on each of `CLOCKS`."""
+    with torch.inference_mode(), torch.device(device):
+        network = build(architecture).eval()
+        sides = (-(-side // architecture.scale) for side in (size.height, size.width))
+        image = filled(torch.empty(1, architecture.in_channels, *sides))
+        wall, cpu = time_ns(lambda: network(image), torch.device(device))
+        return wall / 1e6, cpu / 1e6
 
 
 class _Noise:
