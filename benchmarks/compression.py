@@ -24,10 +24,9 @@ import typer
 
 from benchmarks import harness
 from benchmarks.harness import DataFolders, Out, Row, Step, Val, student
-from budgets.assess import CostSettings
+from budgets.assess import CostSettings, Target
 from budgets.budget import Budget
 from budgets.price import price
-from budgets.target import Target
 from budgets.units import Size
 from lightir_core.architecture import (
     Architecture,

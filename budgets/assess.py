@@ -20,6 +20,9 @@ from lightir_core.learning.recipe import PROXY
 from lightir_core.learning.step import has_fast_bfloat16
 from lightir_core.published.presets import preset
 
+CHEAP = ("params", "macs")
+"""Axes that are sums over cached parts; the others take a measurement each."""
+
 
 @dataclass(frozen=True)
 class CostSettings:
@@ -164,3 +167,33 @@ def _latency_ms(architecture: Architecture, settings: CostSettings) -> float:
     if settings.times is None:
         raise BudgetError("latency needs a table of times; give the settings a LatencyTable")
     return max(latency(architecture, size, settings.times) for size in settings.sizes)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the result may cost, and how that is counted."""
+
+    budget: Budget
+    cost_settings: CostSettings
+
+    def fits(self, architecture: Architecture) -> bool:
+        """Return whether an architecture is within budget."""
+        return excess(architecture, self.budget, self.cost_settings) is None
+
+    def cost(self, architecture: Architecture) -> Cost:
+        """Return parameters, MACs and every other axis that the budget limits."""
+        return assess(architecture, [axis for axis, _ in self.budget.limits], self.cost_settings)
+
+    def overrun(self, architecture: Architecture) -> float:
+        """Return the largest cost as a share of its limit; at most 1 is within budget."""
+        return self.budget.overrun(self.cost(architecture))
+
+    def excess(self, architecture: Architecture) -> float:
+        """Return by how much the limits are exceeded, in shares of them, added up over the axes."""
+        shares = self.budget.shares(self.cost(architecture)).values()
+        return sum(max(0.0, share - 1) for share in shares)
+
+    @property
+    def cheap(self) -> bool:
+        """Return whether every limited axis is one of `CHEAP`."""
+        return all(axis in CHEAP for axis, _ in self.budget.limits)

@@ -26,23 +26,6 @@ Reference = Callable[[str, str], float]
 """The value of a preset (first argument) on an axis (second), for budgets such as 60%@grformer."""
 
 
-@dataclass(frozen=True)
-class Axis:
-    """One thing that a budget can limit.
-
-    Attributes:
-        field: of `Cost`.
-        parse: reads a limit.
-        format: writes it in a few digits.
-        write: writes it in all digits.
-    """
-
-    field: str
-    parse: Callable[[str], float]
-    format: Callable[[float], str]
-    write: Callable[[float], str]
-
-
 def _digits(count: float) -> str:
     return f"{int(count):_}"
 
@@ -55,13 +38,56 @@ def _milliseconds(time_ms: float) -> str:
     return f"{Decimal(repr(float(time_ms))):f}ms"
 
 
-AXES = {
-    "params": Axis("params", parse_count, format_count, _digits),
-    "macs": Axis("macs", parse_count, format_count, _digits),
-    "memory": Axis("training_bytes", parse_bytes, format_bytes, _bytes),
-    "inference-memory": Axis("inference_bytes", parse_bytes, format_bytes, _bytes),
-    "latency": Axis("latency_ms", parse_time, format_time, _milliseconds),
-}
+@dataclass(frozen=True)
+class Axis:
+    """One thing that a budget can limit and a search can minimise.
+
+    Attributes:
+        key: names it in budgets and objectives.
+        field: of `Cost`.
+        label: the name that people read.
+        unit: shown after numbers that `format` leaves without one; may be empty.
+        phrase: follows a number in a sentence.
+        parse: reads a limit.
+        format: writes it in a few digits.
+        write: writes it in all digits.
+    """
+
+    key: str
+    field: str
+    label: str
+    unit: str
+    phrase: str
+    parse: Callable[[str], float]
+    format: Callable[[float], str]
+    write: Callable[[float], str]
+
+    def value(self, cost: Cost) -> Any:  # noqa: ANN401  the fields differ in type
+        """Return what `cost` says on this axis.
+
+        Raises:
+            BudgetError: it was not counted.
+        """
+        value = getattr(cost, self.field)
+        if value is None:
+            raise BudgetError(
+                f"the budget limits {self.key}, but this cost has no {self.field}; compute it first"
+            )
+        return value
+
+
+_COUNT = parse_count, format_count, _digits
+_MEMORY = parse_bytes, format_bytes, _bytes
+_TIME = parse_time, format_time, _milliseconds
+_ROWS = (
+    Axis("params", "params", "Parameters", "parameters", "parameters", *_COUNT),
+    Axis("macs", "macs", "MACs", "MACs", "MACs", *_COUNT),
+    Axis("memory", "training_bytes", "Training memory", "", "in training", *_MEMORY),
+    Axis("inference-memory", "inference_bytes", "Inference memory", "", "in inference", *_MEMORY),
+    Axis("latency", "latency_ms", "Latency", "ms", "a forward pass", *_TIME),
+)
+AXES = {axis.key: axis for axis in _ROWS}
+"""All axes of a cost by the key of budgets and objectives: a new axis is one more row."""
 
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%\s*@\s*([\w.+-]+)")
 
@@ -111,25 +137,38 @@ class Budget:
         """The budget in full digits, which `parse` reads without any preset."""
         return ",".join(f"{axis}={AXES[axis].write(limit)}" for axis, limit in self.limits)
 
-    def allows(self, cost: Cost) -> bool:
-        """Whether `cost` is within every limit; a limit itself is allowed.
+    def shares(self, cost: Cost) -> dict[str, float]:
+        """Return the cost on each limited axis as a share of its limit.
 
         Raises:
             BudgetError: `cost` does not know an axis that the budget limits.
         """
-        return all(_value(cost, axis) <= limit for axis, limit in self.limits)
+        return {axis: AXES[axis].value(cost) / limit for axis, limit in self.limits}
+
+    def overrun(self, cost: Cost) -> float:
+        """Return the largest of the `shares`; at most 1 is within budget."""
+        return max(self.shares(cost).values(), default=0.0)
+
+    def allows(self, cost: Cost) -> bool:
+        """Return whether `cost` is within every limit; a limit itself is allowed.
+
+        Raises:
+            BudgetError: `cost` does not know an axis that the budget limits.
+        """
+        # not by `overrun`: a share of a very large limit is rounded
+        return all(AXES[axis].value(cost) <= limit for axis, limit in self.limits)
 
     def excess(self, cost: Cost) -> str | None:
-        """What is over budget and by how much, in words; None when nothing is.
+        """Return what is over budget and by how much, as text; None when nothing is.
 
         Raises:
             BudgetError: `cost` does not know an axis that the budget limits.
         """
         over = [
-            f"{axis} {AXES[axis].format(value)} is {value / limit - 1:.2%} over "
+            f"{axis} {AXES[axis].format(AXES[axis].value(cost))} is {share - 1:.2%} over "
             f"{AXES[axis].format(limit)}"
-            for axis, limit in self.limits
-            if (value := _value(cost, axis)) > limit
+            for (axis, limit), share in zip(self.limits, self.shares(cost).values(), strict=True)
+            if AXES[axis].value(cost) > limit
         ]
         return "; ".join(over) or None
 
@@ -161,12 +200,3 @@ def _limit(axis: str, value: str, text: str, reference: Reference | None) -> flo
         return AXES[axis].parse(value)
     except BudgetError as error:
         raise BudgetError(f"budget {text!r}: {axis}: {error}") from None
-
-
-def _value(cost: Cost, axis: str) -> Any:  # noqa: ANN401  the fields differ in type
-    value = getattr(cost, AXES[axis].field)
-    if value is None:
-        raise BudgetError(
-            f"the budget limits {axis}, but this cost has no {AXES[axis].field}; compute it first"
-        )
-    return value

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from budgets.units import format_bytes, format_count, format_time
+from budgets.budget import AXES
 from lightir_core.architecture import Architecture
 from results.describe import in_words
 from results.files import read_json_object, write_atomic
@@ -115,13 +115,9 @@ def _facts(architecture: Architecture, result: ModelResult | None) -> Iterator[s
 
 def _costs(cost: Mapping[str, int | float]) -> Iterator[str]:
     yield f"{cost['params']:,} parameters"
-    yield f"{format_count(cost['macs'])} MACs"
-    if "training_bytes" in cost:
-        yield f"{format_bytes(cost['training_bytes'])} in training"
-    if "inference_bytes" in cost:
-        yield f"{format_bytes(cost['inference_bytes'])} in inference"
-    if "latency_ms" in cost:
-        yield f"{format_time(cost['latency_ms'])} a forward pass"
+    for key, axis in AXES.items():
+        if key != "params" and axis.field in cost:
+            yield f"{axis.format(cost[axis.field])} {axis.phrase}"
 
 
 def _scores(result: ModelResult) -> Iterator[str]:

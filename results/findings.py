@@ -16,19 +16,12 @@ from typing import Any, cast
 from lightir_core.errors import ResultsError
 from results.baselines import Rival, read_rivals
 from results.models import RESULT, ModelResult, load_result
-from results.objectives import Objective, minimised, values_of
+from results.objectives import COSTS, Objective, minimised, values_of
 from results.pareto import MAX_OBJECTIVES, hypervolume_history, knee, pareto_front, reference_point
 from results.run import RunFolder, read_config
 from results.study import Record
 from results.trials import Trial
 
-_COSTS = (
-    Objective(name="params", direction="minimise", unit="parameters", label="Parameters"),
-    Objective(name="macs", direction="minimise", unit="MACs", label="MACs"),
-    Objective(name="training_bytes", direction="minimise", label="Training memory"),
-    Objective(name="inference_bytes", direction="minimise", label="Inference memory"),
-    Objective(name="latency_ms", direction="minimise", unit="ms", label="Latency"),
-)
 SECONDS = Objective(name="seconds", direction="minimise", unit="s", label="Training time")
 
 
@@ -77,7 +70,7 @@ class Findings:
         names = {objective.name for objective in self.objectives}
         costs = [
             axis
-            for axis in _COSTS
+            for axis in COSTS.values()
             if axis.name not in names and all(axis.name in t.cost for t in self.finished)
         ]
         return (*self.objectives, *costs)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from budgets.budget import AXES
 from lightir_core.errors import ResultsError
 
 Direction = Literal["maximise", "minimise"]
@@ -54,6 +55,13 @@ class Objective:
             "unit": self.unit,
             "label": self.label,
         }
+
+
+COSTS = {
+    key: Objective(name=axis.field, direction="minimise", unit=axis.unit, label=axis.label)
+    for key, axis in AXES.items()
+}
+"""What a network costs, by the axes of budgets."""
 
 
 def objectives_from_plain(data: Iterable[Mapping[str, Any]]) -> tuple[Objective, ...]:

@@ -10,14 +10,13 @@ from pathlib import Path
 from lightir_core.architecture import Architecture
 from lightir_core.errors import SearchError
 from results.files import remove_drafts
-from results.objectives import Objective
+from results.objectives import COSTS, Objective
 from results.run import RunFolder, read_config, write_config
 from results.study import Record
 from search.callbacks import Callback, Stop, never
 from search.config import SearchConfig, describe
 from search.jobs import Job, Outcome
 from search.loop import Search
-from search.objectives import OBJECTIVES
 from search.plan import Plan, find_space, make_plan
 from search.planned import plan_search
 from search.rungs import Fidelity
@@ -87,7 +86,7 @@ def custom_record(plan: Plan, scores: Sequence[Objective] = ()) -> Record:
         record = Record.open(folder, write=True)
         remove_drafts(folder)
         return record
-    costs = [OBJECTIVES[name] for name in plan.config.search.objectives if name in OBJECTIVES]
+    costs = [COSTS[name] for name in plan.config.search.objectives if name in COSTS]
     kinds = (*scores, *costs) if scores else plan.objectives
     facts = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

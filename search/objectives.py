@@ -5,18 +5,8 @@ from __future__ import annotations
 from budgets.budget import AXES
 from lightir_core.data.tasks import Task
 from lightir_core.errors import SearchError, nearest
-from results.objectives import Objective
+from results.objectives import COSTS, Objective
 from search.evaluators.choice import parse_evaluator
-
-OBJECTIVES = {
-    "macs": Objective(name="macs", direction="minimise", unit="MACs", label="MACs"),
-    "params": Objective(name="params", direction="minimise", unit="parameters", label="Parameters"),
-    "memory": Objective(name="training_bytes", direction="minimise", label="Training memory"),
-    "inference-memory": Objective(
-        name="inference_bytes", direction="minimise", label="Inference memory"
-    ),
-    "latency": Objective(name="latency_ms", direction="minimise", unit="ms", label="Latency"),
-}
 
 METRICS = {
     "psnr_y": Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y"),
@@ -41,7 +31,7 @@ def objectives(
     proxy = parse_evaluator(evaluator).proxy
     label = PROXY_LABELS.get(proxy, proxy)
     quality = Objective(name=proxy, direction="maximise", label=label) if proxy else None
-    known = {"psnr": quality or METRICS[task.metric], **OBJECTIVES}
+    known = {"psnr": quality or METRICS[task.metric], **COSTS}
     for name in names:
         if name not in known:
             raise SearchError(

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from budgets.assess import Target
 from budgets.budget import Budget
-from budgets.target import Target
 from lightir_core.checkpoints import load_model
 from lightir_core.data.tasks import Task
 from lightir_core.errors import BudgetError, RunFailedError, SearchError

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from budgets.assess import read_budget, read_sizes, settings_on
-from budgets.target import Target
+from budgets.assess import Target, read_budget, read_sizes, settings_on
 from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import SearchError
 from results.objectives import Objective

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from budgets.target import Target
+from budgets.assess import Target
 from lightir_core.checkpoints import load_model, load_weights
 from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import DataError, SearchError

@@ -13,8 +13,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from budgets.assess import assess
-from budgets.target import CHEAP, Target
+from budgets.assess import CHEAP, Target, assess
 from lightir_core.architecture import Architecture
 from search.compress.importance import Ranking
 from search.compress.units import Extent, Unit, floor_of, narrowed, units

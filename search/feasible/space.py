@@ -11,8 +11,8 @@ import numpy as np
 from budgets.assess import CostSettings, assess
 from budgets.budget import AXES, Budget
 from budgets.cost import Cost
-from budgets.imagine import FLOAT
 from budgets.memory import weights_memory
+from budgets.part_memory import FLOAT
 from budgets.units import Size
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, SearchError
@@ -156,14 +156,11 @@ class Feasible:
         if over > 1 or not self.fill:
             return over
         axis, limit = self.budget.limits[0]
-        return max(over, limit * (1 - self.fill) / getattr(cost, AXES[axis].field))
+        return max(over, limit * (1 - self.fill) / AXES[axis].value(cost))
 
     def overrun(self, cost: Cost) -> float:
         """Largest cost as a share of its limit; at most 1 is within budget."""
-        return max(
-            (getattr(cost, AXES[axis].field) / limit for axis, limit in self.budget.limits),
-            default=0.0,
-        )
+        return self.budget.overrun(cost)
 
     def smallest(self) -> Candidate:
         """The candidate with the smallest overrun that descent by single choices finds."""

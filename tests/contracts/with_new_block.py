@@ -6,10 +6,9 @@ from pathlib import Path
 
 import torch
 
-from budgets.assess import CostSettings
+from budgets.assess import CostSettings, Target
 from budgets.budget import Budget
 from budgets.price import price
-from budgets.target import Target
 from budgets.units import Size
 from lightir_core.architecture import Architecture, BlockConfig, MlpConfig, StageConfig, from_json
 from lightir_core.block_config import NeighbourConvolutionConfig

@@ -6,7 +6,8 @@ from budgets.budget import AXES
 from budgets.cost import Cost
 from lightir_core.data.tasks import TASKS, parse_task
 from lightir_core.errors import SearchError
-from search.objectives import METRICS, OBJECTIVES, objectives, priced_axes
+from results.objectives import COSTS
+from search.objectives import METRICS, objectives, priced_axes
 
 
 def test_psnr_is_the_tasks_own():
@@ -32,9 +33,9 @@ def test_every_task_has_its_objective(task):
 
 def test_names_are_those_of_scores_and_costs():
     assert all(name == objective.name for name, objective in METRICS.items())
-    counted = {objective.name for objective in OBJECTIVES.values()}
+    counted = {objective.name for objective in COSTS.values()}
     assert counted == {field.name for field in fields(Cost)}
-    assert all(AXES[name].field == objective.name for name, objective in OBJECTIVES.items())
+    assert all(AXES[name].field == objective.name for name, objective in COSTS.items())
 
 
 def test_costs_among_the_objectives_are_to_be_priced():
@@ -46,7 +47,7 @@ def test_costs_among_the_objectives_are_to_be_priced():
     ("names", "message"),
     [
         (("psnr", "mac"), "objective 'mac' is not known; did you mean 'macs'"),
-        (("",), "objective '' is not known; use psnr, macs, params"),
+        (("",), "objective '' is not known; use psnr, params, macs"),
         ((), r"objectives \[\] must be at least one, each named once"),
         (("macs", "macs"), r"objectives \['macs', 'macs'\] must be at least one, each named once"),
     ],

@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from budgets.assess import CostSettings
+from budgets.assess import CostSettings, Target
 from budgets.budget import Budget
 from budgets.price import price
-from budgets.target import Target
 from budgets.units import Size
 from lightir_core.architecture import from_json
 from lightir_core.network import build

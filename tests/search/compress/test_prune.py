@@ -5,10 +5,9 @@ import copy
 import pytest
 import torch
 
-from budgets.assess import CostSettings
+from budgets.assess import CostSettings, Target
 from budgets.budget import Budget
 from budgets.price import price
-from budgets.target import Target
 from budgets.units import Size
 from lightir_core.errors import BudgetError, SearchError
 from search.compress.plan import shrunk
