@@ -27,7 +27,6 @@ MAY_IMPORT = {
 
 MAY_USE = {
     "optuna": ("results/", "search/strategies/"),
-    "torch_pruning": ("search/compress/",),
     "mlflow": ("search/tracking/",),
     "optuna_dashboard": ("search/cli/",),
     "ray": ("search/engines/",),

@@ -13,19 +13,18 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from lightir_core.block_config import ChannelBranchConfig
-from lightir_core.blocks.attention import unit
+from lightir_core.blocks.projection import unit
 
 
 class ChannelBranch(nn.Module):
     """Channel attention over q, k, v, joined with the window attention's output."""
 
-    def __init__(self, settings: ChannelBranchConfig) -> None:
-        """Build what `settings` describes; it has a temperature per head and nothing else."""
+    def __init__(self, num_heads: int, *, interaction: bool = True) -> None:
+        """Build the branch, which has a temperature per head and nothing else."""
         super().__init__()
-        self.num_heads = settings.num_heads
-        self.interaction = settings.interaction
-        self.temperature = nn.Parameter(torch.ones(settings.num_heads, 1, 1))
+        self.num_heads = num_heads
+        self.interaction = interaction
+        self.temperature = nn.Parameter(torch.ones(num_heads, 1, 1))
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, spatial: Tensor) -> Tensor:
         """All (B, H, W, C); returns the two branches' sum, each gated by the other."""

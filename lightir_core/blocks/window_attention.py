@@ -23,7 +23,7 @@ from lightir_core.block_config import (
     WindowAttentionConfig,
     inner_dims,
 )
-from lightir_core.blocks.attention import attend, unit
+from lightir_core.blocks.attention import attend
 from lightir_core.blocks.axes import (
     Axes,
     Axis,
@@ -38,7 +38,7 @@ from lightir_core.blocks.axes import (
 )
 from lightir_core.blocks.casa import ChannelBranch
 from lightir_core.blocks.position import ExponentialPosition, TablePosition
-from lightir_core.blocks.projection import build_projection
+from lightir_core.blocks.projection import build_projection, unit
 from lightir_core.blocks.windows import (
     ShiftMask,
     channels_first,
@@ -70,7 +70,10 @@ class WindowAttention(Part):
         )
         self.position = build_position(settings.position, self.window_size, self.num_heads)
         self.mask = ShiftMask(self.window_size, self.shift_size) if any(self.shift_size) else None
-        self.channel = ChannelBranch(settings.channel) if settings.channel else None
+        branch = settings.channel
+        self.channel = (
+            ChannelBranch(branch.num_heads, interaction=branch.interaction) if branch else None
+        )
         self.depthwise = (
             nn.Conv2d(values, values, 3, padding=1, groups=values, bias=settings.depthwise_bias)
             if settings.depthwise_value

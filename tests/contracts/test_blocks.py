@@ -5,6 +5,7 @@ import torch
 
 from lightir_core import architecture as arch
 from lightir_core.blocks import FEED_FORWARDS, MIXERS
+from lightir_core.blocks.axes import Grouped
 from lightir_core.network import build as build_network
 from search.bank.bank import STEPS, Bank
 
@@ -144,6 +145,37 @@ def test_shares_its_weights_through_the_bank(kind, settings):
     known = {name: int(planes[STEPS].sum()) for name, planes in bank.borrow(wide).items()}
     assert all(known.values())  # each tensor shares something, diagonal blocks what overlaps
     assert sum(known.values()) >= 0.9 * sum(t.numel() for t in narrow.state_dict().values())
+
+
+@pytest.mark.parametrize(("kind", "settings"), CASES)
+def test_says_what_every_axis_of_every_tensor_is(kind, settings):
+    """Pruning reads this table: what it does not name could not be cut."""
+    settings = settings.plain() if kind in MIXERS else settings
+    module, channels = TABLE[kind](settings, WIDTH), TABLE[kind].channels(settings, WIDTH)
+    tensors = {n: t for n, t in module.state_dict().items() if not n.endswith("batches_tracked")}
+    assert set(channels.axes) == set(tensors)
+    numbers = {kind: set() for kind in ("width", *channels.extents)}
+    for name, layout in channels.axes.items():
+        shape = tensors[name].shape
+        if isinstance(layout, Grouped):
+            shape = (shape[0] * shape[1], shape[0] * shape[2])
+        for size, axis in zip(shape, layout, strict=False):
+            assert all(len(owner) == size for owner in axis.values()), name
+            for kind_of_channel, owner in axis.items():
+                numbers.setdefault(kind_of_channel, set()).update(owner.tolist())
+    for kind_of_channel, extent in channels.extents.items():
+        assert numbers[kind_of_channel] - {-1} == set(range(extent.lanes * extent.size))
+    assert numbers["width"] - {-1} == set(range(WIDTH))
+    assert set(channels.rooted) <= set(tensors)
+
+
+def test_no_mixer_shares_a_kind_of_channel_with_a_feed_forward():
+    """Both stand in one block, and a unit is named by its kind."""
+    kinds = {
+        which: {k for t in table for s in SETTINGS[t] for k in table[t].channels(s, WIDTH).extents}
+        for which, table in (("mixer", MIXERS), ("feed_forward", FEED_FORWARDS))
+    }
+    assert not kinds["mixer"] & kinds["feed_forward"]
 
 
 def network_of(settings, width):

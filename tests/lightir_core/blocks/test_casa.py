@@ -1,6 +1,5 @@
 import torch
 
-from lightir_core.architecture import ChannelBranchConfig as Settings
 from lightir_core.blocks.casa import ChannelBranch
 
 
@@ -22,7 +21,7 @@ def attended(q, k, v, heads, temperature):
 def test_branches_gate_each_other():
     q, k, v, spatial = maps()
     for heads in (1, 4):
-        module = ChannelBranch(Settings(num_heads=heads))
+        module = ChannelBranch(heads)
         with torch.no_grad():
             module.temperature.fill_(1.5)
         T = attended(q, k, v, heads, 1.5)
@@ -32,18 +31,18 @@ def test_branches_gate_each_other():
 
 def test_without_interaction_the_branches_add():
     q, k, v, spatial = maps()
-    module = ChannelBranch(Settings(num_heads=2, interaction=False))
+    module = ChannelBranch(2, interaction=False)
     expected = spatial + attended(q, k, v, 2, 1.0)
     assert torch.allclose(module(q, k, v, spatial), expected, atol=1e-5)
 
 
 def test_it_is_blind_to_position():
     q, k, v, spatial = maps()
-    module = ChannelBranch(Settings())
+    module = ChannelBranch(1)
     rolled = module(*(x.roll((1, 2), (1, 2)) for x in (q, k, v, spatial)))
     assert torch.allclose(rolled, module(q, k, v, spatial).roll((1, 2), (1, 2)), atol=1e-5)
 
 
 def test_one_temperature_per_head_starts_at_one():
-    module = ChannelBranch(Settings(num_heads=3))
+    module = ChannelBranch(3)
     assert torch.equal(module.temperature, torch.ones(3, 1, 1))
