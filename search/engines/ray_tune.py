@@ -77,16 +77,10 @@ class RayDriver:
         import_ray()
         from ray import tune
 
-        share = {"CPU": self.spec.cpus, **({"GPU": self.spec.gpus} if self.spec.gpus else {})}
-        other_nodes = {"ray.io/node-id": f"!in({','.join(self.spec.avoid)})"}
-        selector = {"bundle_label_selector": [other_nodes]} if self.spec.avoid else {}
         searcher = _searcher(self, source)
         with tempfile.TemporaryDirectory(prefix="lightir-ray-") as scratch:
             tune.Tuner(
-                tune.with_resources(
-                    _trainable(self.work, self.spec.threads),
-                    tune.PlacementGroupFactory([share], **selector),
-                ),
+                _trainable(self.work, self.spec),
                 tune_config=tune.TuneConfig(
                     search_alg=searcher,
                     scheduler=_scheduler(searcher, self.spec.workers),
@@ -125,7 +119,7 @@ class _Trials:
     def restore(self, checkpoint_path: str) -> None:
         """Restore nothing."""
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:  # noqa: ANN401  what Tune takes
         """Return the parameters of the next trial, None if there is none now, or "FINISHED"."""
         for trial in list(self._results):
             self._report(trial, self._running.pop(trial), self._results.pop(trial))
@@ -186,14 +180,24 @@ class _Trials:
         self._source.tell(job, outcome)
 
 
-def _trainable(work: Callable[[Job], Outcome], threads: int) -> Any:  # noqa: ANN401  Ray's
+def _trainable(work: Callable[[Job], Outcome], spec: WorkerSpec) -> Any:  # noqa: ANN401  Ray's
     """Return the class of what runs in each worker process, for one trial after the other."""
     ray = import_ray()
     from ray import tune
 
+    share = {"CPU": spec.cpus, **({"GPU": spec.gpus} if spec.gpus else {})}
+    others: dict[str, Any] = {}
+    if spec.avoid:
+        node = {"ray.io/node-id": f"!in({','.join(spec.avoid)})"}
+        others = {"bundle_label_selector": [node]}
+
     class Training(tune.Trainable):
+        @classmethod
+        def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+            return tune.PlacementGroupFactory([share], **others)
+
         def setup(self, config: dict[str, Any]) -> None:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(spec.threads)
             self.reset_config(config)
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
