@@ -23,8 +23,8 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from lightir_core.errors import ResultsError
-from results.findings import Findings, read_findings
 from results.pareto import MAX_OBJECTIVES, hypervolume_history, reference_point
+from results.run_view import RunView, read_run
 
 LEAST_SEEDS = 3
 """Runs of each variant that the U test asks for: with two each it can never say anything."""
@@ -34,17 +34,17 @@ _SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class ComparedRun:
     """One of the runs that are compared.
 
     Attributes:
-        findings: the run.
+        view: the run.
         name: of its folder, made distinct.
         variant: in what its settings differ from the other runs', but for the seed.
         history: (trial number, share of the common box) after each finished trial.
     """
 
-    findings: Findings
+    view: RunView
     name: str
     variant: str
     history: tuple[tuple[int, float], ...]
@@ -57,11 +57,11 @@ class Run:
     @property
     def seed(self) -> str:
         """The seed, as text."""
-        return str(self.findings.settings.get("seed", "–"))
+        return str(self.view.settings.get("seed", "–"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Variant:
+class RunVariant:
     """The runs that differ by their seed only.
 
     Attributes:
@@ -110,16 +110,16 @@ class Contest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class RunComparison:
     """Runs, variants and contests, and the reference point of the hypervolumes."""
 
-    runs: tuple[Run, ...]
-    variants: tuple[Variant, ...]
+    runs: tuple[ComparedRun, ...]
+    variants: tuple[RunVariant, ...]
     contests: tuple[Contest, ...]
     reference: tuple[float, ...]
 
 
-def compare_runs(folders: Sequence[Path]) -> Comparison:
+def compare_runs(folders: Sequence[Path]) -> RunComparison:
     """Read runs and hold them against each other.
 
     Raises:
@@ -128,20 +128,20 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
     """
     if len(folders) < 2:
         raise ResultsError("one run alone cannot be compared; name two run folders or more")
-    found = [read_findings(folder) for folder in folders]
-    _check(found)
-    points = [[f.point(trial, f.objectives) for trial in f.finished] for f in found]
+    views = [read_run(folder) for folder in folders]
+    _check(views)
+    points = [[f.point(trial, f.objectives) for trial in f.finished] for f in views]
     reference, histories = _shares(points)
-    variants = _variants(found)
+    variants = _variants(views)
     runs = [
-        Run(findings=findings, name=name, variant=variant, history=_numbered(findings, history))
-        for findings, name, variant, history in zip(
-            found, _names(folders), variants, histories, strict=True
+        ComparedRun(view=view, name=name, variant=variant, history=_numbered(view, history))
+        for view, name, variant, history in zip(
+            views, _names(folders), variants, histories, strict=True
         )
     ]
     groups = [_variant(name, runs) for name in dict.fromkeys(variants)]
     contests = [_contest(a, b) for a, b in combinations(groups, 2)]
-    return Comparison(
+    return RunComparison(
         runs=tuple(runs),
         variants=tuple(groups),
         contests=tuple(contests),
@@ -153,26 +153,26 @@ def _shares(
     points: Sequence[Sequence[tuple[float, ...]]],
 ) -> tuple[tuple[float, ...], list[list[float]]]:
     """The reference point of all, and for each run the share of the common box after each trial."""
-    every = [point for own in points for point in own]
+    every = [point for points_of_run in points for point in points_of_run]
     if not every:
         raise ResultsError("no trial of these runs has finished; compare them later")
     reference = reference_point(every)
     ideal = [min(axis) for axis in zip(*every, strict=True)]
     box = math.prod(r - i for r, i in zip(reference, ideal, strict=True))
-    return reference, [[v / box for v in hypervolume_history(own, reference)] for own in points]
+    return reference, [[v / box for v in hypervolume_history(run, reference)] for run in points]
 
 
-def _numbered(findings: Findings, history: Sequence[float]) -> tuple[tuple[int, float], ...]:
+def _numbered(view: RunView, history: Sequence[float]) -> tuple[tuple[int, float], ...]:
     """The shares with the number of the trial after which each was reached."""
-    return tuple((t.number, share) for t, share in zip(findings.finished, history, strict=True))
+    return tuple((t.number, share) for t, share in zip(view.finished, history, strict=True))
 
 
-def _check(found: Sequence[Findings]) -> None:
-    first = found[0]
+def _check(views: Sequence[RunView]) -> None:
+    first = views[0]
     if len(first.objectives) > MAX_OBJECTIVES:
         raise ResultsError(f"runs with more than {MAX_OBJECTIVES} objectives cannot be compared")
     names = [objective.name for objective in first.objectives]
-    for other in found[1:]:
+    for other in views[1:]:
         others = [objective.name for objective in other.objectives]
         if others != names:
             raise ResultsError(
@@ -195,11 +195,11 @@ def _names(folders: Sequence[Path]) -> list[str]:
     return [str(folder) for folder in folders]
 
 
-def _variants(found: Sequence[Findings]) -> list[str]:
+def _variants(views: Sequence[RunView]) -> list[str]:
     """For each run its settings where not all runs agree, but for the seed."""
     plain = [
         {key: json.dumps(value) for key, value in f.settings.items() if key != "seed"}
-        for f in found
+        for f in views
     ]
     # a setting that one of the runs does not know came with a later version
     keys = sorted(set(plain[0]).intersection(*plain[1:]))
@@ -210,15 +210,15 @@ def _variants(found: Sequence[Findings]) -> list[str]:
     ]
 
 
-def _variant(name: str, runs: Sequence[Run]) -> Variant:
+def _variant(name: str, runs: Sequence[ComparedRun]) -> RunVariant:
     volumes = [run.volume for run in runs if run.variant == name]
     low, high = _interval(np.asarray(volumes))
-    return Variant(
+    return RunVariant(
         name=name, volumes=tuple(volumes), mean=statistics.mean(volumes), low=low, high=high
     )
 
 
-def _contest(first: Variant, second: Variant) -> Contest:
+def _contest(first: RunVariant, second: RunVariant) -> Contest:
     a, b = np.asarray(first.volumes), np.asarray(second.volumes)
     enough = min(len(a), len(b)) >= LEAST_SEEDS
     low, high = _interval(a, b)
@@ -246,20 +246,20 @@ def _interval(*samples: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[f
     return float(low), float(high)
 
 
-def rows(comparison: Comparison) -> Iterator[dict[str, str | int | float]]:
+def rows(comparison: RunComparison) -> Iterator[dict[str, str | int | float]]:
     """One plain row for each run, for tables of programs."""
     for run in comparison.runs:
-        findings = run.findings
-        name = findings.metric.name
-        scores = [t.scores[name] for t in findings.finished if name in t.scores]
+        view = run.view
+        name = view.metric.name
+        scores = [t.scores[name] for t in view.finished if name in t.scores]
         best = max(scores, default=math.nan)
         yield {
             "run": run.name,
             "variant": run.variant,
             "seed": run.seed,
-            "finished": len(findings.finished),
-            "failed": sum(trial.state == "failed" for trial in findings.trials),
-            "front": len(findings.front),
+            "finished": len(view.finished),
+            "failed": sum(trial.state == "failed" for trial in view.trials),
+            "front": len(view.front),
             "hypervolume": run.volume,
-            f"best_{name}": best if findings.metric.direction == "maximise" else min(scores),
+            f"best_{name}": best if view.metric.direction == "maximise" else min(scores),
         }

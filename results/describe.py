@@ -18,12 +18,12 @@ from lightir_core.architecture import (
 _Item = TypeVar("_Item", bound=Hashable)
 
 
-def in_words(architecture: Architecture) -> str:
+def describe(architecture: Architecture) -> str:
     """The architecture in one line: width, then each group of equal stages, then the tail."""
-    return "; ".join([f"width {architecture.width}", *stages_in_words(architecture)])
+    return "; ".join([f"width {architecture.width}", *describe_stages(architecture)])
 
 
-def stages_in_words(architecture: Architecture) -> list[str]:
+def describe_stages(architecture: Architecture) -> list[str]:
     """One phrase for each run of equal stages, and one for what is unusual about the rest."""
     phrases = [
         f"{counted(number, 'stage')} of {_stage(stage, architecture.width)}"
@@ -32,7 +32,7 @@ def stages_in_words(architecture: Architecture) -> list[str]:
     return phrases + _skeleton(architecture)
 
 
-def short_words(architecture: Architecture) -> str:
+def summarise(architecture: Architecture) -> str:
     """A few words for a narrow column: width, stages, blocks and passes."""
     blocks = [len(stage.blocks) * stage.recursions for stage in architecture.stages]
     mixers = {b.mixer.name for stage in architecture.stages for b in stage.blocks}

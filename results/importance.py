@@ -1,4 +1,4 @@
-"""Which choices decided the objectives: the mean decrease in impurity of a random forest.
+"""Which choices decided the objectives (mean decrease in impurity), and which the front prefers.
 
 optuna's evaluators know only parameters that every trial has. Most choices of a space stand under
 a condition (no keys without cross-layer attention), so a choice that a trial did not have becomes
@@ -31,7 +31,7 @@ _TREES, _DEPTH, _SEED = 24, 12, 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Importance:
+class AxisImportance:
     """One axis of the space and how much of one objective it explains, 0 to 1."""
 
     axis: str
@@ -40,7 +40,7 @@ class Importance:
 
 def importances(
     trials: Sequence[Trial], values: Sequence[float], *, most: int = MOST_TRIALS
-) -> list[Importance]:
+) -> list[AxisImportance]:
     """The axes by their importance for `values`, the largest first; they add up to 1.
 
     Args:
@@ -61,8 +61,7 @@ def importances(
     evaluator = MeanDecreaseImpurityImportanceEvaluator(
         n_trees=_TREES, max_depth=_DEPTH, seed=_SEED
     )
-    found = evaluator.evaluate(study, params=list(varied))
-    return _by_axis(found)
+    return _by_axis(evaluator.evaluate(study, params=list(varied)))
 
 
 def _named(choices: Mapping[str, Choice]) -> dict[str, str]:
@@ -74,7 +73,7 @@ def _varied(tables: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
     """The choices that were made in more than one way, with all their values."""
     names = sorted({name for table in tables for name in table})
     values = {name: sorted({table.get(name, ABSENT) for table in tables}) for name in names}
-    return {name: found for name, found in values.items() if len(found) > 1}
+    return {name: taken for name, taken in values.items() if len(taken) > 1}
 
 
 def _study(
@@ -87,7 +86,7 @@ def _study(
         study = optuna.create_study()
     finally:
         optuna.logging.set_verbosity(verbosity)
-    distributions = {name: CategoricalDistribution(found) for name, found in varied.items()}
+    distributions = {name: CategoricalDistribution(taken) for name, taken in varied.items()}
     study.add_trials(_trials(tables, distributions, values))
     return study
 
@@ -106,9 +105,60 @@ def _trials(
         )
 
 
-def _by_axis(found: Mapping[str, float]) -> list[Importance]:
+def _by_axis(importance: Mapping[str, float]) -> list[AxisImportance]:
     shares: dict[str, float] = defaultdict(float)
-    for name, share in found.items():
+    for name, share in importance.items():
         shares[name.rpartition(".")[2]] += float(share)
     ordered = Counter(shares).most_common()
-    return [Importance(axis=axis, share=share) for axis, share in ordered]
+    return [AxisImportance(axis=axis, share=share) for axis, share in ordered]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preference:
+    """The value of one axis that the front holds most often.
+
+    Attributes:
+        axis: name of the dimension, the stages taken together.
+        value: the value that is most frequent on the front; of equals the one that gained most.
+        front_share: its share among the choices of the front, 0 to 1.
+        tried_share: its share among those of all finished trials.
+    """
+
+    axis: str
+    value: Choice
+    front_share: float
+    tried_share: float
+
+
+def preferences(front: Sequence[Trial], tried: Sequence[Trial]) -> list[Preference]:
+    """One line per axis that offered more than one value, in the order of the choices."""
+    on_front, overall = _counts(front), _counts(tried)
+    lines: list[Preference] = []
+    for axis, counts in on_front.items():
+        if len(overall[axis]) < 2:
+            continue
+        shares = {value: (_share(counts, value), _share(overall[axis], value)) for value in counts}
+        (value, _), (front_share, tried_share) = max(
+            shares.items(), key=lambda item: (item[1][0], item[1][0] - item[1][1])
+        )
+        lines.append(
+            Preference(axis=axis, value=value, front_share=front_share, tried_share=tried_share)
+        )
+    return lines
+
+
+# True == 1 in Python; beside the type they stay apart
+_Key = tuple[Choice, str]
+
+
+def _counts(trials: Sequence[Trial]) -> dict[str, Counter[_Key]]:
+    counts: dict[str, Counter[_Key]] = {}
+    for trial in trials:
+        for name, value in trial.choices.items():
+            axis = name.rpartition(".")[2]
+            counts.setdefault(axis, Counter())[value, type(value).__name__] += 1
+    return counts
+
+
+def _share(counts: Counter[_Key], key: _Key) -> float:
+    return counts[key] / counts.total()

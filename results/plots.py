@@ -21,10 +21,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from results.findings import Findings
-from results.formats import format_value, format_with_unit
 from results.models import ModelResult
-from results.objectives import Objective, values_of
+from results.objectives import Objective, format_value, format_with_unit, values_of
+from results.run_view import RunView
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -42,19 +41,19 @@ _STYLE: dict[Any, Any] = {
 _ACCENT, _PRUNED, _FAINT = "#0072B2", "#D55E00", "0.72"
 
 
-def draw_front(findings: Findings, kind: Literal["png", "svg"]) -> bytes:
+def draw_front(view: RunView, kind: Literal["png", "svg"]) -> bytes:
     """The front over the run's first score and cost, as the bytes of a PNG or SVG file.
 
     Trials behind the front are faint, the front is joined and coloured by its third axis if there
     is one; networks trained to the end are squares, pruned ones triangles, joined by arrows.
     """
-    x, y = plot_axes(findings)
+    x, y = plot_axes(view)
     figure = Figure(figsize=(5.2, 3.6), dpi=300, layout="constrained")
     with rc_context(_STYLE):
         axes = figure.add_subplot()
-        _trials(findings, axes, x, y)
-        _models(findings.models, axes, x, y)
-        _frame(findings, axes, x, y)
+        _trials(view, axes, x, y)
+        _models(view.models, axes, x, y)
+        _label(view, axes, x, y)
         out = io.BytesIO()
         if kind == "png":
             FigureCanvasAgg(figure).print_png(out, metadata={"Software": "LightIR"})
@@ -63,18 +62,18 @@ def draw_front(findings: Findings, kind: Literal["png", "svg"]) -> bytes:
     return out.getvalue()
 
 
-def plot_axes(findings: Findings) -> tuple[Objective, Objective]:
+def plot_axes(view: RunView) -> tuple[Objective, Objective]:
     """The axes (x, y) that say most: a cost to the right, the score upwards."""
-    y = findings.metric
-    others = [axis for axis in findings.axes if axis.name != y.name]
+    y = view.metric
+    others = [axis for axis in view.axes if axis.name != y.name]
     costs = [axis for axis in others if axis.name == "macs"] or others
     return (costs[0] if costs else y), y
 
 
-def _trials(findings: Findings, axes: Axes, x: Objective, y: Objective) -> None:
-    front = findings.front_of((y, x))
+def _trials(view: RunView, axes: Axes, x: Objective, y: Objective) -> None:
+    front = view.front_of((y, x))
     numbers = {trial.number for trial in front}
-    behind = [t for t in findings.finished if t.number not in numbers]
+    behind = [t for t in view.finished if t.number not in numbers]
     pairs = [values_of((x, y), t.scores, t.cost) for t in behind]
     if pairs:
         axes.scatter(*zip(*pairs, strict=True), s=10, color=_FAINT, linewidths=0, label="trials")
@@ -82,7 +81,7 @@ def _trials(findings: Findings, axes: Axes, x: Objective, y: Objective) -> None:
         return
     pairs = sorted(values_of((x, y), t.scores, t.cost) for t in front)
     axes.plot(*zip(*pairs, strict=True), color=_ACCENT, linewidth=1, zorder=2)
-    third = next((a for a in findings.axes if a.name not in (x.name, y.name)), None)
+    third = next((a for a in view.axes if a.name not in (x.name, y.name)), None)
     values = [values_of((x, y, third or y), t.scores, t.cost) for t in front]
     xs, ys, shades = zip(*values, strict=True)
     if third is None:
@@ -98,39 +97,39 @@ def _trials(findings: Findings, axes: Axes, x: Objective, y: Objective) -> None:
 
 
 def _models(models: Sequence[ModelResult], axes: Axes, x: Objective, y: Objective) -> None:
-    places = {m.id: _place(x, y, m) for m in models}
+    positions = {m.id: _position(x, y, m) for m in models}
     for kind, marker, color in (
         ("trained", "s", _ACCENT),
         ("parent", "D", _ACCENT),
         ("pruned", "v", _PRUNED),
     ):
-        points = [places[model.id] for model in models if model.kind == kind]
+        points = [positions[model.id] for model in models if model.kind == kind]
         if points:
             axes.scatter(
                 *zip(*points, strict=True), s=36, marker=marker, color="white", edgecolors=color,
                 linewidths=1.2, zorder=4, label=kind,
             )  # fmt: skip
     for model in models:
-        start = places.get(model.parent or "")
-        if start is not None and all(map(math.isfinite, (*start, *places[model.id]))):
+        start = positions.get(model.parent or "")
+        if start is not None and all(map(math.isfinite, (*start, *positions[model.id]))):
             axes.annotate(
-                "", places[model.id], start, zorder=3,
+                "", positions[model.id], start, zorder=3,
                 arrowprops={"arrowstyle": "->", "color": _PRUNED, "shrinkA": 4, "shrinkB": 4},
             )  # fmt: skip
 
 
-def _place(x: Objective, y: Objective, model: ModelResult) -> tuple[float, float]:
+def _position(x: Objective, y: Objective, model: ModelResult) -> tuple[float, float]:
     across, up = values_of((x, y), model.scores, model.cost)
     return across, up
 
 
-def _frame(findings: Findings, axes: Axes, x: Objective, y: Objective) -> None:
+def _label(view: RunView, axes: Axes, x: Objective, y: Objective) -> None:
     axes.set_xlabel(x.title)
     axes.set_ylabel(y.title)
     axes.xaxis.set_major_formatter(_formatter(x))
     axes.yaxis.set_major_formatter(_formatter(y))
     axes.set_axisbelow(True)
-    caption = baseline_words(findings)
+    caption = describe_plain_method(view)
     if caption:
         axes.set_title(caption, fontsize=7, color="0.35", loc="left")
     handles, _ = axes.get_legend_handles_labels()
@@ -140,16 +139,16 @@ def _frame(findings: Findings, axes: Axes, x: Objective, y: Objective) -> None:
         axes.text(0.5, 0.5, "no finished trial", ha="center", transform=axes.transAxes)
 
 
-def baseline_words(findings: Findings) -> str:
+def describe_plain_method(view: RunView) -> str:
     """The plain method and its score, such as "bicubic: 33.66 dB"; empty if unknown.
 
     In words, not as a line: it often lies so far below that it would flatten the front.
     """
-    score = findings.baseline.get(findings.metric.name)
+    score = view.plain_method.get(view.metric.name)
     if not isinstance(score, int | float):
         return ""
-    name = str(findings.baseline.get("name", "baseline"))
-    return f"{name}: {format_with_unit(findings.metric, float(score))}"
+    name = str(view.plain_method.get("name", "baseline"))
+    return f"{name}: {format_with_unit(view.metric, float(score))}"
 
 
 def _formatter(axis: Objective) -> FuncFormatter:

@@ -159,7 +159,6 @@ class Record:
         architecture: Architecture,
         choices: Mapping[str, Choice],
         cost: Mapping[str, int | float],
-        notes: Mapping[str, Any] | None = None,
     ) -> None:
         """Write that a trial starts; a trial that a killed run left running may begin again.
 
@@ -180,7 +179,6 @@ class Record:
             "architecture": architecture.to_plain(),
             "cost": dict(cost),
             "choices": {name: value for name, value in choices.items() if name not in listed},
-            "notes": dict(notes or {}),
         }
         template = create_trial(
             state=TrialState.RUNNING,
@@ -214,7 +212,7 @@ class Record:
         """
         trial = self._check_running(number)
         rungs = [*trial.rungs, (step, dict(scores))]
-        self._tell(number, {"rungs": rungs, "curve": plain_curve(curve)}, trial, seconds)
+        self._write(number, {"rungs": rungs, "curve": plain_curve(curve)}, trial, seconds)
 
     def finish(
         self,
@@ -232,8 +230,8 @@ class Record:
             ResultsError: no such running trial, or an objective without a value.
         """
         trial = self._check_running(number)
-        found = values_of(self.objectives, values, trial.cost)
-        for objective, value in zip(self.objectives, found, strict=True):
+        point = values_of(self.objectives, values, trial.cost)
+        for objective, value in zip(self.objectives, point, strict=True):
             if objective.name not in values and objective.name not in trial.cost:
                 raise ResultsError(
                     f"trial {number} has no value for objective {objective.name!r}; "
@@ -243,7 +241,7 @@ class Record:
                 self.fail(number, f"{objective.name} is {value}", curve=curve, seconds=seconds)
                 return
         story = {"scores": dict(values), "curve": plain_curve(curve)}
-        self._tell(number, story, trial, seconds, TrialState.COMPLETE, found)
+        self._write(number, story, trial, seconds, TrialState.COMPLETE, point)
 
     def lose(self, number: int, losses: Sequence[str]) -> None:
         """Write where a worker was lost with a running trial, and how it went on.
@@ -252,7 +250,7 @@ class Record:
             ResultsError: no such running trial.
         """
         trial = self._check_running(number)
-        self._tell(number, {"losses": [*trial.losses, *losses]}, trial, None)
+        self._write(number, {"losses": [*trial.losses, *losses]}, trial, None)
 
     def restart(self, number: int, restart: Restart) -> None:
         """Write that the training of a running trial was begun again.
@@ -261,7 +259,7 @@ class Record:
             ResultsError: no such running trial.
         """
         trial = self._check_running(number)
-        self._tell(number, {"restart": restart.to_plain()}, trial, None)
+        self._write(number, {"restart": restart.to_plain()}, trial, None)
 
     def stop(self, number: int, reason: str) -> None:
         """Write that a running trial goes no further than the rung that it reached last, and why.
@@ -273,9 +271,9 @@ class Record:
         if not trial.rungs:
             raise ResultsError(f"trial {number} has reached no rung that it could stop at")
         _, scores = trial.rungs[-1]
-        found = values_of(self.objectives, scores, trial.cost)
+        point = values_of(self.objectives, scores, trial.cost)
         story = {"scores": dict(scores), "reason": reason}
-        self._tell(number, story, trial, None, TrialState.PRUNED, found)
+        self._write(number, story, trial, None, TrialState.PRUNED, point)
 
     def fail(
         self,
@@ -293,7 +291,7 @@ class Record:
         """
         trial = self._check_running(number)
         story = {"reason": reason, "curve": plain_curve(curve), "memory": dict(memory or {})}
-        self._tell(number, story, trial, seconds, TrialState.FAIL)
+        self._write(number, story, trial, seconds, TrialState.FAIL)
 
     def trials(self) -> list[Trial]:
         """All trials in order, those that another process wrote in the meantime included.
@@ -360,7 +358,7 @@ class Record:
             )
         return trial
 
-    def _tell(
+    def _write(
         self,
         number: int,
         story: Mapping[str, Any],

@@ -13,14 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightir_core.architecture import Architecture
-from results.describe import in_words, short_words
-from results.findings import Findings
-from results.formats import format_value
-from results.objectives import values_of
+from results.describe import describe, summarise
+from results.objectives import format_value, values_of
+from results.run_view import RunView
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class TableRow:
     """One network of the table.
 
     Attributes:
@@ -40,55 +39,63 @@ class Row:
     baseline: float = math.nan
 
 
-def rows(findings: Findings) -> list[Row]:
+def rows(view: RunView) -> list[TableRow]:
     """The front's trials, then the models of a run."""
     trials = [
-        Row(
+        TableRow(
             kind="trial",
             trial=trial.number,
             architecture=trial.architecture,
-            values=values_of(findings.axes, trial.scores, trial.cost),
+            values=values_of(view.axes, trial.scores, trial.cost),
         )
-        for trial in findings.front
+        for trial in view.front
     ]
     models = [
-        Row(
+        TableRow(
             kind=model.kind,
             trial=model.trial,
             architecture=model.architecture,
-            values=values_of(findings.axes, model.scores, model.cost),
+            values=values_of(view.axes, model.scores, model.cost),
             parent=model.parent or "",
-            baseline=model.baseline.get(findings.quality.name, math.nan),
+            baseline=model.baseline.get(view.quality.name, math.nan),
         )
-        for model in findings.models
+        for model in view.models
     ]
     return trials + models
 
 
-def to_csv(findings: Findings) -> str:
+def to_csv(view: RunView) -> str:
     """Full precision, one line per network; an empty field is an unknown value."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
-    names = [axis.name for axis in findings.axes]
-    baseline = f"baseline_{findings.quality.name}"
+    names = [axis.name for axis in view.axes]
+    baseline = f"baseline_{view.quality.name}"
     table.writerow(["kind", "trial", "id", "parent", *names, baseline, "architecture"])
-    for row in rows(findings):
+    for row in rows(view):
         values = [_exact(value) for value in (*row.values, row.baseline)]
-        words = in_words(row.architecture)
-        table.writerow([row.kind, row.trial, row.architecture.id, row.parent, *values, words])
+        table.writerow(
+            [
+                row.kind,
+                row.trial,
+                row.architecture.id,
+                row.parent,
+                *values,
+                describe(row.architecture),
+            ]
+        )
     return out.getvalue()
 
 
-def to_markdown(findings: Findings) -> str:
+def to_markdown(view: RunView) -> str:
     """A GitHub table with rounded numbers."""
-    heads, body = _cells(findings)
+    heads, body = _cells(view)
     lines = [heads, ["---", *["---:"] * (len(heads) - 2), "---"], *body]
     return "".join(f"| {' | '.join(map(_markdown, line))} |\n" for line in lines)
 
 
-def to_latex(findings: Findings) -> str:
+def to_latex(view: RunView) -> str:
     """A `tabular` with rules of the booktabs package."""
-    heads, body = _cells(findings)
+    heads, body = _cells(view)
     lines = [r" & ".join(map(_latex, line)) + r" \\" for line in (heads, *body)]
     columns = "l" + "r" * (len(heads) - 2) + "l"
     return "\n".join(
@@ -106,21 +113,21 @@ def to_latex(findings: Findings) -> str:
     )
 
 
-def _cells(findings: Findings) -> tuple[list[str], list[list[str]]]:
-    heads = ["Network", *[axis.title for axis in findings.axes], "Architecture"]
+def _cells(view: RunView) -> tuple[list[str], list[list[str]]]:
+    heads = ["Network", *[axis.title for axis in view.axes], "Architecture"]
     body = [
         [
             f"trial {row.trial}" if row.kind == "trial" else f"trial {row.trial}, {row.kind}",
-            *_rounded(findings, row.values),
-            short_words(row.architecture),
+            *_rounded(view, row.values),
+            summarise(row.architecture),
         ]
-        for row in rows(findings)
+        for row in rows(view)
     ]
     return heads, body
 
 
-def _rounded(findings: Findings, values: Sequence[float]) -> list[str]:
-    return [format_value(axis, v) for axis, v in zip(findings.axes, values, strict=True)]
+def _rounded(view: RunView, values: Sequence[float]) -> list[str]:
+    return [format_value(axis, v) for axis, v in zip(view.axes, values, strict=True)]
 
 
 def _exact(value: float) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -47,7 +47,6 @@ class Trial:
             `reached_bytes` of the process that ended.
         losses: where a worker was lost with it, and from which step it went on elsewhere.
         restart: that its training diverged and was begun again at lower rates.
-        notes: anything else that was known when it began, such as its parents.
     """
 
     number: int
@@ -65,7 +64,6 @@ class Trial:
     memory: Mapping[str, int] = field(default_factory=dict[str, int])
     losses: tuple[str, ...] = ()
     restart: Restart | None = None
-    notes: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def trial_from(frozen: FrozenTrial, architecture: Architecture) -> Trial:
@@ -87,7 +85,6 @@ def trial_from(frozen: FrozenTrial, architecture: Architecture) -> Trial:
         memory=story.get("memory", {}),
         losses=tuple(story.get("losses", ())),
         restart=Restart.from_plain(story.get("restart")),
-        notes=story.get("notes", {}),
     )
 
 

@@ -14,16 +14,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from results.run_view import BestModel, Run
     from search.api import resume, run
     from search.asktell import AskTell, Question
     from search.config import SearchConfig
-    from search.found import Found, Run
     from search.rungs import Fidelity
 
 __all__ = [
     "AskTell",
     "Fidelity",
-    "Found",
+    "BestModel",
     "Question",
     "Run",
     "SearchConfig",
@@ -34,9 +34,9 @@ __all__ = [
 _HOMES = {
     "AskTell": "search.asktell",
     "Fidelity": "search.rungs",
-    "Found": "search.found",
+    "BestModel": "results.run_view",
     "Question": "search.asktell",
-    "Run": "search.found",
+    "Run": "results.run_view",
     "SearchConfig": "search.config",
     "resume": "search.api",
     "run": "search.api",

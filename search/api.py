@@ -8,6 +8,7 @@ from pathlib import Path
 
 from results.objectives import Objective
 from results.report import build_report
+from results.run_view import Run
 from search import pipeline
 from search.callbacks import Callback, Silent
 from search.config import SearchConfig, default_folder
@@ -18,7 +19,6 @@ from search.custom_objective import (
     custom_search,
     scoring_by,
 )
-from search.found import Run
 from search.jobs import drive_function
 
 DEFAULT = SearchConfig()

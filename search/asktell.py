@@ -21,6 +21,7 @@ from lightir_core.architecture import Architecture
 from lightir_core.errors import SearchError
 from results.objectives import Objective
 from results.report import build_report
+from results.run_view import Run
 from search.callbacks import Callback, Silent
 from search.config import SearchConfig
 from search.custom_objective import (
@@ -31,7 +32,6 @@ from search.custom_objective import (
     fidelity_of,
     outcome_of,
 )
-from search.found import Run
 from search.jobs import Job, Outcome
 from search.rungs import Fidelity
 

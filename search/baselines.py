@@ -11,7 +11,7 @@ from lightir_core.architecture import Architecture
 from lightir_core.errors import ArchitectureError, SearchError
 from lightir_core.published.presets import PRESETS, preset, shrink
 from lightir_core.seeds import derive
-from results.baselines import Rival, read_rivals, write_rivals
+from results.baselines import Baseline, read_baselines, write_baselines
 from search.callbacks import Callback, Stop
 from search.config import SearchConfig
 from search.evaluators.choice import parse_evaluator
@@ -40,12 +40,12 @@ def stand_rivals(
     A system that is trained gets the steps, images and recipe of a trial, so that their scores may
     be compared. None is begun after `deadline` on `time.monotonic`'s clock, or once `stop` says so.
     """
-    known = {rival.name: rival for rival in read_rivals(plan.folder.path)}
+    known = {rival.name: rival for rival in read_baselines(plan.folder.path)}
     rivals = {name: known.get(name) or _counted(plan, name) for name in PRESETS}
 
-    def keep(rival: Rival) -> None:
+    def keep(rival: Baseline) -> None:
         rivals[rival.name] = rival
-        write_rivals(plan.folder.path, rivals.values())
+        write_baselines(plan.folder.path, rivals.values())
         score = rival.scores.get(plan.task.metric)
         restarted = f"; {rival.restart}" if rival.restart else ""
         callback.item(f"{rival.name}: " + (rival.reason or f"{score:.2f} dB") + restarted)
@@ -54,23 +54,23 @@ def stand_rivals(
         callback.phase("published systems", len(rivals))
         waiting = [rival for rival in rivals.values() if not (rival.scores or rival.reason)]
         _train(plan, waiting, driver, deadline, stop, keep)
-    write_rivals(plan.folder.path, rivals.values())
+    write_baselines(plan.folder.path, rivals.values())
 
 
-def _counted(plan: Plan, name: str) -> Rival:
+def _counted(plan: Plan, name: str) -> Baseline:
     cost = price(preset(name, plan.config.data.task), plan.feasible.size)
-    return Rival(name=name, cost=cost.to_plain())
+    return Baseline(name=name, cost=cost.to_plain())
 
 
 def _train(
     plan: Plan,
-    waiting: Sequence[Rival],
+    waiting: Sequence[Baseline],
     driver: Driver,
     deadline: float,
     stop: Stop,
-    keep: Callable[[Rival], None],
+    keep: Callable[[Baseline], None],
 ) -> None:
-    shrunk: dict[int, tuple[Rival, Architecture]] = {}
+    shrunk: dict[int, tuple[Baseline, Architecture]] = {}
     for number, rival in enumerate(waiting):
         try:
             smaller = _framed(shrink(rival.name, plan.target.fits, plan.config.data.task))
@@ -109,7 +109,7 @@ def _job(plan: Plan, number: int, name: str, architecture: Architecture) -> Job:
     )
 
 
-def _told(plan: Plan, rival: Rival, outcome: Outcome) -> Rival:
+def _told(plan: Plan, rival: Baseline, outcome: Outcome) -> Baseline:
     return replace(
         rival,
         scores=outcome.scores,

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from lightir_core.architecture import Architecture
 from lightir_core.errors import SearchError
-from results.files import remove_drafts
 from results.objectives import COSTS, Objective
-from results.run import RunFolder, read_config, write_config
+from results.run import RunFolder, read_config, remove_drafts, write_config
 from results.study import Record
 from search.callbacks import Callback, Stop, never
 from search.config import SearchConfig, describe

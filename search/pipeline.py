@@ -22,12 +22,11 @@ from lightir_core.errors import BudgetError, RunFailedError, SearchError
 from lightir_core.learning.distil import Teacher
 from lightir_core.learning.recipe import Recipe
 from lightir_core.seeds import derive
-from results.files import remove_drafts
 from results.models import ModelResult, load_results
 from results.objectives import minimised, values_of
 from results.pareto import pareto_front
 from results.report import build_report
-from results.run import read_config, write_config
+from results.run import read_config, remove_drafts, write_config
 from results.study import Record, Trial, is_unused
 from search.bank.prepare import prepare_bank
 from search.baselines import check_rivals, stand_rivals

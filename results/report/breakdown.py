@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from budgets.units import Size
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, ResultsError
-from results.files import read_json_object, write_atomic
+from results.run import read_json_object, write_atomic
 
 FILE = "costs_by_part.json"
 FORMAT = "lightir-costs-by-part"

@@ -1,7 +1,7 @@
 """Figures over time, learning curves and the hypervolume: laid out by matplotlib.
 
-The page styles them: colours, fonts, identifiers and clip paths of matplotlib's SVG are left behind,
-its marks get classes of the style sheet, so that they follow dark mode and print, and titles.
+The page styles them: colours, fonts, identifiers and clip paths of matplotlib's SVG are left
+behind, its marks get classes of the style sheet, so that they follow dark mode, and titles.
 """
 
 # pyright: standard
@@ -22,9 +22,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from results.findings import Findings
-from results.formats import format_value
-from results.objectives import Objective
+from results.objectives import Objective, format_value
+from results.run_view import RunView
 from results.trials import Trial
 
 MAX_TITLED = 600
@@ -60,23 +59,23 @@ class Curve:
     stairs: bool = False
 
 
-def curves_figure(findings: Findings) -> Markup | None:
+def curves_figure(view: RunView) -> Markup | None:
     """Draw the learning curve of each trial, the front's emphasised; None when there is none."""
-    front = {trial.number for trial in findings.front}
-    behind = [trial for trial in findings.trials if trial.curve and trial.number not in front]
-    best = [trial for trial in findings.front if trial.curve]
+    front = {trial.number for trial in view.front}
+    behind = [trial for trial in view.trials if trial.curve and trial.number not in front]
+    best = [trial for trial in view.front if trial.curve]
     limits = _curve_limits([trial.curve for trial in (*behind, *best)])
     if limits is None:
         return None
     curves = _faint(behind, limits)
-    curves += [Curve([(s, low) for low in limits[1]], "limit") for s in rungs(findings)]
+    curves += [Curve([(s, low) for low in limits[1]], "limit") for s in rungs(view)]
     curves += [Curve(_kept(t.curve, limits), "accent", _curve_title(t)) for t in best]
-    return draw((STEPS, findings.metric), limits, curves, "Learning curves of the search")
+    return draw((STEPS, view.metric), limits, curves, "Learning curves of the search")
 
 
-def models_figure(findings: Findings) -> Markup | None:
+def models_figure(view: RunView) -> Markup | None:
     """Draw the curves of the networks trained to the end; None when there is none."""
-    with_curve = [model for model in findings.models if model.curve]
+    with_curve = [model for model in view.models if model.curve]
     limits = _curve_limits([model.curve for model in with_curve])
     if limits is None:
         return None
@@ -84,21 +83,21 @@ def models_figure(findings: Findings) -> Markup | None:
         Curve(_kept(m.curve, limits), f"strong {m.kind}", f"{m.kind} {m.id}, trial {m.trial}")
         for m in with_curve
     ]
-    axes = (STEPS, findings.quality)
+    axes = (STEPS, view.quality)
     return draw(axes, limits, curves, "Learning curves of the final networks")
 
 
-def hypervolume_figure(findings: Findings) -> Markup | None:
+def hypervolume_figure(view: RunView) -> Markup | None:
     """Draw the share of the objectives' box that the front covers, after each trial."""
-    history = [(float(number), 100 * share) for number, share in findings.hypervolume]
+    history = [(float(number), 100 * share) for number, share in view.hypervolume]
     return _stairs(history, NUMBER, "Hypervolume after each trial")
 
 
-def hypervolume_in_time_figure(findings: Findings) -> Markup | None:
+def hypervolume_in_time_figure(view: RunView) -> Markup | None:
     """Draw the same over the minutes since the first trial began; None where no clock was kept."""
-    ends = {trial.number: trial.finished for trial in findings.finished}
-    starts = [trial.started for trial in findings.trials if trial.started]
-    history = [(ends[number], share) for number, share in findings.hypervolume]
+    ends = {trial.number: trial.finished for trial in view.finished}
+    starts = [trial.started for trial in view.trials if trial.started]
+    history = [(ends[number], share) for number, share in view.hypervolume]
     if not starts or any(end is None for end, _ in history):
         return None
     begun, best, steps = min(starts), 0.0, list[tuple[float, float]]()
@@ -123,9 +122,9 @@ def volumes_figure(runs: Sequence[tuple[str, Sequence[tuple[int, float]]]]) -> M
     return draw((NUMBER, VOLUME), limits, curves, "Hypervolume of each run after each trial")
 
 
-def rungs(findings: Findings) -> list[int]:
+def rungs(view: RunView) -> list[int]:
     """Return the steps at which a search with several fidelities compared its trials, rising."""
-    return sorted({step for trial in findings.trials for step, _ in trial.rungs})
+    return sorted({step for trial in view.trials for step, _ in trial.rungs})
 
 
 def sparkline(values: Sequence[float]) -> Markup:

@@ -14,7 +14,7 @@ from itertools import groupby, pairwise
 from markupsafe import Markup
 
 from lightir_core.architecture import Architecture, BlockConfig, StageConfig
-from results.describe import in_words
+from results.describe import describe
 
 _STAGE, _SMALL, _GAP, _PAD = 140, 64, 18, 8
 _ARC, _CELL, _FOOT, _ROOM, _STEP = 52, 40, 22, 6, 13
@@ -23,7 +23,7 @@ _INSIDE = _STAGE - 2 * _PAD
 
 @dataclass(frozen=True)
 class _Box:
-    """A place on the picture."""
+    """A box of the picture."""
 
     left: int
     top: int
@@ -61,7 +61,7 @@ def diagram(architecture: Architecture) -> Markup:
     return Markup(
         '<svg viewBox="0 0 {} {}" width="{}" height="{}" class="diagram" role="img" '
         'aria-label="{}">{}</svg>'
-    ).format(width, height, width, height, in_words(architecture), Markup("").join(parts))
+    ).format(width, height, width, height, describe(architecture), Markup("").join(parts))
 
 
 def _boxes(architecture: Architecture) -> list[_Box]:
@@ -124,7 +124,7 @@ def _stage(stage: StageConfig, box: _Box, width: int) -> Iterator[Markup]:
         yield from _cell(block, count, shifted, (box.left + _PAD, top), width)
     yield _text(box.centre, box.bottom - 9, _foot(stage), "small")
     if stage.recursions > 1:
-        words = (
+        title = (
             f"{stage.recursions} passes, {'one set of weights' if stage.tied else 'own weights'}"
         )
         left, right, top = box.left + 14, box.left + box.width - 14, box.top - 3
@@ -133,7 +133,7 @@ def _stage(stage: StageConfig, box: _Box, width: int) -> Iterator[Markup]:
             f"M{left - 4} {top - 7}L{left} {top}L{left + 6} {top - 5}",
             "loop",
         )
-        yield _text(box.centre, box.top - 27, f"×{stage.recursions}", "name", words)
+        yield _text(box.centre, box.top - 27, f"×{stage.recursions}", "name", title)
         yield _text(box.centre, box.top - 41, "shared" if stage.tied else "own weights", "small")
 
 
@@ -166,7 +166,7 @@ def _arrows(architecture: Architecture, boxes: list[_Box], lowest: int) -> Itera
         end = target.centre + 8 * (track % 2)
         tip = target.bottom + 2
         oldest = max(0, number + 1 - cross.references)
-        words = (
+        title = (
             f"cross-layer attention of stage {number + 1} to {cross.references} earlier outputs, "
             f"{cross.keys} keys each, selection {cross.selection}"
         )
@@ -176,7 +176,7 @@ def _arrows(architecture: Architecture, boxes: list[_Box], lowest: int) -> Itera
         yield _path(
             f"M{start} {y}H{end}V{tip}M{end - 4} {tip + 6}L{end} {tip}L{end + 4} {tip + 6}",
             "cross",
-            words,
+            title,
         )
         yield _text(end + 6, y - 2, f"K={cross.keys}", "small start")
 
@@ -187,9 +187,9 @@ def _rect(left: int, top: int, width: int, height: int, css: str, title: str = "
     )
 
 
-def _text(x: float, y: float, words: str, css: str, title: str = "") -> Markup:
+def _text(x: float, y: float, content: str, css: str, title: str = "") -> Markup:
     return Markup('<text x="{}" y="{}" class="{}">{}{}</text>').format(
-        x, y, css, words, _title(title)
+        x, y, css, content, _title(title)
     )
 
 
@@ -197,5 +197,5 @@ def _path(path: str, css: str = "link", title: str = "") -> Markup:
     return Markup('<path d="{}" class="wire {}">{}</path>').format(path, css, _title(title))
 
 
-def _title(words: str) -> Markup:
-    return Markup("<title>{}</title>").format(words) if words else Markup("")
+def _title(title: str) -> Markup:
+    return Markup("<title>{}</title>").format(title) if title else Markup("")

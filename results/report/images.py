@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from results.findings import Findings
-from results.formats import format_with_unit
 from results.models import Crop, ModelResult
+from results.objectives import format_with_unit
 from results.run import RunFolder
+from results.run_view import RunView
 
 MAX_BYTES = 1_500_000
 """Of pictures in a report, which as a whole stays below 3 MB and can be mailed."""
@@ -39,7 +39,7 @@ class Strip:
 
 
 @dataclass
-class _Shelf:
+class _PngReader:
     """Reads PNG files while there is room left, and remembers what had to stay out."""
 
     left: int
@@ -66,55 +66,55 @@ class _Shelf:
         return f"data:image/png;base64,{text}"
 
 
-def strips(findings: Findings, *, room: int = MAX_BYTES) -> tuple[list[Strip], list[str]]:
+def strips(view: RunView, *, room: int = MAX_BYTES) -> tuple[list[Strip], list[str]]:
     """The crops to show, in at most `room` bytes, and in words what could not be shown."""
-    shelf, found = _Shelf(room), list[Strip]()
-    models = _shown(findings)
+    reader, shown = _PngReader(room), list[Strip]()
+    models = _shown(view)
     for name in dict.fromkeys(crop.name for model in models for crop in model.crops):
-        pictures = _pictures(findings, models, name, shelf)
+        pictures = _pictures(view, models, name, reader)
         if pictures:
-            found.append(Strip(name=name, pictures=pictures))
-    return found, shelf.problems
+            shown.append(Strip(name=name, pictures=pictures))
+    return shown, reader.problems
 
 
-def _shown(findings: Findings) -> Sequence[ModelResult]:
+def _shown(view: RunView) -> Sequence[ModelResult]:
     """The best network, its relatives, then others; in the order of the run."""
-    best = findings.best
+    best = view.best
     if best is None:
-        return findings.models[:MAX_MODELS]
+        return view.models[:MAX_MODELS]
     family = {best.id, best.parent or best.id}
     nearest = sorted(
-        findings.models, key=lambda m: (m.id != best.id, m.id not in family, m.parent != best.id)
+        view.models, key=lambda m: (m.id != best.id, m.id not in family, m.parent != best.id)
     )
     chosen = {model.id for model in nearest[:MAX_MODELS]}
-    return [model for model in findings.models if model.id in chosen]
+    return [model for model in view.models if model.id in chosen]
 
 
 def _pictures(
-    findings: Findings, models: Sequence[ModelResult], name: str, shelf: _Shelf
+    view: RunView, models: Sequence[ModelResult], name: str, reader: _PngReader
 ) -> tuple[Picture, ...]:
     with_crop = [(m, crop) for m in models for crop in m.crops if crop.name == name]
     first, crop = with_crop[0]
-    folder = RunFolder(findings.folder).model(first.id)
-    plain = str(findings.baseline.get("name", "baseline"))
+    folder = RunFolder(view.folder).model(first.id)
+    plain = str(view.plain_method.get("name", "baseline"))
     wanted = [("degraded", "", folder, crop.lq)]
-    wanted.append((plain, _score(findings, crop.baseline_scores), folder, crop.baseline))
-    wanted += [_wanted(findings, model, own, len(with_crop) > 1) for model, own in with_crop]
+    wanted.append((plain, _score(view, crop.baseline_scores), folder, crop.baseline))
+    wanted += [_wanted(view, model, crop, len(with_crop) > 1) for model, crop in with_crop]
     wanted.append(("truth", "", folder, crop.gt))
-    pictures = [(label, note, shelf.uri(where, file)) for label, note, where, file in wanted]
+    pictures = [(label, note, reader.uri(where, file)) for label, note, where, file in wanted]
     return tuple(
         Picture(label=label, note=note, uri=uri) for label, note, uri in pictures if uri is not None
     )
 
 
 def _wanted(
-    findings: Findings, model: ModelResult, crop: Crop, several: bool
+    view: RunView, model: ModelResult, crop: Crop, several: bool
 ) -> tuple[str, str, Path, str]:
     label = f"{model.kind}, trial {model.trial}" if several else f"network, {model.kind}"
-    folder = RunFolder(findings.folder).model(model.id)
-    return label, _score(findings, crop.scores), folder, crop.output
+    folder = RunFolder(view.folder).model(model.id)
+    return label, _score(view, crop.scores), folder, crop.output
 
 
-def _score(findings: Findings, scores: dict[str, float]) -> str:
-    value = scores.get(findings.quality.name)
-    return "" if value is None else format_with_unit(findings.quality, value)
+def _score(view: RunView, scores: dict[str, float]) -> str:
+    value = scores.get(view.quality.name)
+    return "" if value is None else format_with_unit(view.quality, value)

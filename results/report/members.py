@@ -11,15 +11,22 @@ from markupsafe import Markup
 from budgets.units import Size, format_count, format_time, parse_size
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError
-from results.card import read_exports
-from results.describe import in_words
-from results.findings import Findings
-from results.formats import format_gain, format_share, format_value
-from results.models import ModelResult
-from results.report import text as sentences
+from results.baselines import Baseline
+from results.describe import describe
+from results.models import ModelResult, read_exports
+from results.objectives import (
+    MISSING,
+    Objective,
+    format_gain,
+    format_share,
+    format_value,
+    format_with_unit,
+)
 from results.report.breakdown import Breakdown, Breakdowns
 from results.report.diagram import diagram
+from results.report.text import Change, pruning
 from results.run import RunFolder
+from results.run_view import RunView
 from results.trials import Trial
 
 MAX_TRIALS = 30
@@ -55,13 +62,13 @@ class Anatomy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Network:
+class FinalNetwork:
     """A final network with what is told of it."""
 
     model: ModelResult
-    words: str
+    description: str
     anatomy: Anatomy
-    changes: list[sentences.Change]
+    changes: list[Change]
     scores: list[ScoreRow]
     times: list[tuple[str, str]]
     exports: list[list[tuple[str, str]]]
@@ -72,91 +79,91 @@ class Member:
     """A trial on the front that was not trained to the end."""
 
     trial: Trial
-    words: str
+    description: str
     anatomy: Anatomy
 
 
-def networks(findings: Findings, breakdowns: Breakdowns) -> list[Network]:
+def networks(view: RunView, breakdowns: Breakdowns) -> list[FinalNetwork]:
     """The final networks, in the order of the run."""
-    return [_network(findings, breakdowns, model) for model in findings.results]
+    return [_network(view, breakdowns, model) for model in view.results]
 
 
-def members(findings: Findings, breakdowns: Breakdowns) -> list[Member]:
+def members(view: RunView, breakdowns: Breakdowns) -> list[Member]:
     """The trials on the front that did not become a final network."""
-    final = {model.trial for model in findings.results}
-    others = [trial for trial in findings.front if trial.number not in final]
+    final = {model.trial for model in view.results}
+    others = [trial for trial in view.front if trial.number not in final]
     return [
         Member(
             trial=trial,
-            words=_sentence(trial.architecture),
-            anatomy=_anatomy(findings, breakdowns, trial.architecture),
+            description=_sentence(trial.architecture),
+            anatomy=_anatomy(view, breakdowns, trial.architecture),
         )
         for trial in others[:MAX_TRIALS]
     ]
 
 
-def _network(findings: Findings, breakdowns: Breakdowns, model: ModelResult) -> Network:
-    rows = [_score_row(findings, "mean", model.scores, model.baseline)]
-    rows += [_score_row(findings, i.name, i.scores, i.baseline) for i in model.images]
-    return Network(
+def _network(view: RunView, breakdowns: Breakdowns, model: ModelResult) -> FinalNetwork:
+    rows = [_score_row(view, "mean", model.scores, model.baseline)]
+    rows += [_score_row(view, i.name, i.scores, i.baseline) for i in model.images]
+    return FinalNetwork(
         model=model,
-        words=_sentence(model.architecture),
-        anatomy=_anatomy(findings, breakdowns, model.architecture),
-        changes=sentences.pruning(findings, model),
+        description=_sentence(model.architecture),
+        anatomy=_anatomy(view, breakdowns, model.architecture),
+        changes=pruning(view, model),
         scores=rows,
         times=[(size, format_time(ms)) for size, ms in model.latency.items()],
-        exports=list(_exports(findings, model)),
+        exports=list(_exports(view, model)),
     )
 
 
 def _sentence(architecture: Architecture) -> str:
-    words = in_words(architecture)
-    return words[0].upper() + words[1:]
+    text = describe(architecture)
+    return text[0].upper() + text[1:]
 
 
-def _anatomy(findings: Findings, breakdowns: Breakdowns, architecture: Architecture) -> Anatomy:
-    size = _size(findings, architecture)
-    found = breakdowns.of(architecture, size)
+def _anatomy(view: RunView, breakdowns: Breakdowns, architecture: Architecture) -> Anatomy:
+    size = _size(view, architecture)
+    breakdown = breakdowns.of(architecture, size)
     return Anatomy(
         picture=diagram(architecture),
-        parts=part_rows(found),
-        kinds=kind_rows(found),
+        parts=part_rows(breakdown),
+        kinds=kind_rows(breakdown),
         size=str(size),
     )
 
 
-def part_rows(found: Breakdown) -> list[tuple[str, ...]]:
+def part_rows(breakdown: Breakdown) -> list[tuple[str, ...]]:
     """Each part with its parameters, their share, its MACs and their share."""
-    params, macs = (sum(part[column] for part in found.parts) for column in (1, 2))
+    params, macs = (sum(part[column] for part in breakdown.parts) for column in (1, 2))
     return [
         (name, f"{p:,}", format_share(p, params), format_count(m), format_share(m, macs))
-        for name, p, m in found.parts
+        for name, p, m in breakdown.parts
     ]
 
 
-def kind_rows(found: Breakdown) -> list[tuple[str, ...]]:
+def kind_rows(breakdown: Breakdown) -> list[tuple[str, ...]]:
     """Each kind of work with its MACs and their share."""
-    total = sum(macs for _, macs in found.kinds)
-    return [(name, format_count(m), format_share(m, total)) for name, m in found.kinds]
+    total = sum(macs for _, macs in breakdown.kinds)
+    return [(name, format_count(m), format_share(m, total)) for name, m in breakdown.kinds]
 
 
-def _size(findings: Findings, architecture: Architecture) -> Size:
+def _size(view: RunView, architecture: Architecture) -> Size:
     """The output size that the run stated its costs at, else the custom of the field."""
     try:
-        return parse_size(str(findings.config.get("size", "")))
+        return parse_size(str(view.config.get("size", "")))
     except BudgetError:
         return Size(720, 1280) if architecture.scale > 1 else Size(256, 256)
 
 
-def _exports(findings: Findings, model: ModelResult) -> Iterator[list[tuple[str, str]]]:
-    for entry in read_exports(RunFolder(findings.folder).model(model.id)):
+def _exports(view: RunView, model: ModelResult) -> Iterator[list[tuple[str, str]]]:
+    for entry in read_exports(RunFolder(view.folder).model(model.id)):
         yield [(str(key), str(value)) for key, value in entry.items()]
 
 
 def _score_row(
-    findings: Findings, name: str, scores: Mapping[str, float], baseline: Mapping[str, float]
+    view: RunView, name: str, scores: Mapping[str, float], baseline: Mapping[str, float]
 ) -> ScoreRow:
-    axis = findings.quality
+    axis = view.quality
     mine, plain = scores.get(axis.name, math.nan), baseline.get(axis.name, math.nan)
     return ScoreRow(
         name=name,
@@ -164,3 +171,65 @@ def _score_row(
         baseline=format_value(axis, plain),
         gain=format_gain(mine - plain),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemRow:
+    """One published system: own size, shrunk size, its score, and the best trial as cheap."""
+
+    name: str
+    published: list[str]
+    shrunk: list[str]
+    score: str
+    best: str
+    gain: str
+    note: str
+
+
+def cost_axes(view: RunView) -> list[Objective]:
+    """The axes that are costs."""
+    return [
+        axis for axis in view.axes if any(axis.name in system.cost for system in view.baselines)
+    ]
+
+
+def system_rows(view: RunView) -> list[SystemRow]:
+    """A row for each published system."""
+    return [_row(view, system) for system in view.baselines]
+
+
+def _row(view: RunView, system: Baseline) -> SystemRow:
+    axis = view.metric
+    score = system.scores.get(axis.name, math.nan)
+    number, best = _best_within(view, system.shrunk_cost)
+    trained = not math.isnan(score) and number is not None
+    return SystemRow(
+        name=system.name,
+        published=_cells(view, system.cost),
+        shrunk=_cells(view, system.shrunk_cost),
+        score=format_with_unit(axis, score),
+        best=f"{format_value(axis, best)} (trial {number})" if trained else MISSING,
+        gain=format_gain(best - score) if trained else MISSING,
+        note=system.reason,
+    )
+
+
+def _cells(view: RunView, cost: Mapping[str, float]) -> list[str]:
+    return [format_value(axis, cost.get(axis.name)) for axis in cost_axes(view)]
+
+
+def _best_within(view: RunView, cost: Mapping[str, float]) -> tuple[int | None, float]:
+    """The best trial that is in no cost above `cost`."""
+    axis = view.metric
+    sign = 1 if axis.direction == "maximise" else -1
+    names = [a.name for a in cost_axes(view) if a.name in cost]
+    fair = [
+        trial
+        for trial in view.finished
+        if axis.name in trial.scores
+        and all(trial.cost.get(name, math.inf) <= cost[name] for name in names)
+    ]
+    if not names or not fair:
+        return None, math.nan
+    best = max(fair, key=lambda trial: sign * trial.scores[axis.name])
+    return best.number, best.scores[axis.name]

@@ -12,15 +12,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from results.describe import short_words
-from results.findings import Findings, mapping
-from results.formats import format_duration, format_value
-from results.importance import Importance, importances
-from results.objectives import Objective, values_of
-from results.plots import baseline_words
-from results.preferences import preferences
-from results.reference import reference_points_for
-from results.report import text as sentences
+from results.baselines import reference_points_for
+from results.describe import summarise
+from results.importance import AxisImportance, importances, preferences
+from results.objectives import Objective, format_duration, format_value, values_of
+from results.plots import describe_plain_method, draw_front
+from results.report import text
 from results.report.breakdown import Breakdowns
 from results.report.charts import (
     curves_figure,
@@ -31,10 +28,11 @@ from results.report.charts import (
     sparkline,
 )
 from results.report.images import strips
-from results.report.members import members, networks
+from results.report.members import cost_axes, members, networks, system_rows
 from results.report.points import chart_of
-from results.report.systems import cost_axes, system_rows
-from results.run import RunFolder
+from results.run import RunFolder, write_atomic
+from results.run_view import RunView, mapping, read_run
+from results.tables import to_csv, to_latex, to_markdown
 from results.trials import Trial
 
 MAX_ROWS = 1000
@@ -45,7 +43,7 @@ MAX_AXES = 12
 
 _HERE = Path(__file__).parent
 
-_TOLD_ELSEWHERE = (
+_SHOWN_ELSEWHERE = (
     *("format", "version", "command", "created", "config", "versions", "data"),
     *("objectives", "baseline"),
 )
@@ -58,13 +56,9 @@ _DATA_TITLES = {
 }
 
 
-def render(findings: Findings) -> str:
+def render(view: RunView) -> str:
     """The report as one HTML document without references to anything outside of the run folder."""
-    return (
-        environment()
-        .get_template("page.html")
-        .render({**_context(findings), **_functions(findings)})
-    )
+    return environment().get_template("page.html").render({**_context(view), **_functions(view)})
 
 
 def environment() -> Environment:
@@ -97,10 +91,10 @@ def fingerprints() -> Markup:
     return Markup(" ".join(f"'sha256-{digest}'" for digest in digests))
 
 
-def _functions(findings: Findings) -> dict[str, Callable[..., Any]]:
+def _functions(view: RunView) -> dict[str, Callable[..., Any]]:
     def cells(trial: Trial) -> list[str]:
-        values = values_of(findings.axes, trial.scores, trial.cost)
-        return [format_value(axis, v) for axis, v in zip(findings.axes, values, strict=True)]
+        values = values_of(view.axes, trial.scores, trial.cost)
+        return [format_value(axis, v) for axis, v in zip(view.axes, values, strict=True)]
 
     def spark(trial: Trial) -> Markup:
         return sparkline([value for _, value in trial.curve])
@@ -109,85 +103,85 @@ def _functions(findings: Findings) -> dict[str, Callable[..., Any]]:
         "cells": cells,
         "spark": spark,
         "duration": format_duration,
-        "brief": short_words,
+        "brief": summarise,
     }
 
 
-def _context(findings: Findings) -> dict[str, Any]:
-    pictures, problems = strips(findings)
-    breakdowns = Breakdowns(RunFolder(findings.folder).report.parent)
-    others, final = members(findings, breakdowns), networks(findings, breakdowns)
+def _context(view: RunView) -> dict[str, Any]:
+    pictures, problems = strips(view)
+    breakdowns = Breakdowns(RunFolder(view.folder).report.parent)
+    others, final = members(view, breakdowns), networks(view, breakdowns)
     breakdowns.save()
     return {
         "style": style(),
-        "findings": findings,
-        "name": findings.folder.resolve().name,
-        "asked": _asked(findings),
-        "status": sentences.status(findings),
-        "headline": sentences.headline(findings),
-        "knee": sentences.knee_words(findings),
-        "moves": sentences.front_moves(findings),
-        "baseline": baseline_words(findings),
-        "plain": str(findings.baseline.get("name", "baseline")),
-        "chart": chart_of(findings) if findings.finished and len(findings.axes) > 1 else None,
+        "view": view,
+        "name": view.folder.resolve().name,
+        "asked": _asked(view),
+        "status": text.status(view),
+        "headline": text.headline(view),
+        "knee": text.describe_knee(view),
+        "moves": text.front_moves(view),
+        "baseline": describe_plain_method(view),
+        "plain": str(view.plain_method.get("name", "baseline")),
+        "chart": chart_of(view) if view.finished and len(view.axes) > 1 else None,
         "scripts": scripts(),
         "fingerprints": fingerprints(),
-        "uncertainty": sentences.uncertainty(findings),
+        "uncertainty": text.uncertainty(view),
         "strips": pictures,
         "picture_problems": problems,
         "networks": final,
         "members": others,
         "drawn": {member.trial.number for member in others},
-        "final": {model.trial: model.id for model in reversed(findings.results)},
-        "linked": {model.id for model in findings.results},
-        "systems": system_rows(findings),
-        "system_axes": cost_axes(findings),
-        "trained_systems": any(rival.shrunk for rival in findings.rivals),
-        "published": reference_points_for(str(findings.settings.get("task", ""))),
-        "preferences": preferences(findings.front, findings.finished),
-        "importance": _importance(findings),
-        "rungs": rungs(findings),
-        "curves": curves_figure(findings),
-        "models_curves": models_figure(findings),
-        "volume": hypervolume_figure(findings),
-        "volume_in_time": hypervolume_in_time_figure(findings),
-        "failures": sentences.failures(findings),
-        "restarts": sentences.restarts(findings),
-        "losses": sentences.losses(findings),
-        "command": str(findings.config.get("command", "")),
-        "facts": _facts(findings),
-        "shown": findings.trials[-MAX_ROWS:],
-        "hidden": max(0, len(findings.trials) - MAX_ROWS),
+        "final": {model.trial: model.id for model in reversed(view.results)},
+        "linked": {model.id for model in view.results},
+        "systems": system_rows(view),
+        "system_axes": cost_axes(view),
+        "trained_systems": any(system.shrunk for system in view.baselines),
+        "published": reference_points_for(str(view.settings.get("task", ""))),
+        "preferences": preferences(view.front, view.finished),
+        "importance": _importance(view),
+        "rungs": rungs(view),
+        "curves": curves_figure(view),
+        "models_curves": models_figure(view),
+        "volume": hypervolume_figure(view),
+        "volume_in_time": hypervolume_in_time_figure(view),
+        "failures": text.failures(view),
+        "restarts": text.restarts(view),
+        "losses": text.losses(view),
+        "command": str(view.config.get("command", "")),
+        "facts": _facts(view),
+        "shown": view.trials[-MAX_ROWS:],
+        "hidden": max(0, len(view.trials) - MAX_ROWS),
     }
 
 
-def _asked(findings: Findings) -> str:
-    task, budget = findings.settings.get("task"), findings.settings.get("budget")
+def _asked(view: RunView) -> str:
+    task, budget = view.settings.get("task"), view.settings.get("budget")
     if task is None:
         return "Task and budget were not recorded."
     return f"The best network for {task}" + (f" within a budget of {budget}" if budget else "")
 
 
-def _importance(findings: Findings) -> list[tuple[Objective, list[Importance]]]:
+def _importance(view: RunView) -> list[tuple[Objective, list[AxisImportance]]]:
     """The axes that mattered most, for each objective that trials decided on."""
-    found: list[tuple[Objective, list[Importance]]] = []
-    for index, objective in enumerate(findings.objectives):
-        values = [findings.point(t, findings.objectives)[index] for t in findings.finished]
-        rows = importances(findings.finished, values)[:MAX_AXES]
+    ranked: list[tuple[Objective, list[AxisImportance]]] = []
+    for index, objective in enumerate(view.objectives):
+        values = [view.point(t, view.objectives)[index] for t in view.finished]
+        rows = importances(view.finished, values)[:MAX_AXES]
         if rows and rows[0].share > 0:
-            found.append((objective, rows))
-    return found
+            ranked.append((objective, rows))
+    return ranked
 
 
-def _facts(findings: Findings) -> list[tuple[str, list[tuple[str, list[str]]]]]:
+def _facts(view: RunView) -> list[tuple[str, list[tuple[str, list[str]]]]]:
     """Groups of facts: a title and rows of a name and lines of text."""
-    data = mapping(findings.config.get("data"))
-    more = {k: v for k, v in findings.config.items() if k not in _TOLD_ELSEWHERE}
+    data = mapping(view.config.get("data"))
+    more = {k: v for k, v in view.config.items() if k not in _SHOWN_ELSEWHERE}
     groups = {
-        "Settings": _rows({**findings.settings, **more}),
+        "Settings": _rows({**view.settings, **more}),
         "Data": _rows({_DATA_TITLES.get(key, key): value for key, value in data.items()}),
-        "Time": [(key, [value]) for key, value in sentences.time_facts(findings)],
-        "Versions": _rows(mapping(findings.config.get("versions"))),
+        "Time": [(key, [value]) for key, value in text.time_facts(view)],
+        "Versions": _rows(mapping(view.config.get("versions"))),
     }
     return [(title, rows) for title, rows in groups.items() if rows]
 
@@ -196,8 +190,31 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """Names as in the settings but with spaces; short values on one line, empty ones left out."""
     rows: list[tuple[str, list[str]]] = []
     for key, value in values.items():
-        lines = sentences.plain_lines(value)
+        lines = text.plain_lines(value)
         together = ", ".join(lines)
         if lines:
             rows.append((key.replace("_", " "), [together] if len(together) <= 80 else lines))
     return rows
+
+
+def build_report(folder: Path) -> Path:
+    """Make report/index.html and pareto.csv, .md, .tex, .png, .svg from a run folder alone.
+
+    The page is one file without references to anything outside the run folder. A run that is
+    still going on, went wrong or holds little gets a report of what there is.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        ResultsError: not a run folder, a damaged journal, or a folder that cannot be written.
+    """
+    view = read_run(folder)
+    run = RunFolder(folder)
+    write_atomic(run.pareto("csv"), to_csv(view))
+    write_atomic(run.pareto("md"), to_markdown(view))
+    write_atomic(run.pareto("tex"), to_latex(view))
+    write_atomic(run.pareto("png"), draw_front(view, "png"))
+    write_atomic(run.pareto("svg"), draw_front(view, "svg"))
+    write_atomic(run.report, render(view))
+    return run.report

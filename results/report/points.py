@@ -11,12 +11,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from budgets.budget import AXES as BUDGET_AXES
-from budgets.budget import Budget
-from lightir_core.errors import BudgetError
-from results.describe import short_words
-from results.findings import Findings
+from results.describe import summarise
 from results.objectives import Objective, values_of
+from results.run_view import RunView
 
 MAX_PAIRS = 6
 """Pairs of axes with a button of their own; two lists offer all others."""
@@ -30,7 +27,7 @@ class Point:
         kind: trial, stopped, trained, parent, pruned, shrunk or published.
         name: what it is called, such as "trial 12".
         values: one for each axis, NaN where unknown.
-        words: what it is made of.
+        description: what it is made of.
         href: where a click leads in the page.
         group: which run it belongs to, counted from 0.
         tags: said behind its name, such as "knee".
@@ -41,7 +38,7 @@ class Point:
     kind: str
     name: str
     values: tuple[float, ...]
-    words: str = ""
+    description: str = ""
     href: str = ""
     group: int = 0
     tags: tuple[str, ...] = ()
@@ -107,117 +104,108 @@ class Chart:
         return Markup(text)
 
 
-def chart_of(findings: Findings) -> Chart:
+def chart_of(view: RunView) -> Chart:
     """The chart of one run."""
-    axes = findings.axes
-    x, y = first_axes(findings)
+    axes = view.axes
+    x, y = first_axes(view)
     return Chart(
         axes=axes,
         points=(
-            *trial_points(findings),
-            *_stopped(findings),
-            *_models(findings),
-            *_rivals(findings),
+            *trial_points(view),
+            *_stopped(view),
+            *_models(view),
+            *_systems(view),
         ),
-        limits=limits_of(findings),
-        groups=(findings.folder.resolve().name,),
+        limits=view.limits,
+        groups=(view.folder.resolve().name,),
         x=x,
         y=y,
     )
 
 
-def first_axes(findings: Findings) -> tuple[int, int]:
+def first_axes(view: RunView) -> tuple[int, int]:
     """Indices of the axes (x, y) that say most: a cost to the right, the score upwards."""
-    names = [axis.name for axis in findings.axes]
-    y = names.index(findings.metric.name)
+    names = [axis.name for axis in view.axes]
+    y = names.index(view.metric.name)
     costs = [i for i, name in enumerate(names) if name == "macs" and i != y]
     others = [i for i in range(len(names)) if i != y]
     return (costs or others or [y])[0], y
 
 
 def trial_points(
-    findings: Findings, group: int = 0, axes: Sequence[Objective] | None = None
+    view: RunView, group: int = 0, axes: Sequence[Objective] | None = None
 ) -> Iterator[Point]:
     """A point for each finished trial; those on the front lead to their row.
 
     Args:
-        findings: the run.
+        view: the run.
         group: its number among several; those lead nowhere.
         axes: other ones than the run's own.
     """
-    listed = {trial.number for trial in findings.front} if axes is None else set[int]()
-    knee = findings.knee.number if findings.knee else None
-    for trial in findings.finished:
+    listed = {trial.number for trial in view.front} if axes is None else set[int]()
+    knee = view.knee.number if view.knee else None
+    for trial in view.finished:
         yield Point(
             kind="trial",
             name=f"trial {trial.number}",
-            values=values_of(axes or findings.axes, trial.scores, trial.cost),
-            words=short_words(trial.architecture),
+            values=values_of(axes or view.axes, trial.scores, trial.cost),
+            description=summarise(trial.architecture),
             href=f"#trial-{trial.number}" if trial.number in listed else "",
             group=group,
             tags=("knee",) if trial.number == knee else (),
         )
 
 
-def _stopped(findings: Findings) -> Iterator[Point]:
+def _stopped(view: RunView) -> Iterator[Point]:
     """A point for each trial that was stopped on its way, where it stood then."""
-    for trial in findings.trials:
+    for trial in view.trials:
         if trial.state == "stopped":
             yield Point(
                 kind="stopped",
                 name=f"trial {trial.number}",
-                values=values_of(findings.axes, trial.scores, trial.cost),
-                words=short_words(trial.architecture),
+                values=values_of(view.axes, trial.scores, trial.cost),
+                description=summarise(trial.architecture),
                 tags=(trial.reason or "stopped",),
             )
 
 
-def limits_of(findings: Findings) -> dict[str, float]:
-    """The budget's limits by axis name, as far as they are plain numbers."""
-    try:
-        budget = Budget.parse(str(findings.settings.get("budget", "")))
-    except BudgetError:
-        return {}  # a share of a preset, or none at all: no line is drawn
-    return {BUDGET_AXES[name].field: float(limit) for name, limit in budget.limits}
-
-
-def _models(findings: Findings) -> Iterator[Point]:
-    ids = {model.id for model in findings.models}
-    for model in findings.models:
+def _models(view: RunView) -> Iterator[Point]:
+    ids = {model.id for model in view.models}
+    for model in view.models:
         over = ("over budget",) if model.kind == "parent" else ()
         yield Point(
             kind=model.kind,
             name=f"{model.kind} {model.id}",
-            values=values_of(findings.axes, model.scores, model.cost),
-            words=short_words(model.architecture),
+            values=values_of(view.axes, model.scores, model.cost),
+            description=summarise(model.architecture),
             href=f"#model-{model.id}" if model.kind != "parent" else "",
             tags=(f"from trial {model.trial}", *over),
-            parent=_parent_name(findings, model.parent) if model.parent in ids else "",
+            parent=_parent_name(view, model.parent) if model.parent in ids else "",
         )
 
 
-def _parent_name(findings: Findings, wanted: str | None) -> str:
-    return next(f"{model.kind} {model.id}" for model in findings.models if model.id == wanted)
+def _parent_name(view: RunView, wanted: str | None) -> str:
+    return next(f"{model.kind} {model.id}" for model in view.models if model.id == wanted)
 
 
-def _rivals(findings: Findings) -> Iterator[Point]:
-    for rival in findings.rivals:
+def _systems(view: RunView) -> Iterator[Point]:
+    for system in view.baselines:
         yield Point(
             kind="published",
-            name=f"{rival.name}, own size",
-            values=values_of(findings.axes, {}, rival.cost),
+            name=f"{system.name}, own size",
+            values=values_of(view.axes, {}, system.cost),
             href="#systems",
             tags=("counted, not trained here",),
-            short=rival.name,
+            short=system.name,
         )
-        if rival.shrunk:
+        if system.shrunk:
             yield Point(
                 kind="shrunk",
-                name=f"{rival.name}, shrunk to the budget",
-                values=values_of(findings.axes, rival.scores, rival.shrunk_cost),
+                name=f"{system.name}, shrunk to the budget",
+                values=values_of(view.axes, system.scores, system.shrunk_cost),
                 href="#systems",
-                tags=(f"{rival.steps} steps, as the trials",) if rival.scores else (),
-                short=rival.name,
+                tags=(f"{system.steps} steps, as the trials",) if system.scores else (),
+                short=system.name,
             )
 
 
@@ -228,7 +216,7 @@ def _plain_point(point: Point) -> dict[str, Any]:
         "v": [value if math.isfinite(value) else None for value in _shortened(point.values)],
     }
     optional = {
-        "w": point.words,
+        "w": point.description,
         "h": point.href,
         "g": point.group,
         "t": ", ".join(point.tags),

@@ -1,9 +1,9 @@
 "use strict";
 /* The chart of the front: any two axes, chosen by the reader. Text is only ever set as text. */
 (() => {
-  const place = document.getElementById("front-chart");
+  const container = document.getElementById("front-chart");
   const source = document.getElementById("front-data");
-  if (!place || !source) return;
+  if (!container || !source) return;
   const data = JSON.parse(source.textContent);
   const { axes, groups } = data;
   const margin = { top: 34, right: 16, bottom: 46, left: 62 };
@@ -27,7 +27,7 @@
   const short = (axis, value) => show(axis, value).replace(" dB", "");
   const both = (point) => point.v[state.x] != null && point.v[state.y] != null;
 
-  const host = d3.select(place).html("");
+  const host = d3.select(container).html("");
   const svg = host.append("svg").attr("role", "group").attr("aria-label", "Chart of the front");
   const tip = host.append("div").attr("class", "tip").attr("role", "status").style("display", "none");
 
@@ -35,18 +35,18 @@
     const better = (axis, a, b) => (axes[axis].up ? b - a : a - b);
     const sorted = [...points].sort((a, b) =>
       better(state.x, a.v[state.x], b.v[state.x]) || better(state.y, a.v[state.y], b.v[state.y]));
-    const found = [];
+    const front = [];
     let best = null;
     for (const point of sorted) {
       const value = point.v[state.y];
-      const last = found[found.length - 1];
+      const last = front[front.length - 1];
       const equal = last && last.v[state.x] === point.v[state.x] && last.v[state.y] === value;
       if (best === null || equal || (axes[state.y].up ? value > best : value < best)) {
-        found.push(point);
+        front.push(point);
         best = value;
       }
     }
-    return found;
+    return front;
   }
 
   function scaleOf(axis, points, range) {
@@ -80,7 +80,7 @@
     return inside.length <= count + 2 ? inside : inside.filter((value) => /^1e|^1/.test(value.toExponential()));
   }
 
-  function tell(point, at) {
+  function showTip(point, at) {
     tip.html("").style("display", null);
     tip.append("b").text(point.n + (several ? ` · ${groups[point.g || 0]}` : ""));
     if (point.t) tip.append("span").text(` ${point.t}`);
@@ -92,11 +92,11 @@
     });
     if (point.w) tip.append("p").text(point.w);
     const box = tip.node().getBoundingClientRect();
-    const width = place.clientWidth;
+    const width = container.clientWidth;
     const left = at[0] + 14 + box.width > width ? at[0] - 14 - box.width : at[0] + 14;
     tip.style("left", `${Math.max(0, Math.min(left, width - box.width))}px`).style("top", `${at[1] + 12}px`);
   }
-  const hush = () => tip.style("display", "none");
+  const hideTip = () => tip.style("display", "none");
 
   function mark(layer, point, x, y, draw) {
     const at = [x(point.v[state.x]), y(point.v[state.y])];
@@ -104,25 +104,25 @@
     inside.attr("class", "mark").attr("aria-label", `${point.n} ${point.t || ""}: ` +
       axes.map((axis, i) => (point.v[i] == null ? "" : `${axis.label} ${show(axis, point.v[i])}`)).filter(Boolean).join(", "));
     draw(inside, at);
-    inside.on("mouseenter focus", () => tell(point, at)).on("mouseleave blur", hush);
+    inside.on("mouseenter focus", () => showTip(point, at)).on("mouseleave blur", hideTip);
     return inside;
   }
 
-  function budget(x, y, width, height) {
+  function drawBudget(x, y, width, height) {
     for (const [axis, scale, across] of [[state.x, x, true], [state.y, y, false]]) {
       const limit = axes[axis].limit;
       if (limit == null || limit < scale.domain()[0] || limit > scale.domain()[1]) continue;
       const at = scale(limit);
-      const words = `budget ${short(axes[axis], limit)}`;
+      const label = `budget ${short(axes[axis], limit)}`;
       svg.append("path").attr("class", "line limit").attr("d", across
         ? `M${at} ${margin.top}V${height - margin.bottom}` : `M${margin.left} ${at}H${width - margin.right}`);
-      const text = svg.append("text").attr("class", "note").text(words);
+      const text = svg.append("text").attr("class", "note").text(label);
       if (across) text.attr("x", at - 5).attr("y", height - margin.bottom - 8).attr("text-anchor", "end");
       else text.attr("x", margin.left + 6).attr("y", at - 5);
     }
   }
 
-  function frame(x, y, width, height) {
+  function drawAxes(x, y, width, height) {
     const ticks = [Math.max(3, Math.floor(width / 110)), Math.max(3, Math.floor(height / 70))];
     for (const value of ticksOf(x, ticks[0])) {
       svg.append("path").attr("class", "line grid").attr("d", `M${x(value)} ${margin.top}V${height - margin.bottom}`);
@@ -145,13 +145,13 @@
   function trials(points, x, y) {
     const layer = svg.append("g");
     groups.forEach((name, group) => {
-      const own = points.filter((point) => point.k === "trial" && (point.g || 0) === group);
-      const front = frontOf(own);
-      const ahead = new Set(front);
+      const ofGroup = points.filter((point) => point.k === "trial" && (point.g || 0) === group);
+      const front = frontOf(ofGroup);
+      const onFront = new Set(front);
       const colour = several ? ` group-${group % 8}` : "";
       if (!state.hidden.has("trial")) {
-        for (const point of own) {
-          if (!ahead.has(point)) mark(layer, point, x, y, (g, at) =>
+        for (const point of ofGroup) {
+          if (!onFront.has(point)) mark(layer, point, x, y, (g, at) =>
             g.append("circle").attr("class", `trial${colour}`).attr("r", 3.2).attr("cx", at[0]).attr("cy", at[1]));
         }
       }
@@ -202,19 +202,19 @@
   }
 
   function draw() {
-    const width = Math.max(280, place.clientWidth || 640);
+    const width = Math.max(280, container.clientWidth || 640);
     const height = Math.round(Math.min(480, Math.max(300, 0.62 * width)));
     svg.attr("viewBox", `0 0 ${width} ${height}`).html("");
-    hush();
+    hideTip();
     const points = data.points.filter(both);
     const shown = points.filter((point) => point.k === "trial" || !state.hidden.has(point.k));
     const x = scaleOf(state.x, shown, [margin.left, width - margin.right]);
     const y = scaleOf(state.y, shown, [height - margin.bottom, margin.top]);
-    frame(x, y, width, height);
-    budget(x, y, width, height);
+    drawAxes(x, y, width, height);
+    drawBudget(x, y, width, height);
     trials(points, x, y);
     others(points, x, y);
-    place.dataset.axes = `${axes[state.x].name} ${axes[state.y].name}`;
+    container.dataset.axes = `${axes[state.x].name} ${axes[state.y].name}`;
   }
 
   const lists = { x: document.getElementById("axis-x"), y: document.getElementById("axis-y") };
@@ -241,11 +241,11 @@
       draw();
     });
   }
-  place.addEventListener("keydown", (event) => {
+  container.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (event.key === "Escape") hush();
+    if (event.key === "Escape") hideTip();
     if (!step) return;
-    const marks = [...place.querySelectorAll("a.mark")];
+    const marks = [...container.querySelectorAll("a.mark")];
     const next = marks[marks.indexOf(document.activeElement) + step];
     if (next) next.focus();
     event.preventDefault();

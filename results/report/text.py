@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from results.describe import stages_in_words
-from results.findings import Findings, mapping
-from results.formats import (
+from results.describe import describe_stages
+from results.models import ImageScore, ModelResult
+from results.objectives import (
     MISSING,
+    Objective,
     format_duration,
     format_gain,
     format_share,
     format_value,
     format_with_unit,
+    values_of,
 )
-from results.models import ImageScore, ModelResult
-from results.objectives import Objective, values_of
-from results.report.points import limits_of
+from results.run_view import RunView, mapping
 
 SCORED = {
     "train": "after the short training of the search",
@@ -33,7 +33,7 @@ SCORED = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class KeyNumber:
     """One large number with what it is and what to think of it."""
 
     label: str
@@ -46,7 +46,7 @@ class Headline:
     """The answer: the best network, its numbers and what it is made of."""
 
     title: str
-    figures: tuple[Figure, ...]
+    figures: tuple[KeyNumber, ...]
     width: int
     stages: tuple[str, ...]
     model: ModelResult | None
@@ -79,65 +79,65 @@ class Failure:
     trials: tuple[int, ...]
 
 
-def headline(findings: Findings) -> Headline | None:
+def headline(view: RunView) -> Headline | None:
     """The best network within budget, or the best trial so far; None when nothing finished."""
-    model = findings.best
+    model = view.best
     if model is not None:
         title = {"trained": "trained to the end", "pruned": "pruned and fine-tuned"}[model.kind]
         return Headline(
             title=f"Best network: trial {model.trial}, {title}",
             figures=(
-                _score_figure(findings, model.scores, model.baseline),
-                *_cost_figures(findings, model.cost, model.within_budget),
+                _score_figure(view, model.scores, model.baseline),
+                *_cost_figures(view, model.cost, model.within_budget),
             ),
             width=model.architecture.width,
-            stages=tuple(stages_in_words(model.architecture)),
+            stages=tuple(describe_stages(model.architecture)),
             model=model,
         )
-    if not findings.front:
+    if not view.front:
         return None
-    trial = findings.front[0]
+    trial = view.front[0]
     return Headline(
-        title=f"Best so far: trial {trial.number}, {_scored_how(findings)}",
+        title=f"Best so far: trial {trial.number}, {_scored_how(view)}",
         figures=(
-            _score_figure(findings, {**trial.cost, **trial.scores}, {}),
-            *_cost_figures(findings, trial.cost, _within(findings, trial.cost)),
+            _score_figure(view, {**trial.cost, **trial.scores}, {}),
+            *_cost_figures(view, trial.cost, _within(view, trial.cost)),
         ),
         width=trial.architecture.width,
-        stages=tuple(stages_in_words(trial.architecture)),
+        stages=tuple(describe_stages(trial.architecture)),
         model=None,
     )
 
 
-def _scored_how(findings: Findings) -> str:
-    evaluator = str(findings.settings.get("evaluator", "train")).partition(":")[0]
+def _scored_how(view: RunView) -> str:
+    evaluator = str(view.settings.get("evaluator", "train")).partition(":")[0]
     return SCORED.get(evaluator, f"scored by {evaluator}")
 
 
-def status(findings: Findings) -> str:
+def status(view: RunView) -> str:
     """How far the run is, in one sentence."""
     counts = {
-        state: sum(trial.state == state for trial in findings.trials)
+        state: sum(trial.state == state for trial in view.trials)
         for state in ("finished", "stopped", "failed", "running")
     }
-    asked = findings.settings.get("trials")
-    total = f"{len(findings.trials)} of {asked}" if _is_short(findings) else len(findings.trials)
-    told = [f"{n} {state}" for state, n in counts.items() if n or state == "finished"]
-    words = f"{total} {'trial' if total == 1 else 'trials'}: {', '.join(told)}"
+    asked = view.settings.get("trials")
+    total = f"{len(view.trials)} of {asked}" if _is_short(view) else len(view.trials)
+    states = [f"{n} {state}" for state, n in counts.items() if n or state == "finished"]
+    text = f"{total} {'trial' if total == 1 else 'trials'}: {', '.join(states)}"
     if counts["running"]:
-        words += "; the run is still going on, or was stopped and can be resumed"
-    return words
+        text += "; the run is still going on, or was stopped and can be resumed"
+    return text
 
 
-def pruning(findings: Findings, model: ModelResult) -> list[Change]:
+def pruning(view: RunView, model: ModelResult) -> list[Change]:
     """Costs and scores of a pruned network beside those of its parent; empty for others."""
-    parent = next((m for m in findings.models if m.id == model.parent), None)
+    parent = next((m for m in view.models if m.id == model.parent), None)
     if parent is None:
         return []
     changes: list[Change] = []
-    befores = values_of(findings.axes, parent.scores, parent.cost)
-    afters = values_of(findings.axes, model.scores, model.cost)
-    for axis, before, after in zip(findings.axes, befores, afters, strict=True):
+    befores = values_of(view.axes, parent.scores, parent.cost)
+    afters = values_of(view.axes, model.scores, model.cost)
+    for axis, before, after in zip(view.axes, befores, afters, strict=True):
         is_cost = axis.name in model.cost
         changes.append(
             Change(
@@ -150,9 +150,9 @@ def pruning(findings: Findings, model: ModelResult) -> list[Change]:
     return changes
 
 
-def front_moves(findings: Findings) -> list[Move]:
+def front_moves(view: RunView) -> list[Move]:
     """The chosen networks before and after pruning, if any of them was over budget."""
-    if all(model.kind != "parent" for model in findings.models):
+    if all(model.kind != "parent" for model in view.models):
         return []
     states = {
         "parent": "before, over budget",
@@ -160,50 +160,48 @@ def front_moves(findings: Findings) -> list[Move]:
         "trained": "within budget as it was",
     }
     moves: list[Move] = []
-    for model in findings.models:
-        values = values_of(findings.axes, model.scores, model.cost)
-        cells = [_full(axis, value) for axis, value in zip(findings.axes, values, strict=True)]
+    for model in view.models:
+        values = values_of(view.axes, model.scores, model.cost)
+        cells = [_full(axis, value) for axis, value in zip(view.axes, values, strict=True)]
         moves.append(Move(trial=model.trial, state=states[model.kind], cells=tuple(cells)))
     return moves
 
 
-def failures(findings: Findings) -> list[Failure]:
+def failures(view: RunView) -> list[Failure]:
     """Reasons of failure with their trials, the most frequent first."""
     reasons: dict[str, list[int]] = defaultdict(list)
-    for trial in findings.trials:
+    for trial in view.trials:
         if trial.state == "failed":
             reasons[trial.reason or "no reason was recorded"].append(trial.number)
     ordered = sorted(reasons.items(), key=lambda item: -len(item[1]))
     return [Failure(reason=reason, trials=tuple(numbers)) for reason, numbers in ordered]
 
 
-def losses(findings: Findings) -> list[str]:
+def losses(view: RunView) -> list[str]:
     """Trials whose worker was lost, with where it was and what became of them."""
     return [
-        f"trial {trial.number}: {'; '.join(trial.losses)}"
-        for trial in findings.trials
-        if trial.losses
+        f"trial {trial.number}: {'; '.join(trial.losses)}" for trial in view.trials if trial.losses
     ]
 
 
-def restarts(findings: Findings) -> list[Failure]:
+def restarts(view: RunView) -> list[Failure]:
     """How trainings diverged and were begun again, with their trials."""
-    words: dict[str, list[int]] = defaultdict(list)
-    for trial in findings.trials:
+    trials: dict[str, list[int]] = defaultdict(list)
+    for trial in view.trials:
         if trial.restart is not None:
-            words[trial.restart.words].append(trial.number)
-    return [Failure(reason=said, trials=tuple(numbers)) for said, numbers in words.items()]
+            trials[trial.restart.words].append(trial.number)
+    return [Failure(reason=how, trials=tuple(numbers)) for how, numbers in trials.items()]
 
 
-def knee_words(findings: Findings) -> str:
+def describe_knee(view: RunView) -> str:
     """Why the knee is worth a look; empty when the front has none."""
-    knee, front = findings.knee, findings.front
-    if knee is None or len(findings.objectives) != 2:
+    knee, front = view.knee, view.front
+    if knee is None or len(view.objectives) != 2:
         return "" if knee is None else f"Trial {knee.number} is the knee of the front."
     if knee is front[0]:
         return f"Trial {knee.number} is the knee of the front."
-    first, second = findings.objectives
-    mine, best = (values_of(findings.objectives, t.scores, t.cost) for t in (knee, front[0]))
+    first, second = view.objectives
+    mine, best = (values_of(view.objectives, t.scores, t.cost) for t in (knee, front[0]))
     return (
         f"Trial {knee.number} is the knee: {format_with_unit(first, mine[0])} for "
         f"{format_with_unit(second, mine[1])}. Going on to trial {front[0].number} brings "
@@ -212,26 +210,26 @@ def knee_words(findings: Findings) -> str:
     )
 
 
-def uncertainty(findings: Findings) -> str:
+def uncertainty(view: RunView) -> str:
     """What is known of the spread of the scores; empty when nothing has finished."""
-    if not findings.finished:
+    if not view.finished:
         return ""
-    seed = findings.settings.get("seed")
-    told = "Every number here is of one seed" + ("" if seed is None else f" ({seed})")
-    images = findings.best.images if findings.best else ()
-    gains = _gains(findings, images)
+    seed = view.settings.get("seed")
+    text = "Every number here is of one seed" + ("" if seed is None else f" ({seed})")
+    images = view.best.images if view.best else ()
+    gains = _gains(view, images)
     if len(gains) >= 3:
         spread = statistics.stdev(gains)
-        told += (
+        text += (
             f"; over the {len(gains)} validation images the gain of the best network is "
-            f"{format_gain(statistics.mean(gains))} ± {spread:.2f} {findings.quality.unit} "
+            f"{format_gain(statistics.mean(gains))} ± {spread:.2f} {view.quality.unit} "
             f"(standard deviation)"
         )
-    return told + ". The command compare tells the spread over runs with several seeds."
+    return text + ". The command compare tells the spread over runs with several seeds."
 
 
-def _gains(findings: Findings, images: Sequence[ImageScore]) -> list[float]:
-    name = findings.quality.name
+def _gains(view: RunView, images: Sequence[ImageScore]) -> list[float]:
+    name = view.quality.name
     return [
         image.scores[name] - image.baseline[name]
         for image in images
@@ -239,18 +237,18 @@ def _gains(findings: Findings, images: Sequence[ImageScore]) -> list[float]:
     ]
 
 
-def time_facts(findings: Findings) -> list[tuple[str, str]]:
+def time_facts(view: RunView) -> list[tuple[str, str]]:
     """When the run was made and how long it took."""
-    starts = [trial.started for trial in findings.trials if trial.started]
-    ends = [trial.finished for trial in findings.trials if trial.finished]
-    facts = [("Started", _moment(str(findings.config.get("created", MISSING))))]
+    starts = [trial.started for trial in view.trials if trial.started]
+    ends = [trial.finished for trial in view.trials if trial.finished]
+    facts = [("Started", _moment(str(view.config.get("created", MISSING))))]
     if starts and ends:
         facts.append(("Search", format_duration((max(ends) - min(starts)).total_seconds())))
-    seconds = [trial.seconds for trial in findings.trials if trial.seconds is not None]
+    seconds = [trial.seconds for trial in view.trials if trial.seconds is not None]
     if seconds:
         facts.append(("Training of all trials", format_duration(sum(seconds))))
-    if findings.models:
-        total = sum(model.seconds for model in findings.models)
+    if view.models:
+        total = sum(model.seconds for model in view.models)
         facts.append(("Training of the final networks", format_duration(total)))
     return facts
 
@@ -268,40 +266,40 @@ def plain_lines(value: object) -> list[str]:
 
 
 def _score_figure(
-    findings: Findings, scores: Mapping[str, float], baseline: Mapping[str, Any]
-) -> Figure:
-    axis = findings.quality if findings.quality.name in scores else findings.metric
+    view: RunView, scores: Mapping[str, float], baseline: Mapping[str, Any]
+) -> KeyNumber:
+    axis = view.quality if view.quality.name in scores else view.metric
     score, plain = scores.get(axis.name, math.nan), baseline.get(axis.name)
     note = ""
     if isinstance(plain, int | float) and not math.isnan(score):
-        name = mapping(findings.config.get("baseline")).get("name", "the baseline")
+        name = mapping(view.config.get("baseline")).get("name", "the baseline")
         gain = format_gain(score - plain)
         note = f"{gain} {axis.unit} to {name} ({format_with_unit(axis, float(plain))})"
-    return Figure(label=axis.label, value=format_with_unit(axis, score), note=note)
+    return KeyNumber(label=axis.label, value=format_with_unit(axis, score), note=note)
 
 
-def _within(findings: Findings, cost: Mapping[str, float]) -> bool | None:
+def _within(view: RunView, cost: Mapping[str, float]) -> bool | None:
     """Whether a trial keeps the budget; None where that cannot be told."""
-    limits = limits_of(findings)
+    limits = view.limits
     if not limits or any(name not in cost for name in limits):
         return None
     return all(cost[name] <= limit for name, limit in limits.items())
 
 
-def _cost_figures(
-    findings: Findings, cost: Mapping[str, float], within: bool | None
-) -> list[Figure]:
-    figures: list[Figure] = []
-    size = findings.config.get("size")
-    for axis in findings.axes:
-        if axis.name not in cost or axis.name == findings.metric.name:
+def _cost_figures(view: RunView, cost: Mapping[str, float], within: bool | None) -> list[KeyNumber]:
+    figures: list[KeyNumber] = []
+    size = view.config.get("size")
+    for axis in view.axes:
+        if axis.name not in cost or axis.name == view.metric.name:
             continue
         note = f"for an output of {size}" if size and axis.name == "macs" else ""
-        figures.append(Figure(label=axis.label, value=_full(axis, cost[axis.name]), note=note))
+        figures.append(KeyNumber(label=axis.label, value=_full(axis, cost[axis.name]), note=note))
     if within is not None:
-        budget = str(findings.settings.get("budget", "not recorded"))
+        budget = str(view.settings.get("budget", "not recorded"))
         figures.append(
-            Figure(label="Within budget", value="yes" if within else "no", note=f"budget {budget}")
+            KeyNumber(
+                label="Within budget", value="yes" if within else "no", note=f"budget {budget}"
+            )
         )
     return figures
 
@@ -328,6 +326,6 @@ def _moment(text: str) -> str:
     return f"{moment:%Y-%m-%d %H:%M} {moment.tzname() or ''}".strip()
 
 
-def _is_short(findings: Findings) -> bool:
-    asked = findings.settings.get("trials")
-    return isinstance(asked, int) and len(findings.trials) < asked
+def _is_short(view: RunView) -> bool:
+    asked = view.settings.get("trials")
+    return isinstance(asked, int) and len(view.trials) < asked

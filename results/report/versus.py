@@ -9,17 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from results.comparison import Comparison, Contest, Variant, compare_runs, rows
-from results.files import write_atomic
-from results.findings import Findings
-from results.formats import MISSING
-from results.objectives import Objective
+from results.comparison import Contest, RunComparison, RunVariant, compare_runs, rows
+from results.objectives import MISSING, Objective
 from results.report.charts import volumes_figure
 from results.report.page import environment, fingerprints, scripts, style
-from results.report.points import Chart, first_axes, limits_of, trial_points
+from results.report.points import Chart, first_axes, trial_points
+from results.run import write_atomic
+from results.run_view import RunView
 
 
-def build_comparison(folders: Sequence[Path], out: Path) -> Comparison:
+def build_comparison(folders: Sequence[Path], out: Path) -> RunComparison:
     """Write index.html, comparison.csv and comparison.md into `out`; what they say.
 
     Raises:
@@ -32,8 +31,8 @@ def build_comparison(folders: Sequence[Path], out: Path) -> Comparison:
     return comparison
 
 
-def _page(comparison: Comparison) -> str:
-    first = comparison.runs[0].findings
+def _page(comparison: RunComparison) -> str:
+    first = comparison.runs[0].view
     context: dict[str, Any] = {
         "style": style(),
         "scripts": scripts(),
@@ -48,48 +47,46 @@ def _page(comparison: Comparison) -> str:
         "percent": _percent,
         "p": _p,
         "commands": [
-            (run.name, str(run.findings.config.get("command", ""))) for run in comparison.runs
+            (run.name, str(run.view.config.get("command", ""))) for run in comparison.runs
         ],
         "task": str(first.settings.get("task", "")),
     }
     return environment().get_template("versus.html").render(context)
 
 
-def chart_of_runs(comparison: Comparison) -> Chart:
+def chart_of_runs(comparison: RunComparison) -> Chart:
     """The finished trials of all runs over the axes that all of them know."""
-    every = [run.findings for run in comparison.runs]
-    common = [axis for axis in every[0].axes if all(_knows(findings, axis) for findings in every)]
+    every = [run.view for run in comparison.runs]
+    common = [axis for axis in every[0].axes if all(_knows(view, axis) for view in every)]
     points = [
-        point
-        for group, findings in enumerate(every)
-        for point in trial_points(findings, group, common)
+        point for group, view in enumerate(every) for point in trial_points(view, group, common)
     ]
     names = [axis.name for axis in common]
     x, y = (every[0].axes[i].name for i in first_axes(every[0]))
     return Chart(
         axes=tuple(common),
         points=tuple(points),
-        limits=limits_of(every[0]),
+        limits=every[0].limits,
         groups=tuple(run.name for run in comparison.runs),
         x=names.index(x) if x in names else 0,
         y=names.index(y),
     )
 
 
-def _knows(findings: Findings, axis: Objective) -> bool:
-    return any(axis.name == other.name for other in findings.axes)
+def _knows(view: RunView, axis: Objective) -> bool:
+    return any(axis.name == other.name for other in view.axes)
 
 
-def _csv(comparison: Comparison) -> str:
-    found = list(rows(comparison))
+def _csv(comparison: RunComparison) -> str:
+    lines = list(rows(comparison))
     out = io.StringIO()
-    table = csv.DictWriter(out, list(found[0]), lineterminator="\n")
+    table = csv.DictWriter(out, list(lines[0]), lineterminator="\n")
     table.writeheader()
-    table.writerows(found)
+    table.writerows(lines)
     return out.getvalue()
 
 
-def _markdown(comparison: Comparison) -> str:
+def _markdown(comparison: RunComparison) -> str:
     lines = ["| variant | runs | hypervolume | 95 % of the mean |", "|---|---:|---:|---:|"]
     lines += [
         f"| {_cell(v.name)} | {len(v.volumes)} | {_percent(v.mean)} | {_interval(v)} |"
@@ -108,7 +105,7 @@ def _cell(text: str) -> str:
     return text.replace("|", r"\|").replace("<", "&lt;")
 
 
-def _interval(of: Variant | Contest) -> str:
+def _interval(of: RunVariant | Contest) -> str:
     if math.isnan(of.low):
         return MISSING
     return f"{_percent(of.low)} to {_percent(of.high)}"

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from results.comparison import Comparison, rows
+from results.comparison import RunComparison, rows
 from results.report import build_comparison
 from search.cli.options import Json
 
@@ -39,14 +39,14 @@ def compare(
     console.print(f"report  {out / 'index.html'}", soft_wrap=True, markup=False, highlight=False)
 
 
-def _table(comparison: Comparison) -> Table:
+def _table(comparison: RunComparison) -> Table:
     table = Table("run", "variant", "seed", "finished", "hypervolume", box=None)
     for run in comparison.runs:
         table.add_row(
             run.name,
             run.variant,
             run.seed,
-            str(len(run.findings.finished)),
+            str(len(run.view.finished)),
             f"{100 * run.volume:.1f} %",
         )
     return table

@@ -15,8 +15,7 @@ from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.evaluate import evaluate
 from lightir_core.onnx import OnnxNetwork, check_installed, export_onnx, quantise
-from results.card import add_exports, write_card, write_plain_card
-from results.models import RESULT, load_result
+from results.models import RESULT, add_exports, load_result, write_card, write_plain_card
 from results.run import RunFolder
 from search.cli.options import DataFolders, Json, absolute
 from search.compress.job import Parent, check_task, open_model, open_parent

@@ -14,8 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from budgets.units import format_count
-from results.formats import format_value
-from results.objectives import Objective, minimised, values_of
+from results.objectives import Objective, format_value, minimised, values_of
 from results.pareto import Front
 from results.study import Trial
 from search.callbacks import Callback, Silent

@@ -11,10 +11,10 @@ from rich.live import Live
 from rich.text import Text
 
 from lightir_core.errors import LightIRError
-from results.findings import Findings, read_findings
-from results.formats import format_duration
-from results.report import text as sentences
+from results.objectives import format_duration
+from results.report import text
 from results.run import RunFolder
+from results.run_view import RunView, read_run
 from search.cli.options import RunArgument
 from search.cli.progress import front_table
 from search.config import config_from_plain
@@ -39,57 +39,57 @@ def watch(
     """
     console = Console()
     if once:
-        console.print(picture(read_findings(folder)))
+        console.print(picture(read_run(folder)))
         return
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            findings = read_findings(folder)
-            live.update(picture(findings), refresh=True)
-            if is_over(findings):
+            view = read_run(folder)
+            live.update(picture(view), refresh=True)
+            if is_over(view):
                 return
             time.sleep(every)
 
 
-def picture(findings: Findings) -> RenderableType:
+def picture(view: RunView) -> RenderableType:
     """What is known of a run now, for a terminal."""
     lines: list[RenderableType] = [
-        Text(f"{findings.folder}: {sentences.status(findings)}"),
-        Text(f"now: {phase_of(findings)}{_left(findings)}"),
+        Text(f"{view.folder}: {text.status(view)}"),
+        Text(f"now: {phase_of(view)}{_left(view)}"),
     ]
-    for failure in sentences.failures(findings)[:3]:
+    for failure in text.failures(view)[:3]:
         lines.append(Text(f"{len(failure.trials)} failed: {failure.reason}", style="yellow"))
-    for restart in sentences.restarts(findings)[:3]:
+    for restart in text.restarts(view)[:3]:
         numbers = ", ".join(map(str, restart.trials[:8]))
         lines.append(Text(f"trial {numbers} {restart.reason}", style="yellow"))
-    if findings.front:
-        lines.append(front_table(findings.objectives, findings.front))
-    for model in findings.results:
-        score = model.scores.get(findings.metric.name)
-        told = "" if score is None else f", {score:.2f} {findings.metric.unit}"
+    if view.front:
+        lines.append(front_table(view.objectives, view.front))
+    for model in view.results:
+        score = model.scores.get(view.metric.name)
+        told = "" if score is None else f", {score:.2f} {view.metric.unit}"
         lines.append(Text(f"{model.kind} {model.id}: {model.cost['params']:,} parameters{told}"))
-    if is_over(findings):
-        lines.append(Text(f"report  {RunFolder(findings.folder).report}"))
+    if is_over(view):
+        lines.append(Text(f"report  {RunFolder(view.folder).report}"))
     return Group(*lines)
 
 
-def phase_of(findings: Findings) -> str:
+def phase_of(view: RunView) -> str:
     """The step that a run is at, by what lies in its folder."""
-    if is_over(findings):
+    if is_over(view):
         return "done"
-    if len(findings.trials) < int(findings.settings.get("trials", 0)) or any(
-        trial.state == "running" for trial in findings.trials
+    if len(view.trials) < int(view.settings.get("trials", 0)) or any(
+        trial.state == "running" for trial in view.trials
     ):
         return SEARCH
-    if findings.settings.get("presets") and not all(r.scores or r.reason for r in findings.rivals):
+    if view.settings.get("presets") and not all(r.scores or r.reason for r in view.baselines):
         return RIVALS
-    kinds = [model.kind for model in findings.models]
-    wanted = min(int(findings.settings.get("finalists", 1)), len(findings.front))
+    kinds = [model.kind for model in view.models]
+    wanted = min(int(view.settings.get("finalists", 1)), len(view.front))
     return TRAIN_ON if sum(kind != "pruned" for kind in kinds) < wanted else PRUNE
 
 
-def is_over(findings: Findings) -> bool:
+def is_over(view: RunView) -> bool:
     """Whether the report was made after everything else, or nothing has changed for an hour."""
-    run = RunFolder(findings.folder)
+    run = RunFolder(view.folder)
     changed = _changed(run)
     if time.time() - changed > QUIET_S:
         return True
@@ -101,18 +101,18 @@ def _changed(run: RunFolder) -> float:
     return max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
 
 
-def _left(findings: Findings) -> str:
+def _left(view: RunView) -> str:
     """The time left, as far as the settings and the trials tell it."""
-    phase = phase_of(findings)
-    starts = [trial.started for trial in findings.trials if trial.started]
+    phase = phase_of(view)
+    starts = [trial.started for trial in view.trials if trial.started]
     if phase == "done" or not starts:
         return ""
     try:
-        config = config_from_plain(dict(findings.settings))
-        longer = kept_recipes(findings.config.get("recipes"), config).longer
+        config = config_from_plain(dict(view.settings))
+        longer = kept_recipes(view.config.get("recipes"), config).longer
     except LightIRError:
         return ""  # the run of another version
-    done = {TRAIN_ON: len(findings.models), RIVALS: sum(bool(r.scores) for r in findings.rivals)}
+    done = {TRAIN_ON: len(view.models), RIVALS: sum(bool(r.scores) for r in view.baselines)}
     now = time.time()
     progress = Progress(
         phase=phase,
@@ -120,5 +120,5 @@ def _left(findings: Findings) -> str:
         elapsed_s=now - min(starts).timestamp(),
         workers=worker_count(config),
     )
-    left = seconds_left(findings.trials, findings.objectives, config, progress, now, longer)
+    left = seconds_left(view.trials, view.objectives, config, progress, now, longer)
     return "" if left is None else f", about {format_duration(left)} more in all"

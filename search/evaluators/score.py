@@ -22,8 +22,7 @@ from lightir_core.learning.evaluate import Evaluation, score, unit
 from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.tiling import restore
 from lightir_core.network import Network, build
-from results.card import write_card
-from results.models import Crop, ImageScore, ModelResult, write_result
+from results.models import Crop, ImageScore, ModelResult, write_card, write_result
 from results.run import RunFolder
 from search.evaluators.images import describe_images, whole_images
 from search.evaluators.timing import time_network

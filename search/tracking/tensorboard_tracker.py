@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from lightir_core.errors import ResultsError
-from results.describe import in_words
-from results.findings import read_findings
+from results.describe import describe
 from results.models import load_results
+from results.run_view import read_run
 from results.trials import Trial
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class TensorBoardTracker:
     def __exit__(self, *_: object) -> None:
         """Write down the final networks and the hypervolume; what was told stays if it failed."""
         try:
-            history = read_findings(self._run).hypervolume
+            history = read_run(self._run).hypervolume
             models = load_results(self._run)
         except ResultsError:
             return  # the run ended before it had a record
@@ -45,12 +45,12 @@ class TensorBoardTracker:
             for model in models:
                 for name, score in model.scores.items():
                     writer.add_scalar(f"final/{name}", score, model.trial)
-                writer.add_text(f"{model.kind} {model.id}", in_words(model.architecture))
+                writer.add_text(f"{model.kind} {model.id}", describe(model.architecture))
 
     def trial(self, trial: Trial) -> None:
         """See `Tracker`."""
         with self._writer(f"trial-{trial.number:05d}") as writer:
-            writer.add_text("architecture", in_words(trial.architecture))
+            writer.add_text("architecture", describe(trial.architecture))
             if trial.reason:
                 writer.add_text("failed", trial.reason)
             for name in trial.scores:

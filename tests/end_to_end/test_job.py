@@ -17,7 +17,7 @@ from lightir_core.architecture import from_json
 from lightir_core.checkpoints import load_model
 from lightir_core.data.tasks import parse_task
 from lightir_core.published.presets import PRESETS, preset
-from results.baselines import read_rivals
+from results.baselines import read_baselines
 from results.models import load_results
 from results.run import RunFolder
 from results.study import Record
@@ -59,7 +59,7 @@ def test_stdout_is_json_and_progress_is_on_stderr(finished):
 
 
 def test_published_systems_were_shrunk_to_the_budget_and_trained_as_the_trials(run):
-    rivals = read_rivals(run.path)
+    rivals = read_baselines(run.path)
     assert [rival.name for rival in rivals] == list(PRESETS)
     trained = [rival for rival in rivals if rival.scores]
     assert len(trained) >= 6

@@ -19,7 +19,7 @@ from lightir_core.architecture import (
     TailConfig,
     WindowAttentionConfig,
 )
-from results.models import Crop, ImageScore, ModelResult, save_result
+from results.models import Crop, ImageScore, ModelResult, write_result
 from results.objectives import Objective
 from results.run import RunFolder, write_config
 from results.study import Record
@@ -141,6 +141,16 @@ def write_crops(folder, seed):
         scores={"psnr_y": 36.41},
         baseline_scores={"psnr_y": 33.18},
     )
+
+
+def save_result(folder, result):
+    """Write the result into its model's folder of the run, as those who train do."""
+    return write_result(RunFolder(folder).model(result.id), result)
+
+
+@pytest.fixture(scope="session")
+def save():
+    return save_result
 
 
 def write_model(folder, trial, rng, *, parent=None):

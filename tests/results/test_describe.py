@@ -18,31 +18,31 @@ from lightir_core.architecture import (
     TailConfig,
     WindowAttentionConfig,
 )
-from results.describe import in_words, short_words, stages_in_words
+from results.describe import describe, describe_stages, summarise
 
 
 def test_grformer_like_architecture(architecture):
-    assert in_words(architecture) == (
+    assert describe(architecture) == (
         "width 48; 3 stages of 2 blocks: window attention 8×8, 6 heads, grouped (g=2) residual "
         "projections, depth-wise MLP 96, 1 of 2 shifted; output added to the interpolated input"
     )
-    assert short_words(architecture) == "width 48, 3 stages, 6 blocks of window attention"
+    assert summarise(architecture) == "width 48, 3 stages, 6 blocks of window attention"
 
 
 def test_unlike_stages_are_told_apart(architecture):
     first, second = architecture.stages[0], replace(architecture.stages[0], recursions=2)
-    words = stages_in_words(replace(architecture, stages=(first, second, second)))
+    words = describe_stages(replace(architecture, stages=(first, second, second)))
     assert [phrase.split(":")[0] for phrase in words[:2]] == [
         "1 stage of 2 blocks", "2 stages of 2 blocks",
     ]  # fmt: skip
     assert words[1].endswith("2 passes sharing weights")
     untied = replace(architecture, stages=(replace(second, tied=False),))
-    assert "2 passes each with its own weights" in in_words(untied)
-    assert short_words(untied) == "width 48, 1 stage, 4 blocks of window attention"
+    assert "2 passes each with its own weights" in describe(untied)
+    assert summarise(untied) == "width 48, 1 stage, 4 blocks of window attention"
 
 
 def words_of(block, **stage):
-    return stages_in_words(Architecture(width=48, stages=(StageConfig(blocks=(block,), **stage),)))[
+    return describe_stages(Architecture(width=48, stages=(StageConfig(blocks=(block,), **stage),)))[
         0
     ]
 
@@ -119,8 +119,8 @@ def test_the_rest_of_a_stage_and_of_the_network():
         stem=StemConfig(kernel_size=2, patch_size=2),
         tail=TailConfig(upsampler="staged"),
     )
-    assert stages_in_words(network)[1:] == [
+    assert describe_stages(network)[1:] == [
         "2 stages share weights", "patches of 2×2", "enlarged in stages",
     ]  # fmt: skip
     same_size = Architecture(width=8, stages=network.stages, tail=TailConfig(skip="interpolated"))
-    assert in_words(same_size).endswith("output added to the input")
+    assert describe(same_size).endswith("output added to the input")

@@ -3,8 +3,7 @@ import json
 import pytest
 
 from lightir_core.errors import ResultsError
-from results.files import write_atomic
-from results.run import RunFolder, read_config, write_config
+from results.run import RunFolder, read_config, write_atomic, write_config
 
 
 def test_config_reads_back_with_its_format(tmp_path):

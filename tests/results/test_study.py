@@ -33,7 +33,7 @@ def lines_of(record):
 
 
 def test_a_trial_keeps_its_whole_story(record, architecture):
-    record.begin(0, architecture, CHOICES, COST, {"parents": [3, 5]})
+    record.begin(0, architecture, CHOICES, COST)
     (running,) = record.trials()
     assert (running.state, running.scores, running.finished) == ("running", {}, None)
     record.finish(0, {"psnr_y": 33.5, "ssim_y": 0.91}, [(100, 32.0), (200, math.nan)], 12.5)
@@ -44,7 +44,6 @@ def test_a_trial_keeps_its_whole_story(record, architecture):
         assert trial.architecture == architecture
         assert trial.choices == CHOICES
         assert trial.cost == COST
-        assert trial.notes == {"parents": [3, 5]}
         assert trial.scores == {"psnr_y": 33.5, "ssim_y": 0.91}
         assert trial.curve[0] == (100, 32.0)
         assert math.isnan(trial.curve[1][1])

@@ -24,7 +24,7 @@ def test_states_are_four(architecture, stored, state):
 def test_a_trial_that_says_nothing_reads_as_empty(architecture):
     trial = trial_from(create_trial(value=1.0), architecture)
     assert trial.state == "finished"
-    assert trial.choices == trial.cost == trial.scores == trial.notes == {}
+    assert trial.choices == trial.cost == trial.scores == {}
     assert trial.curve == ()
     assert trial.seconds is trial.reason is None
     assert abs(trial.started - datetime.now().astimezone()).total_seconds() < 60

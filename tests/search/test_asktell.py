@@ -104,7 +104,7 @@ def test_scores_of_ones_own(tmp_path):
         for _ in range(4):
             question = search.ask()
             search.tell(question, {"lpips": question.architecture.width / 100})
-        kinds = [objective.name for objective in search.run.findings.objectives]
+        kinds = [objective.name for objective in search.run.view.objectives]
         assert kinds == ["lpips", "macs"]
         assert search.run.best(params=60_000).scores == {"lpips": 0.24}
 

@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from results.baselines import Rival, write_rivals
-from results.findings import read_findings
+from results.baselines import Baseline, write_baselines
 from results.report import build_report
+from results.run_view import read_run
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
@@ -79,7 +79,9 @@ def seen(make_run, tmp_path_factory):
     size = {"params": 300_000, "macs": 3 * 10**10}
     shrunk = {"shrunk": "x", "shrunk_cost": size, "scores": {"psnr_y": 34.5}, "steps": 200}
     big = {"params": 900_000, "macs": 10**11}
-    write_rivals(run, [Rival(name="grformer", cost=big, **shrunk), Rival(name="drt", cost=big)])
+    write_baselines(
+        run, [Baseline(name="grformer", cost=big, **shrunk), Baseline(name="drt", cost=big)]
+    )
     page = build_report(run)
     observer = folder / "observer.html"
     observer.write_text(OBSERVER.replace("PAGE", page.as_uri()))
@@ -95,9 +97,9 @@ def seen(make_run, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def findings(make_run, tmp_path_factory):
+def view(make_run, tmp_path_factory):
     """The same run, as the program sees it."""
-    return read_findings(make_run(tmp_path_factory.mktemp("same") / "run"))
+    return read_run(make_run(tmp_path_factory.mktemp("same") / "run"))
 
 
 def test_nothing_overflows_on_a_phone_or_a_wide_screen(seen):
@@ -113,9 +115,9 @@ def fact(seen, name):
     return found
 
 
-def test_the_chart_shows_every_trial_the_front_the_knee_and_the_final_networks(seen, findings):
-    front = len(findings.front_of((findings.axes[1], findings.axes[0])))
-    behind = len(findings.finished) - front
+def test_the_chart_shows_every_trial_the_front_the_knee_and_the_final_networks(seen, view):
+    front = len(view.front_of((view.axes[1], view.axes[0])))
+    behind = len(view.finished) - front
     assert fact(seen, "axes") == ["macs psnr_y"] * 2
     for marks in fact(seen, "marks"):
         assert marks == f"{front} {behind} 1 1 1 1"
@@ -138,7 +140,7 @@ def test_kinds_of_marks_can_be_hidden_and_shown(seen):
     assert fact(seen, "published") == ["2", "2"]
 
 
-def test_a_mark_tells_its_numbers_when_the_keyboard_reaches_it(seen, findings):
+def test_a_mark_tells_its_numbers_when_the_keyboard_reaches_it(seen, view):
     for words in fact(seen, "tip"):
         assert re.match(r"trial \d+", words)
         assert "PSNR-Y" in words

@@ -4,7 +4,6 @@ from xml.etree import ElementTree
 
 import pytest
 
-from results.findings import read_findings
 from results.objectives import Objective
 from results.report import charts
 from results.report.charts import (
@@ -17,6 +16,7 @@ from results.report.charts import (
     sparkline,
     volumes_figure,
 )
+from results.run_view import read_run
 
 TOP, BOTTOM = 34, 314  # of the plot, in the units of its view box
 X = Objective(name="macs", direction="minimise", label="MACs")
@@ -24,8 +24,8 @@ Y = Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR <Y>")
 
 
 @pytest.fixture(scope="module")
-def findings(finished_run):
-    return read_findings(finished_run)
+def view(finished_run):
+    return read_run(finished_run)
 
 
 def paths(figure, css):
@@ -83,69 +83,67 @@ def test_several_runs_share_one_figure():
     assert volumes_figure([("a", [(0, 0.2)])]) is None
 
 
-def test_the_curve_of_each_trial_is_there_and_rises(findings):
-    figure = curves_figure(findings)
+def test_the_curve_of_each_trial_is_there_and_rises(view):
+    figure = curves_figure(view)
     accented, faint = paths(figure, "accent"), paths(figure, "faint")
-    assert len(accented) == len(findings.front)
-    assert len(accented) + len(faint) == len(findings.finished)
-    assert accented[0].find("title").text == f"trial {findings.front[0].number}"
+    assert len(accented) == len(view.front)
+    assert len(accented) + len(faint) == len(view.finished)
+    assert accented[0].find("title").text == f"trial {view.front[0].number}"
     assert all(heights(p) == sorted(heights(p), reverse=True) for p in accented)
 
 
-def test_a_failed_trial_shows_how_far_it_came_and_why(findings):
+def test_a_failed_trial_shows_how_far_it_came_and_why(view):
     failed = replace(
-        findings.trials[6], curve=((25, 33.0), (50, math.nan), (75, 33.5)), reason="NaN <loss>"
+        view.trials[6], curve=((25, 33.0), (50, math.nan), (75, 33.5)), reason="NaN <loss>"
     )
-    figure = curves_figure(replace(findings, trials=(*findings.finished, failed)))
+    figure = curves_figure(replace(view, trials=(*view.finished, failed)))
     titles = {path.find("title").text: path for path in paths(figure, "faint")}
     assert len(heights(titles["trial 6, NaN <loss>"])) == 2
 
 
-def test_one_that_diverged_does_not_flatten_the_others(findings):
-    crash = replace(findings.trials[6], curve=((25, 33.0), (50, -900.0)))
-    figure = curves_figure(replace(findings, trials=(*findings.finished, crash)))
+def test_one_that_diverged_does_not_flatten_the_others(view):
+    crash = replace(view.trials[6], curve=((25, 33.0), (50, -900.0)))
+    figure = curves_figure(replace(view, trials=(*view.finished, crash)))
     spans = [max(heights(p)) - min(heights(p)) for p in paths(figure, "accent")]
     assert min(spans) > 30
     assert all(TOP <= y <= BOTTOM for p in paths(figure, "faint") for y in heights(p))
 
 
-def test_thousands_of_curves_are_one_element(findings, monkeypatch):
+def test_thousands_of_curves_are_one_element(view, monkeypatch):
     monkeypatch.setattr(charts, "MAX_TITLED", 3)
-    (faint,) = paths(curves_figure(findings), "faint")
-    assert faint.attrib["d"].count("M") == len(findings.finished) - len(findings.front)
+    (faint,) = paths(curves_figure(view), "faint")
+    assert faint.attrib["d"].count("M") == len(view.finished) - len(view.front)
 
 
-def test_final_networks_have_their_own_chart(findings):
-    figure = models_figure(findings)
+def test_final_networks_have_their_own_chart(view):
+    figure = models_figure(view)
     assert [p.attrib["class"] for p in paths(figure, "strong")] == [
         "line strong trained", "line strong pruned",
     ]  # fmt: skip
 
 
-def test_the_hypervolume_climbs(findings):
-    (climb,) = paths(hypervolume_figure(findings), "accent")
+def test_the_hypervolume_climbs(view):
+    (climb,) = paths(hypervolume_figure(view), "accent")
     assert heights(climb) == sorted(heights(climb), reverse=True)
     assert heights(climb)[0] - heights(climb)[-1] > 200
 
 
-def test_the_hypervolume_climbs_with_the_minutes_too(findings):
-    (climb,) = paths(hypervolume_in_time_figure(findings), "accent")
+def test_the_hypervolume_climbs_with_the_minutes_too(view):
+    (climb,) = paths(hypervolume_in_time_figure(view), "accent")
     assert heights(climb) == sorted(heights(climb), reverse=True)
-    unknown = tuple(replace(t, started=None) for t in findings.trials)
-    assert hypervolume_in_time_figure(replace(findings, trials=unknown)) is None
+    unknown = tuple(replace(t, started=None) for t in view.trials)
+    assert hypervolume_in_time_figure(replace(view, trials=unknown)) is None
 
 
-def test_a_flat_hypervolume_is_shown_against_the_whole_range(findings):
-    best = replace(findings.front[0], cost={"macs": 1, "params": 1})
-    others = [
-        replace(t, number=t.number + 100) for t in findings.finished if t.scores != best.scores
-    ]
-    (flat,) = paths(hypervolume_figure(replace(findings, trials=(best, *others))), "accent")
+def test_a_flat_hypervolume_is_shown_against_the_whole_range(view):
+    best = replace(view.front[0], cost={"macs": 1, "params": 1})
+    others = [replace(t, number=t.number + 100) for t in view.finished if t.scores != best.scores]
+    (flat,) = paths(hypervolume_figure(replace(view, trials=(best, *others))), "accent")
     assert len(set(heights(flat))) == 1
     assert TOP + 10 < heights(flat)[0] < TOP + 40  # 100 % of a scale from 0 to 100
 
 
-def test_nothing_to_draw_is_none(findings):
-    empty = replace(findings, trials=(), models=())
+def test_nothing_to_draw_is_none(view):
+    empty = replace(view, trials=(), models=())
     assert curves_figure(empty) is models_figure(empty) is hypervolume_figure(empty) is None
-    assert hypervolume_figure(replace(findings, trials=tuple(findings.finished[:1]))) is None
+    assert hypervolume_figure(replace(view, trials=tuple(view.finished[:1]))) is None

@@ -5,12 +5,11 @@ from datetime import timedelta
 import pytest
 
 from lightir_core.learning.divergence import Restart
-from results.findings import read_findings
 from results.objectives import Objective
 from results.report.text import (
+    describe_knee,
     failures,
     headline,
-    knee_words,
     losses,
     plain_lines,
     pruning,
@@ -18,16 +17,17 @@ from results.report.text import (
     status,
     time_facts,
 )
+from results.run_view import read_run
 
 
 @pytest.fixture(scope="module")
-def findings(finished_run):
-    return read_findings(finished_run)
+def view(finished_run):
+    return read_run(finished_run)
 
 
-def test_the_headline_of_a_model(findings):
-    found = headline(findings)
-    best = findings.best
+def test_the_headline_of_a_model(view):
+    found = headline(view)
+    best = view.best
     assert found.model is best
     notes = {figure.label: (figure.value, figure.note) for figure in found.figures}
     assert notes["PSNR-Y"][0] == f"{best.scores['psnr_y']:.2f} dB"
@@ -36,83 +36,83 @@ def test_the_headline_of_a_model(findings):
     assert notes["Within budget"] == ("yes", "budget 480k")
 
 
-def test_a_model_that_nobody_counted_claims_nothing(findings):
-    models = tuple(replace(model, within_budget=None) for model in findings.models)
-    labels = [figure.label for figure in headline(replace(findings, models=models)).figures]
+def test_a_model_that_nobody_counted_claims_nothing(view):
+    models = tuple(replace(model, within_budget=None) for model in view.models)
+    labels = [figure.label for figure in headline(replace(view, models=models)).figures]
     assert labels == ["PSNR-Y", "MACs", "Parameters"]
 
 
-def test_without_models_the_best_trial_is_told_without_a_gain(findings):
+def test_without_models_the_best_trial_is_told_without_a_gain(view):
     """Trials may be scored on other images than the baseline: the two are not subtracted."""
-    found = headline(replace(findings, models=()))
-    assert found.title.startswith(f"Best so far: trial {findings.front[0].number}, ")
+    found = headline(replace(view, models=()))
+    assert found.title.startswith(f"Best so far: trial {view.front[0].number}, ")
     assert found.figures[0].note == ""
 
 
-def test_nothing_finished_has_no_headline(findings):
-    assert headline(replace(findings, models=(), trials=())) is None
+def test_nothing_finished_has_no_headline(view):
+    assert headline(replace(view, models=(), trials=())) is None
 
 
-def test_status_counts_what_is_there(findings):
-    assert status(findings) == "20 trials: 18 finished, 2 failed"
-    running = replace(findings.trials[0], state="running")
-    assert status(replace(findings, trials=(running,))) == (
+def test_status_counts_what_is_there(view):
+    assert status(view) == "20 trials: 18 finished, 2 failed"
+    running = replace(view.trials[0], state="running")
+    assert status(replace(view, trials=(running,))) == (
         "1 of 20 trials: 0 finished, 1 running; "
         "the run is still going on, or was stopped and can be resumed"
     )
-    assert status(replace(findings, trials=(), config={})) == "0 trials: 0 finished"
+    assert status(replace(view, trials=(), config={})) == "0 trials: 0 finished"
 
 
-def test_pruning_before_and_after(findings):
-    parent, pruned = findings.models
-    changes = {change.label: change for change in pruning(findings, pruned)}
-    assert pruning(findings, parent) == []
+def test_pruning_before_and_after(view):
+    parent, pruned = view.models
+    changes = {change.label: change for change in pruning(view, pruned)}
+    assert pruning(view, parent) == []
     assert changes["Parameters"].before == f"{parent.cost['params']:,}"
     assert changes["MACs"].change == "−28.0 %"
     gain = pruned.scores["psnr_y"] - parent.scores["psnr_y"]
     assert changes["PSNR-Y"].change == f"{gain:+.2f}".replace("-", "−")
-    lost = replace(findings, models=(pruned,))
+    lost = replace(view, models=(pruned,))
     assert pruning(lost, pruned) == []
-    blank = replace(findings, models=(replace(parent, cost={}), pruned))
+    blank = replace(view, models=(replace(parent, cost={}), pruned))
     assert {c.label: c.change for c in pruning(blank, pruned)}["MACs"] == "–"
 
 
-def test_failures_are_grouped_by_reason(findings):
-    odd = replace(findings.trials[6], number=30, reason=None)
-    found = failures(replace(findings, trials=(*findings.trials, odd)))
+def test_failures_are_grouped_by_reason(view):
+    odd = replace(view.trials[6], number=30, reason=None)
+    found = failures(replace(view, trials=(*view.trials, odd)))
     assert [(f.reason, f.trials) for f in found] == [
         ("loss is NaN at step 120", (6, 16)), ("no reason was recorded", (30,)),
     ]  # fmt: skip
 
 
-def test_restarts_are_grouped_by_step_and_rates(findings):
+def test_restarts_are_grouped_by_step_and_rates(view):
     restart = Restart(step=48, before={"lr": 0.1}, after={"lr": 0.03})
-    assert restarts(findings) == []
-    trials = [replace(trial, restart=restart) for trial in findings.trials[:2]]
-    (found,) = restarts(replace(findings, trials=(*trials, *findings.trials[2:])))
+    assert restarts(view) == []
+    trials = [replace(trial, restart=restart) for trial in view.trials[:2]]
+    (found,) = restarts(replace(view, trials=(*trials, *view.trials[2:])))
     assert found.reason == "diverged at step 48 with lr=0.1, restarted with lr=0.03"
     assert found.trials == (0, 1)
 
 
-def test_the_knee_is_explained_by_what_more_would_cost(findings):
-    words, best = knee_words(findings), findings.front[0]
-    assert words.startswith(f"Trial {findings.knee.number} is the knee: ")
+def test_the_knee_is_explained_by_what_more_would_cost(view):
+    words, best = describe_knee(view), view.front[0]
+    assert words.startswith(f"Trial {view.knee.number} is the knee: ")
     assert (
         f"Going on to trial {best.number} brings PSNR-Y to {best.scores['psnr_y']:.2f} dB" in words
     )
-    assert knee_words(replace(findings, trials=tuple(findings.front[:2]))) == ""
+    assert describe_knee(replace(view, trials=tuple(view.front[:2]))) == ""
     ssim = Objective(name="ssim_y", direction="maximise")
-    three = replace(findings, objectives=(*findings.objectives, ssim))
-    assert "Going on" not in knee_words(three)
+    three = replace(view, objectives=(*view.objectives, ssim))
+    assert "Going on" not in describe_knee(three)
 
 
-def test_times_come_from_the_trials(findings):
-    facts = dict(time_facts(findings))
+def test_times_come_from_the_trials(view):
+    facts = dict(time_facts(view))
     assert facts["Started"] == "2026-11-20 09:30 UTC"
     assert facts["Training of the final networks"] == "2 min 03 s"
-    first = replace(findings.trials[0], finished=findings.trials[0].started + timedelta(hours=2))
-    assert dict(time_facts(replace(findings, trials=(first,))))["Search"] == "2 h 00 min"
-    odd = replace(findings, config={"created": "yesterday"}, trials=(), models=())
+    first = replace(view.trials[0], finished=view.trials[0].started + timedelta(hours=2))
+    assert dict(time_facts(replace(view, trials=(first,))))["Search"] == "2 h 00 min"
+    odd = replace(view, config={"created": "yesterday"}, trials=(), models=())
     assert time_facts(odd) == [("Started", "yesterday")]
 
 
@@ -133,9 +133,9 @@ def test_any_json_value_becomes_lines(value, lines):
     assert plain_lines(value) == lines
 
 
-def test_lost_workers_are_told_with_their_trials(findings):
-    assert losses(findings) == []
-    lost = replace(findings.trials[3], losses=("node1", "node2, then on from step 40"))
-    assert losses(replace(findings, trials=(*findings.trials[:3], lost))) == [
+def test_lost_workers_are_told_with_their_trials(view):
+    assert losses(view) == []
+    lost = replace(view.trials[3], losses=("node1", "node2, then on from step 40"))
+    assert losses(replace(view, trials=(*view.trials[:3], lost))) == [
         "trial 3: node1; node2, then on from step 40"
     ]

@@ -31,6 +31,6 @@ def test_every_run_has_its_colour_in_the_chart(six, tmp_path):
     chart = chart_of_runs(comparison)
     assert chart.groups == tuple(run.name for run in comparison.runs)
     counts = [sum(point.group == group for point in chart.points) for group in range(3)]
-    assert counts == [len(run.findings.finished) for run in comparison.runs]
+    assert counts == [len(run.view.finished) for run in comparison.runs]
     assert all(point.href == "" for point in chart.points)
     assert json.loads(chart.to_json())["groups"] == list(chart.groups)

@@ -13,7 +13,7 @@ from lightir_core.architecture import (
     StageConfig,
 )
 from lightir_core.learning.divergence import Restart
-from results.findings import read_findings
+from results.run_view import read_run
 from results.objectives import Objective
 from results.run import RunFolder, write_config
 from results.study import Record
@@ -46,7 +46,7 @@ def run(tmp_path):
 
 def shown(folder):
     console = Console(file=io.StringIO(), width=100)
-    console.print(picture(read_findings(folder)))
+    console.print(picture(read_run(folder)))
     return console.file.getvalue()
 
 
@@ -67,29 +67,29 @@ def test_a_restart_is_told(run):
 
 
 def test_the_phase_is_read_from_the_folder(run):
-    assert phase_of(read_findings(run)) == SEARCH
+    assert phase_of(read_run(run)) == SEARCH
     with Record.open(run, write=True) as record:
         record.finish(2, {"psnr_y": 30.0}, seconds=1.0)
         record.begin(3, ARCHITECTURE, {}, COST)
         record.fail(3, "x")
-    assert phase_of(read_findings(run)) == TRAIN_ON
+    assert phase_of(read_run(run)) == TRAIN_ON
 
 
 def test_a_run_is_over_when_its_report_is_the_newest(run):
-    assert not is_over(read_findings(run))
+    assert not is_over(read_run(run))
     report = RunFolder(run).report
     report.parent.mkdir()
     report.touch()
-    assert is_over(read_findings(run))
+    assert is_over(read_run(run))
     assert "index.html" in "".join(shown(run).split())
     os.utime(report, (1, 1))
-    assert not is_over(read_findings(run))
+    assert not is_over(read_run(run))
 
 
 def test_a_run_that_lies_still_for_an_hour_is_over(run):
     for path in Path(run).rglob("*"):
         os.utime(path, (time.time() - 4000,) * 2)
-    assert is_over(read_findings(run))
+    assert is_over(read_run(run))
 
 
 def test_settings_of_another_version_leave_the_time_out(run):

@@ -1,4 +1,4 @@
-"""What a run folder holds, read once: the material of tables, plots and the report.
+"""What a run folder holds: read once for tables, plots and the report, or whenever it is asked for.
 
 Reading is forgiving: only the journal must be there. Anything else that is missing or damaged
 becomes a note, so that a run which is half written, still going on or went wrong can be looked at.
@@ -13,8 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from lightir_core.errors import ResultsError
-from results.baselines import Rival, read_rivals
+from budgets.budget import AXES, Budget
+from lightir_core.architecture import Architecture
+from lightir_core.errors import BudgetError, ResultsError
+from results.baselines import Baseline, read_baselines
 from results.models import RESULT, ModelResult, load_result
 from results.objectives import COSTS, Objective, minimised, values_of
 from results.pareto import MAX_OBJECTIVES, hypervolume_history, knee, pareto_front, reference_point
@@ -26,7 +28,7 @@ SECONDS = Objective(name="seconds", direction="minimise", unit="s", label="Train
 
 
 @dataclass(frozen=True, kw_only=True)
-class Findings:
+class RunView:
     """One run as found in its folder.
 
     Attributes:
@@ -36,7 +38,7 @@ class Findings:
         models: networks trained to the end or pruned, by trial, parents first, those over budget
             among them.
         config: config.json, or empty.
-        rivals: the published systems beside the run.
+        baselines: the published systems beside the run.
         notes: what was missing or damaged.
     """
 
@@ -45,7 +47,7 @@ class Findings:
     trials: tuple[Trial, ...]
     models: tuple[ModelResult, ...] = ()
     config: Mapping[str, Any]
-    rivals: tuple[Rival, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
     notes: tuple[str, ...] = ()
 
     @cached_property
@@ -118,6 +120,15 @@ class Findings:
         """Name and scores of the plain method on the validation images."""
         return mapping(self.config.get("baseline"))
 
+    @cached_property
+    def limits(self) -> dict[str, float]:
+        """The budget's limits by axis name, as far as they are plain numbers."""
+        try:
+            budget = Budget.parse(str(self.settings.get("budget", "")))
+        except BudgetError:
+            return {}  # a share of a preset, or none at all
+        return {AXES[name].field: float(limit) for name, limit in budget.limits}
+
     def front_of(self, axes: Sequence[Objective]) -> list[Trial]:
         """The trials that are non-dominated in some axes, best value of the first one first."""
         points = [self.point(trial, axes) for trial in self.finished]
@@ -144,7 +155,7 @@ class Findings:
         return [(t.number, v / box) for t, v in zip(self.finished, history, strict=True)]
 
 
-def read_findings(folder: Path) -> Findings:
+def read_run(folder: Path) -> RunView:
     """Read a run folder.
 
     Raises:
@@ -158,17 +169,17 @@ def read_findings(folder: Path) -> Findings:
         config = {}
         notes.append(str(error))
     try:
-        rivals = read_rivals(folder)
+        baselines = read_baselines(folder)
     except ResultsError as error:
-        rivals = []
+        baselines = []
         notes.append(str(error))
-    return Findings(
+    return RunView(
         folder=folder,
         objectives=record.objectives,
         trials=tuple(record.trials()),
         models=tuple(_models(folder, notes)),
         config=config,
-        rivals=tuple(rivals),
+        baselines=tuple(baselines),
         notes=tuple(notes),
     )
 
@@ -186,3 +197,115 @@ def _models(folder: Path, notes: list[str]) -> list[ModelResult]:
         except ResultsError as error:
             notes.append(str(error))
     return sorted(models, key=lambda model: (model.trial, model.kind == "pruned", model.id))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestModel:
+    """A network of a run.
+
+    Attributes:
+        architecture: `lightir_core.network.build` makes a network of it.
+        cost: params, macs and whatever else was counted.
+        scores: what was measured.
+        trial: number of the trial that it came from.
+        folder: where its weights are, for `lightir_core.checkpoints.load_model`; None if the run
+            kept none.
+    """
+
+    architecture: Architecture
+    cost: Mapping[str, float]
+    scores: Mapping[str, float]
+    trial: int
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the run in `folder` holds by now."""
+
+    folder: Path
+
+    @property
+    def view(self) -> RunView:
+        """Everything that is known of it."""
+        return read_run(self.folder)
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All trials, in order."""
+        return self.view.trials
+
+    @property
+    def front(self) -> list[Trial]:
+        """The non-dominated trials, best value of the first objective first."""
+        return self.view.front
+
+    @property
+    def report(self) -> Path:
+        """Its report, one self-contained file."""
+        return RunFolder(self.folder).report
+
+    def best(
+        self,
+        *,
+        params: float | None = None,
+        macs: float | None = None,
+        training_bytes: float | None = None,
+        inference_bytes: float | None = None,
+        latency_ms: float | None = None,
+    ) -> BestModel:
+        """The best network by its score that costs no more than what is given.
+
+        Of those that were trained to the end, if the run has any; else of the trials.
+
+        Raises:
+            ResultsError: no network of the run is within these limits.
+        """
+        given = {
+            "params": params,
+            "macs": macs,
+            "training_bytes": training_bytes,
+            "inference_bytes": inference_bytes,
+            "latency_ms": latency_ms,
+        }
+        limits = {name: limit for name, limit in given.items() if limit is not None}
+        view = self.view
+        metric = view.metric
+        sign = 1 if metric.direction == "maximise" else -1
+        within = [
+            network
+            for network in _networks(view)
+            if all(network.cost.get(name, float("inf")) <= limit for name, limit in limits.items())
+            and metric.name in network.scores
+        ]
+        if not within:
+            asked = ", ".join(f"{name}={limit:,}" for name, limit in limits.items())
+            raise ResultsError(
+                f"no network of {self.folder} is within {asked or 'its budget'}; allow more, "
+                f"or search with that budget"
+            )
+        return max(within, key=lambda network: sign * network.scores[metric.name])
+
+
+def _networks(view: RunView) -> list[BestModel]:
+    models = [m for m in view.results if m.within_budget is not False]
+    if models:
+        return [
+            BestModel(
+                architecture=model.architecture,
+                cost=model.cost,
+                scores=model.scores,
+                trial=model.trial,
+                folder=RunFolder(view.folder).model(model.id),
+            )
+            for model in models
+        ]
+    return [
+        BestModel(
+            architecture=trial.architecture,
+            cost=trial.cost,
+            scores=trial.scores,
+            trial=trial.number,
+        )
+        for trial in view.finished
+    ]

@@ -11,14 +11,13 @@ from importlib.resources import files
 import pytest
 
 from lightir_core.errors import ResultsError
-from results.baselines import Rival, write_rivals
-from results.card import add_exports
-from results.findings import read_findings
-from results.models import Crop, load_results, save_result
+from results.baselines import Baseline, write_baselines
+from results.models import Crop, add_exports, load_results
 from results.objectives import Objective
 from results.report import build_report
 from results.report.page import fingerprints, scripts
 from results.run import RunFolder, write_config
+from results.run_view import read_run
 from results.study import Record
 
 HOSTILE = '<script>alert("x")</script>&amp;\'"</style>'
@@ -102,7 +101,7 @@ def chart_data(page):
 
 def test_front_members_can_be_reached_from_the_chart(run, page):
     marks = {p["h"] for p in chart_data(page)["points"] if p.get("h", "").startswith("#trial-")}
-    assert len(marks) == len(read_findings(run).front) > 1
+    assert len(marks) == len(read_run(run).front) > 1
     assert {mark[1:] for mark in marks} <= set(page.ids)
 
 
@@ -129,25 +128,25 @@ def test_d3_comes_with_the_program_and_its_licence():
 
 def test_every_network_is_drawn_and_counted_by_part(run, page):
     drawn = [v for t, v in page.tags if t == "svg" and v.get("class") == "diagram"]
-    findings = read_findings(run)
-    others = {t.number for t in findings.front} - {m.trial for m in findings.results}
-    assert len(drawn) == len(findings.results) + len(others)
+    view = read_run(run)
+    others = {t.number for t in view.front} - {m.trial for m in view.results}
+    assert len(drawn) == len(view.results) + len(others)
     assert page.text.count("Costs by part, MACs for an output of 1280x720") == len(drawn)
-    assert page.text.count("Made again by this command, as its trial") == len(findings.results)
+    assert page.text.count("Made again by this command, as its trial") == len(view.results)
 
 
-def test_latency_onnx_and_published_systems_are_told(make_run, tmp_path, read):
+def test_latency_onnx_and_published_systems_are_told(make_run, tmp_path, read, save):
     folder = make_run(tmp_path / "run", trials=20)
     model = load_results(folder)[0]
-    save_result(folder, replace(model, latency={"320x180": 41.5}, device="Some CPU x2"))
+    save(folder, replace(model, latency={"320x180": 41.5}, device="Some CPU x2"))
     home = RunFolder(folder).model(model.id)
     add_exports(home, [{"file": "model.onnx", "largest difference to PyTorch": "2e-07 at 48x64"}])
     shrunk = {"params": 390_000, "macs": 2 * 10**10}
-    rival = Rival(
+    system = Baseline(
         name="grformer", cost={"params": 780_936, "macs": 10**11}, shrunk="x", shrunk_cost=shrunk,
         scores={"psnr_y": 33.0}, steps=200,
     )  # fmt: skip
-    write_rivals(folder, [rival])
+    write_baselines(folder, [system])
     page = rebuilt(folder, read)
     assert "Time of a forward pass on Some CPU x2 Output latency 320x180 41.5ms" in page.text
     assert "largest difference to PyTorch 2e-07 at 48x64" in page.text
@@ -158,7 +157,7 @@ def test_latency_onnx_and_published_systems_are_told(make_run, tmp_path, read):
 
 def test_a_damaged_list_of_published_systems_is_a_note(make_run, tmp_path, read):
     folder = make_run(tmp_path / "run", trials=5)
-    RunFolder(folder).rivals.write_text("nonsense")
+    RunFolder(folder).baselines.write_text("nonsense")
     assert "presets.json is not JSON" in rebuilt(folder, read).text
 
 
@@ -195,7 +194,7 @@ def test_the_folder_alone_makes_the_same_page_elsewhere(run, tmp_path):
     assert build_report(moved).read_text() == RunFolder(run).report.read_text()
 
 
-def test_hostile_text_shows_as_text(make_run, tmp_path, read):
+def test_hostile_text_shows_as_text(make_run, tmp_path, read, save):
     folder = make_run(tmp_path / "a <script>b<", trials=3, models=False)
     with Record.open(folder, write=True) as record:
         trial = record.trials()[0]
@@ -205,7 +204,7 @@ def test_hostile_text_shows_as_text(make_run, tmp_path, read):
         record.finish(4, {"psnr_y": 40.0})
     model = load_results(make_run(tmp_path / "other", trials=3))[0]
     crop = replace(model.crops[0], name=HOSTILE)
-    save_result(folder, replace(model, notes=(HOSTILE,), crops=(crop,)))
+    save(folder, replace(model, notes=(HOSTILE,), crops=(crop,)))
     write_config(
         folder,
         {
@@ -270,24 +269,24 @@ def test_objectives_that_are_all_costs(tmp_path, architecture, read):
     assert "Best so far: trial 0" in rebuilt(tmp_path / "run", read).text
 
 
-def test_scores_that_are_no_numbers(make_run, tmp_path, read):
+def test_scores_that_are_no_numbers(make_run, tmp_path, read, save):
     folder = make_run(tmp_path / "run", trials=5)
     for model in load_results(folder):
-        save_result(folder, replace(model, scores={"psnr_y": math.nan}, curve=((1, math.nan),)))
+        save(folder, replace(model, scores={"psnr_y": math.nan}, curve=((1, math.nan),)))
     page = rebuilt(folder, read)
     assert "Best so far: trial" in page.text
     assert "mean – 33.66 –" in page.text
     assert 'd="Mnan' not in page.html
 
 
-def test_pictures_that_cannot_be_shown_are_named(make_run, tmp_path, read):
+def test_pictures_that_cannot_be_shown_are_named(make_run, tmp_path, read, save):
     folder = make_run(tmp_path / "run", trials=5)
     model = load_results(folder)[0]
     home = RunFolder(folder).model(model.id)
     (home / "secret.txt").write_text("secret")
     (home / "large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(2_000_000))
     crop = Crop(name="x", lq="../../config.json", baseline="secret.txt", output="large.png", gt="")
-    save_result(folder, replace(model, crops=(crop,)))
+    save(folder, replace(model, crops=(crop,)))
     text = rebuilt(folder, read).text
     assert f"config.json of model {model.id}: No such file or directory" in text
     assert f"secret.txt of model {model.id} is not a PNG image" in text
