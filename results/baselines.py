@@ -1,9 +1,9 @@
 """The published systems beside a run: at their own size, shrunk to its budget, and as printed.
 
-`presets.json` in the run folder holds what was counted and trained here. A system at its own size is
-counted only. One that was shrunk was trained and scored as every trial of the search was, so its score
-may be compared with theirs. What their authors printed (`published/reference_points.csv`, each row
-with its source) comes from other data and longer trainings: never points of a chart.
+`presets.json` in the run folder holds what was counted and trained here. A system at its own size
+is counted only. One that was shrunk was trained and scored as every trial of the search was, so its
+score may be compared with theirs. What their authors printed (`published/reference_points.csv`,
+each row with its source) comes from other data and longer trainings: never points of a chart.
 """
 
 from __future__ import annotations

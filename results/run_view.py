@@ -116,7 +116,7 @@ class RunView:
         return mapping(self.config.get("config"))
 
     @property
-    def baseline(self) -> Mapping[str, Any]:
+    def plain_method(self) -> Mapping[str, Any]:
         """Name and scores of the plain method on the validation images."""
         return mapping(self.config.get("baseline"))
 

@@ -161,7 +161,8 @@ def draw(
         ))  # fmt: skip
         plot.set(frame_on=False, xlim=limits[0], ylim=limits[1])
         plot.grid(visible=True)
-        plot.tick_params(length=0, pad=10)
+        plot.tick_params("x", length=0, pad=10)
+        plot.tick_params("y", length=0, pad=8)
         for side, objective in zip((plot.xaxis, plot.yaxis), axes, strict=True):
             side.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
             side.set_major_formatter(FuncFormatter(lambda v, _, o=objective: format_value(o, v)))

@@ -31,5 +31,5 @@ def test_where_no_trial_is_as_cheap_nothing_is_compared(view):
 def test_a_system_that_was_only_counted_has_no_score(view):
     system = Baseline(name="drt", cost={"params": 1_180_000, "macs": 10**9}, reason="does not fit")
     (row,) = system_rows(replace(view, baselines=(system,)))
-    assert row.own == ["1G", "1.18M"]
+    assert row.published == ["1G", "1.18M"]
     assert (row.score, row.best, row.note) == ("–", "–", "does not fit")
