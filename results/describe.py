@@ -18,7 +18,7 @@ from lightir_core.architecture import (
 _Item = TypeVar("_Item", bound=Hashable)
 
 
-def describe(architecture: Architecture) -> str:
+def describe_architecture(architecture: Architecture) -> str:
     """The architecture in one line: width, then each group of equal stages, then the tail."""
     return "; ".join([f"width {architecture.width}", *describe_stages(architecture)])
 

@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from budgets.budget import AXES
 from lightir_core.architecture import Architecture, from_plain
 from lightir_core.errors import ArchitectureError, ResultsError
-from results.describe import describe
+from results.describe import describe_architecture
 from results.run import RunFolder, read_json_object, write_atomic
 
 FORMAT = "lightir-model"
@@ -258,7 +258,7 @@ def _facts(architecture: Architecture, result: ModelResult | None) -> Iterator[s
         f"- images: {architecture.in_channels} channels in [0, 1] in, {architecture.out_channels} "
         f"out, sides times {architecture.scale}"
     )
-    yield f"- architecture: {describe(architecture)}"
+    yield f"- architecture: {describe_architecture(architecture)}"
     if result is not None:
         yield f"- costs: {', '.join(_costs(result.cost))}"
         if result.within_budget is not None:

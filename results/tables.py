@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightir_core.architecture import Architecture
-from results.describe import describe, summarise
+from results.describe import describe_architecture, summarise
 from results.objectives import format_value, values_of
 from results.run_view import RunView
 
@@ -80,7 +80,7 @@ def to_csv(view: RunView) -> str:
                 row.architecture.id,
                 row.parent,
                 *values,
-                describe(row.architecture),
+                describe_architecture(row.architecture),
             ]
         )
     return out.getvalue()

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AskTell",
-    "Fidelity",
     "BestModel",
+    "Fidelity",
     "Question",
     "Run",
     "SearchConfig",
@@ -33,8 +33,8 @@ __all__ = [
 
 _HOMES = {
     "AskTell": "search.asktell",
-    "Fidelity": "search.rungs",
     "BestModel": "results.run_view",
+    "Fidelity": "search.rungs",
     "Question": "search.asktell",
     "Run": "results.run_view",
     "SearchConfig": "search.config",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from results.objectives import Objective
-from results.report import build_report
+from results.report.page import build_report
 from results.run_view import Run
 from search import pipeline
 from search.callbacks import Callback, Silent

@@ -20,7 +20,7 @@ from typing import Self
 from lightir_core.architecture import Architecture
 from lightir_core.errors import SearchError
 from results.objectives import Objective
-from results.report import build_report
+from results.report.page import build_report
 from results.run_view import Run
 from search.callbacks import Callback, Silent
 from search.config import SearchConfig

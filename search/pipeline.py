@@ -25,7 +25,7 @@ from lightir_core.seeds import derive
 from results.models import ModelResult, load_results
 from results.objectives import minimised, values_of
 from results.pareto import pareto_front
-from results.report import build_report
+from results.report.page import build_report
 from results.run import read_config, remove_drafts, write_config
 from results.study import Record, Trial, is_unused
 from search.bank.prepare import prepare_bank

@@ -14,7 +14,7 @@ from itertools import groupby, pairwise
 from markupsafe import Markup
 
 from lightir_core.architecture import Architecture, BlockConfig, StageConfig
-from results.describe import describe
+from results.describe import describe_architecture
 
 _STAGE, _SMALL, _GAP, _PAD = 140, 64, 18, 8
 _ARC, _CELL, _FOOT, _ROOM, _STEP = 52, 40, 22, 6, 13
@@ -61,7 +61,9 @@ def diagram(architecture: Architecture) -> Markup:
     return Markup(
         '<svg viewBox="0 0 {} {}" width="{}" height="{}" class="diagram" role="img" '
         'aria-label="{}">{}</svg>'
-    ).format(width, height, width, height, describe(architecture), Markup("").join(parts))
+    ).format(
+        width, height, width, height, describe_architecture(architecture), Markup("").join(parts)
+    )
 
 
 def _boxes(architecture: Architecture) -> list[_Box]:

@@ -12,7 +12,7 @@ from budgets.units import Size, format_count, format_time, parse_size
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError
 from results.baselines import Baseline
-from results.describe import describe
+from results.describe import describe_architecture
 from results.models import ModelResult, read_exports
 from results.objectives import (
     MISSING,
@@ -117,7 +117,7 @@ def _network(view: RunView, breakdowns: Breakdowns, model: ModelResult) -> Final
 
 
 def _sentence(architecture: Architecture) -> str:
-    text = describe(architecture)
+    text = describe_architecture(architecture)
     return text[0].upper() + text[1:]
 
 

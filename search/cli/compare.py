@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from results.comparison import RunComparison, rows
-from results.report import build_comparison
+from results.report.versus import build_comparison
 from search.cli.options import Json
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN RUN …", help="Folders of runs.")]

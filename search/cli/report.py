@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from results.report import build_report
+from results.report.page import build_report
 from search.cli.options import RunArgument
 
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from lightir_core.errors import ResultsError
-from results.describe import describe
+from results.describe import describe_architecture
 from results.run import RunFolder, read_config
 from results.trials import Trial
 
@@ -57,7 +57,7 @@ class MlflowTracker:
         mlflow = self._mlflow
         with mlflow.start_run(run_name=f"trial-{trial.number:05d}", nested=True):
             mlflow.log_params({name: _short(value) for name, value in trial.choices.items()})
-            mlflow.set_tag("architecture", _short(describe(trial.architecture)))
+            mlflow.set_tag("architecture", _short(describe_architecture(trial.architecture)))
             if trial.reason:
                 mlflow.set_tag("failed", _short(trial.reason))
             for name in trial.scores:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from lightir_core.errors import ResultsError
-from results.describe import describe
+from results.describe import describe_architecture
 from results.models import load_results
 from results.run_view import read_run
 from results.trials import Trial
@@ -45,12 +45,13 @@ class TensorBoardTracker:
             for model in models:
                 for name, score in model.scores.items():
                     writer.add_scalar(f"final/{name}", score, model.trial)
-                writer.add_text(f"{model.kind} {model.id}", describe(model.architecture))
+                text = describe_architecture(model.architecture)
+                writer.add_text(f"{model.kind} {model.id}", text)
 
     def trial(self, trial: Trial) -> None:
         """See `Tracker`."""
         with self._writer(f"trial-{trial.number:05d}") as writer:
-            writer.add_text("architecture", describe(trial.architecture))
+            writer.add_text("architecture", describe_architecture(trial.architecture))
             if trial.reason:
                 writer.add_text("failed", trial.reason)
             for name in trial.scores:

@@ -13,7 +13,7 @@ from results.baselines import (
 )
 from results.run import RunFolder
 
-RIVAL = Baseline(
+SYSTEM = Baseline(
     name="grformer",
     cost={"params": 780_936, "macs": 10**11},
     shrunk="0123456789ab",
@@ -26,7 +26,7 @@ RIVAL = Baseline(
 
 
 def test_what_is_written_reads_back(tmp_path):
-    baselines = [RIVAL, Baseline(name="drt", cost={"params": 1}, reason="loss is NaN")]
+    baselines = [SYSTEM, Baseline(name="drt", cost={"params": 1}, reason="loss is NaN")]
     write_baselines(tmp_path, baselines)
     assert read_baselines(tmp_path) == baselines
 
@@ -45,7 +45,7 @@ def test_a_run_without_them_has_none(tmp_path):
     ],
 )
 def test_a_damaged_file_is_an_error_that_names_the_place(tmp_path, text, match):
-    RunFolder(tmp_path).baselines.write_text(text)
+    RunFolder(tmp_path).presets.write_text(text)
     with pytest.raises(ResultsError, match=match):
         read_baselines(tmp_path)
 

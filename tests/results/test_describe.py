@@ -18,11 +18,11 @@ from lightir_core.architecture import (
     TailConfig,
     WindowAttentionConfig,
 )
-from results.describe import describe, describe_stages, summarise
+from results.describe import describe_architecture, describe_stages, summarise
 
 
 def test_grformer_like_architecture(architecture):
-    assert describe(architecture) == (
+    assert describe_architecture(architecture) == (
         "width 48; 3 stages of 2 blocks: window attention 8×8, 6 heads, grouped (g=2) residual "
         "projections, depth-wise MLP 96, 1 of 2 shifted; output added to the interpolated input"
     )
@@ -37,7 +37,7 @@ def test_unlike_stages_are_told_apart(architecture):
     ]  # fmt: skip
     assert words[1].endswith("2 passes sharing weights")
     untied = replace(architecture, stages=(replace(second, tied=False),))
-    assert "2 passes each with its own weights" in describe(untied)
+    assert "2 passes each with its own weights" in describe_architecture(untied)
     assert summarise(untied) == "width 48, 1 stage, 4 blocks of window attention"
 
 
@@ -123,4 +123,4 @@ def test_the_rest_of_a_stage_and_of_the_network():
         "2 stages share weights", "patches of 2×2", "enlarged in stages",
     ]  # fmt: skip
     same_size = Architecture(width=8, stages=network.stages, tail=TailConfig(skip="interpolated"))
-    assert describe(same_size).endswith("output added to the input")
+    assert describe_architecture(same_size).endswith("output added to the input")

@@ -150,7 +150,7 @@ def test_exports_are_remembered_by_file(tmp_path, pruned):
 
 
 def test_the_lines_for_pytorch_run_and_are_five(tmp_path, pruned):
-    save_model(tmp_path, build(result.architecture))
+    save_model(tmp_path, build(pruned.architecture))
     text = write_card(tmp_path, pruned).read_text()
     [code] = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     assert len(code.splitlines()) == 5
@@ -158,4 +158,4 @@ def test_the_lines_for_pytorch_run_and_are_five(tmp_path, pruned):
     with contextlib.chdir(tmp_path):
         exec(code, names)
     sides = np.array(names["restored"].shape[2:])
-    assert (sides == np.array([48, 64]) * result.architecture.scale).all()
+    assert (sides == np.array([48, 64]) * pruned.architecture.scale).all()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from results.report import build_report
+from results.report.page import build_report
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(
@@ -49,7 +49,8 @@ def reported(make_run, tmp_path):
 def test_a_report_is_rebuilt_and_runs_are_compared_without_torch(reported, tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
-        "from results.report import build_comparison, build_report\n"
+        "from results.report.page import build_report\n"
+        "from results.report.versus import build_comparison\n"
         "run, out = map(Path, sys.argv[1:])\n"
         "before = (run / 'report' / 'index.html').read_text()\n"
         "print(build_report(run).read_text() == before)\n"

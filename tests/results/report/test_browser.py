@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from results.baselines import Baseline, write_baselines
-from results.report import build_report
+from results.report.page import build_report
 from results.run_view import read_run
 
 BROWSER = next(

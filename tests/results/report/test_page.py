@@ -14,8 +14,7 @@ from lightir_core.errors import ResultsError
 from results.baselines import Baseline, write_baselines
 from results.models import Crop, add_exports, load_results
 from results.objectives import Objective
-from results.report import build_report
-from results.report.page import fingerprints, scripts
+from results.report.page import build_report, fingerprints, scripts
 from results.run import RunFolder, write_config
 from results.run_view import read_run
 from results.study import Record
@@ -157,7 +156,7 @@ def test_latency_onnx_and_published_systems_are_told(make_run, tmp_path, read, s
 
 def test_a_damaged_list_of_published_systems_is_a_note(make_run, tmp_path, read):
     folder = make_run(tmp_path / "run", trials=5)
-    RunFolder(folder).baselines.write_text("nonsense")
+    RunFolder(folder).presets.write_text("nonsense")
     assert "presets.json is not JSON" in rebuilt(folder, read).text
 
 

@@ -80,7 +80,7 @@ def test_published_systems_are_two_points_once_they_were_shrunk(view):
 
 def test_the_json_holds_no_text_that_ends_a_script_and_no_nan():
     axes = (Objective(name="</script>", direction="minimise", label="<!--<script>"),)
-    point = Point(kind="trial", name="</script>\u2028", values=(math.nan,), words="a&b")
+    point = Point(kind="trial", name="</script>\u2028", values=(math.nan,), description="a&b")
     text = Chart(axes=axes, points=(point,)).to_json()
     assert "<" not in text
     assert "NaN" not in text

@@ -2,8 +2,7 @@ import csv
 import json
 
 from results.comparison import rows
-from results.report import build_comparison
-from results.report.versus import chart_of_runs
+from results.report.versus import build_comparison, chart_of_runs
 
 HOSTILE = "<script>alert(1)</script>"
 

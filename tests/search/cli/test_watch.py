@@ -13,9 +13,9 @@ from lightir_core.architecture import (
     StageConfig,
 )
 from lightir_core.learning.divergence import Restart
-from results.run_view import read_run
 from results.objectives import Objective
 from results.run import RunFolder, write_config
+from results.run_view import read_run
 from results.study import Record
 from search.cli.watch import is_over, phase_of, picture
 from search.config import SearchConfig, describe
