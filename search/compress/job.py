@@ -24,9 +24,9 @@ from lightir_core.network import Network, build
 from lightir_core.published.presets import PRESETS, preset
 from lightir_core.published.weights import load_file
 from lightir_core.seeds import derive
-from results.findings import Findings, read_findings
 from results.models import RESULT, ModelResult, load_result
 from results.run import RunFolder
+from results.run_view import RunView, read_run
 from search.compress.importance import find
 from search.compress.prune import Pruned, Pruning, check_target, prune
 from search.compress.recover import Distillation, Recovery, group_lasso, recover
@@ -275,35 +275,35 @@ def open_model(folder: Path) -> Parent:
 
 
 def _of_run(run: Path, member: str) -> Parent:
-    findings = read_findings(run)
-    result = _find(findings, member)
+    view = read_run(run)
+    result = _find(view, member)
     if result is not None:
         network = load_model(RunFolder(run).model(result.id))
         return Parent(network, result.id, _source(run), trial=result.trial, data=_data(result))
     if not member:
         raise SearchError(f"{run} holds no finished network yet; name a trial such as {run}#0")
-    for trial in findings.finished:
+    for trial in view.finished:
         if member in (str(trial.number), trial.architecture.id):
             weights = RunFolder(run).checkpoints / f"trial-{trial.number:05d}.safetensors"
             with torch.random.fork_rng(devices=[]):
                 network = build(trial.architecture)
             load_weights(weights, network)
             name = trial.architecture.id
-            data = findings.config.get("data", {})
+            data = view.config.get("data", {})
             return Parent(network.eval(), name, _source(run), trial=trial.number, data=data)
-    numbers = ", ".join(str(trial.number) for trial in findings.front)
+    numbers = ", ".join(str(trial.number) for trial in view.front)
     raise SearchError(
         f"{run} has no finished trial or model {member!r}; its front is made of trials {numbers}"
     )
 
 
-def _find(findings: Findings, member: str) -> ModelResult | None:
+def _find(view: RunView, member: str) -> ModelResult | None:
     """The kept model that `member` names: by id, by trial, or the best if it names none."""
     if not member:
-        return findings.best
-    named = [model for model in findings.models if model.id == member]
+        return view.best
+    named = [model for model in view.models if model.id == member]
     # of one trial the trained network, not what was pruned from it
-    of_trial = [model for model in findings.models if str(model.trial) == member]
+    of_trial = [model for model in view.models if str(model.trial) == member]
     found = named or sorted(of_trial, key=lambda model: model.kind == "pruned")
     return found[0] if found else None
 

@@ -16,7 +16,7 @@ from lightir_core.blocks import MIXERS
 from lightir_core.checkpoints import load_model, save_model
 from lightir_core.network import build
 from lightir_core.onnx import NEEDED, export_onnx
-from results.describe import in_words, short_words
+from results.describe import describe_architecture, summarise
 from results.report.diagram import diagram
 from search.compress.prune import Pruning, prune
 from search.compress.surgery import cut_channels
@@ -48,8 +48,8 @@ def check_cost():
 
 
 def check_words_and_drawing():
-    assert "neighbour convolution 20 wide, MLP 24" in in_words(ARCHITECTURE)
-    assert short_words(ARCHITECTURE).endswith("of neighbour convolution")
+    assert "neighbour convolution 20 wide, MLP 24" in describe_architecture(ARCHITECTURE)
+    assert summarise(ARCHITECTURE).endswith("of neighbour convolution")
     assert 'class="cell neighbours"' in diagram(ARCHITECTURE)
 
 
