@@ -92,7 +92,7 @@ def load_state(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -
 
 
 def check_tensors(
-    expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], source: str
+    expected: Mapping[str, tuple[int, ...]], given: Mapping[str, tuple[int, ...]], source: str
 ) -> None:
     """Refuse a set of tensors that is not the expected one.
 
@@ -100,20 +100,20 @@ def check_tensors(
         CheckpointError: names the first missing, unexpected and misshapen tensor with its shape,
             and how many there are of each.
     """
-    missing = [f"{name} {list(shape)}" for name, shape in expected.items() if name not in found]
-    unexpected = [f"{name} {list(shape)}" for name, shape in found.items() if name not in expected]
+    missing = [f"{name} {list(shape)}" for name, shape in expected.items() if name not in given]
+    unexpected = [f"{name} {list(shape)}" for name, shape in given.items() if name not in expected]
     misshapen = [
-        f"{name} {list(found[name])}, expected {list(shape)}"
+        f"{name} {list(given[name])}, expected {list(shape)}"
         for name, shape in expected.items()
-        if name in found and found[name] != shape
+        if name in given and given[name] != shape
     ]
     complaints = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
-    words = [
+    problems = [
         f"{len(names)} {kind}, first {names[0]}" for kind, names in complaints.items() if names
     ]
-    if words:
+    if problems:
         raise CheckpointError(
-            f"{source} does not fit the network: {'; '.join(words)}; "
+            f"{source} does not fit the network: {'; '.join(problems)}; "
             "give the weights of this very architecture"
         )
 

@@ -142,12 +142,12 @@ def _settle(draft: Path, path: Path, network: Network) -> dict[str, Any]:
 @torch.inference_mode()
 def differences(network: nn.Module, other: nn.Module) -> dict[str, float]:
     """The largest difference of two networks' outputs at each of `SIZES`, as "HxW" to number."""
-    found: dict[str, float] = {}
+    largest: dict[str, float] = {}
     for size in SIZES:
         image = _example(network, size)
         difference = (network(image) - other(image)).abs().max().item()
-        found[f"{size[0]}x{size[1]}"] = difference
-    return found
+        largest[f"{size[0]}x{size[1]}"] = difference
+    return largest
 
 
 def quantise(source: Path, path: Path, network: Network, data: Batches, seed: int) -> None:

@@ -40,13 +40,13 @@ def read_settings_file(
             f"{what} {str(path)!r}: the name must end in {', '.join(READERS)}, to tell what it is"
         )
     try:
-        found = reader(path.read_text(encoding="utf-8"))
+        values = reader(path.read_text(encoding="utf-8"))
     except OSError as cause:
         raise error(f"cannot read {what} {str(path)!r}: {cause.strerror}") from None
     except (ValueError, yaml.YAMLError) as cause:
         raise error(f"{what} {str(path)!r} cannot be read: {cause}") from None
-    if not isinstance(found, Mapping):
+    if not isinstance(values, Mapping):
         raise error(
-            f"{what} {str(path)!r} hold a {type(found).__name__}, expected lines such as {example}"
+            f"{what} {str(path)!r} hold a {type(values).__name__}, expected lines such as {example}"
         )
-    return found
+    return values

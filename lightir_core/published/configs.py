@@ -201,14 +201,14 @@ def _shape(tensors: Tensors, name: str) -> tuple[int, ...]:
 
 def _per_stage(tensors: Tensors, ending: str) -> list[tuple[int, ...]]:
     """Shape of the first block's tensor of each stage; `ending` is a regular expression."""
-    found: dict[int, tuple[int, ...]] = {}
+    shapes: dict[int, tuple[int, ...]] = {}
     for name, tensor in tensors.items():
         match = re.fullmatch(rf"layers\.(\d+)\..*\b{ending}", name)
         if match:
-            found.setdefault(int(match[1]), tuple(tensor.shape))
-    if not found:
+            shapes.setdefault(int(match[1]), tuple(tensor.shape))
+    if not shapes:
         raise CheckpointError(_missing(f"layers.0. ... .{ending}", tensors))
-    return [found[number] for number in sorted(found)]
+    return [shapes[number] for number in sorted(shapes)]
 
 
 def _count(names: Iterable[str], pattern: str) -> int:

@@ -111,8 +111,8 @@ def preset(name: str, task: str = "sr-x2") -> Architecture:
     Raises:
         ArchitectureError: there is no such preset.
     """
-    found = _find(name, task)
-    return _for_channels(found.design(found.width, found.depth, scale_of(task)), task)
+    system = _find(name, task)
+    return _for_channels(system.design(system.width, system.depth, scale_of(task)), task)
 
 
 def shrink(name: str, fits: Callable[[Architecture], bool], task: str = "sr-x2") -> Architecture:
@@ -130,22 +130,22 @@ def shrink(name: str, fits: Callable[[Architecture], bool], task: str = "sr-x2")
     Raises:
         ArchitectureError: there is no such preset, or not even its smallest network fits.
     """
-    found, scale = _find(name, task), scale_of(task)
-    steps = found.width // found.width_step
+    system, scale = _find(name, task), scale_of(task)
+    steps = system.width // system.width_step
 
     def at(step: int, depth: int) -> Architecture:
-        return _for_channels(found.design(step * found.width_step, depth, scale), task)
+        return _for_channels(system.design(step * system.width_step, depth, scale), task)
 
     def fits_at(step: int, depth: int) -> bool:
-        return step <= steps and depth <= found.depth and fits(at(step, depth))
+        return step <= steps and depth <= system.depth and fits(at(step, depth))
 
     if not fits_at(1, 1):
         raise ArchitectureError(
-            f"not even the smallest {name} (width {found.width_step}, depth 1) fits; "
+            f"not even the smallest {name} (width {system.width_step}, depth 1) fits; "
             "allow a larger budget"
         )
     # the first step may stand for more than one block; a single block is known to fit
-    depths = [1, *(max(1, round(found.depth * step / steps)) for step in range(1, steps + 1))]
+    depths = [1, *(max(1, round(system.depth * step / steps)) for step in range(1, steps + 1))]
     number = _last(lambda number: fits_at(max(1, number), depths[number]), len(depths))
     step, depth = max(1, number), depths[number]
     while True:
@@ -184,5 +184,5 @@ def _find(name: str, task: str) -> Preset:
         raise ArchitectureError(
             f"there is no preset {name!r}{nearest(name, PRESETS)}; use one of {', '.join(PRESETS)}"
         )
-    found = PRESETS[name]
-    return found.same_size if found.same_size and scale_of(task) == 1 else found
+    system = PRESETS[name]
+    return system.same_size if system.same_size and scale_of(task) == 1 else system

@@ -51,7 +51,7 @@ def swinir(
         StageConfig(blocks=tuple(block(heads, index) for index in range(depth)))
         for depth, heads in zip(depths, num_heads, strict=True)
     )
-    return _swin_frame(width, stages, scale)
+    return _swin_skeleton(width, stages, scale)
 
 
 def agileir(
@@ -80,7 +80,7 @@ def agileir(
         StageConfig(blocks=tuple(block(heads, key_dim, index) for index in range(depth)))
         for depth, heads, key_dim in zip(depths, num_heads, key_dims, strict=True)
     )
-    return _swin_frame(width, stages, scale)
+    return _swin_skeleton(width, stages, scale)
 
 
 def grformer(
@@ -217,7 +217,7 @@ def edsr(
     )
 
 
-def _swin_frame(width: int, stages: tuple[StageConfig, ...], scale: int) -> Architecture:
+def _swin_skeleton(width: int, stages: tuple[StageConfig, ...], scale: int) -> Architecture:
     return Architecture(
         width=width,
         stages=stages,

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from lightir_core.network import Network
 
-Places = dict[str, list[Tensor]]
+Targets = dict[str, list[Tensor]]
 
 
-def layer(name: str, *modules: Any) -> Places:  # noqa: ANN401  any module with weight and bias
+def layer(name: str, *modules: Any) -> Targets:  # noqa: ANN401  any module with weight and bias
     """Weight and bias of one layer, or of several that the release keeps in one."""
     return {
         f"{name}.{part}": [getattr(module, part).detach() for module in modules]
@@ -27,7 +27,7 @@ def layer(name: str, *modules: Any) -> Places:  # noqa: ANN401  any module with 
     }
 
 
-def batch_norm(name: str, module: Any) -> Places:  # noqa: ANN401  see `layer`
+def batch_norm(name: str, module: Any) -> Targets:  # noqa: ANN401  see `layer`
     """Weight, bias and running statistics."""
     statistics = {
         f"{name}.{part}": [getattr(module, part)] for part in ("running_mean", "running_var")
@@ -35,17 +35,17 @@ def batch_norm(name: str, module: Any) -> Places:  # noqa: ANN401  see `layer`
     return layer(name, module) | statistics
 
 
-def halves(name: str, module: Any) -> Places:  # noqa: ANN401  see `layer`
+def halves(name: str, module: Any) -> Targets:  # noqa: ANN401  see `layer`
     """A grouped projection that the release keeps as the layers `name`1, `name`2, ..."""
     weights = module.weight.detach()
     biases = module.bias.detach().chunk(len(weights))
-    places: Places = {}
+    targets: Targets = {}
     for number, (weight, bias) in enumerate(zip(weights, biases, strict=True), start=1):
-        places |= {f"{name}{number}.weight": [weight], f"{name}{number}.bias": [bias]}
-    return places
+        targets |= {f"{name}{number}.weight": [weight], f"{name}{number}.bias": [bias]}
+    return targets
 
 
-def swin_attention(name: str, mixer: Any) -> Places:  # noqa: ANN401  a WindowAttention
+def swin_attention(name: str, mixer: Any) -> Targets:  # noqa: ANN401  a WindowAttention
     """Window attention of Swin Transformer: fused qkv, a table of biases."""
     return {
         f"{name}.relative_position_bias_table": [mixer.position.table.detach()],
@@ -54,7 +54,7 @@ def swin_attention(name: str, mixer: Any) -> Places:  # noqa: ANN401  a WindowAt
     }
 
 
-def grouped_attention(name: str, mixer: Any) -> Places:  # noqa: ANN401  a WindowAttention
+def grouped_attention(name: str, mixer: Any) -> Targets:  # noqa: ANN401  a WindowAttention
     """GRFormer's GRSA."""
     return {
         f"{name}.logit_scale": [mixer.log_tau.detach()],
@@ -67,28 +67,28 @@ def grouped_attention(name: str, mixer: Any) -> Places:  # noqa: ANN401  a Windo
     }
 
 
-def cascade_attention(name: str, mixer: Any) -> Places:  # noqa: ANN401  a CascadeAttention
+def cascade_attention(name: str, mixer: Any) -> Targets:  # noqa: ANN401  a CascadeAttention
     """AgileIR's GSWA."""
-    places: Places = {f"{name}.relative_position_bias_table": [mixer.position.table.detach()]}
+    targets: Targets = {f"{name}.relative_position_bias_table": [mixer.position.table.detach()]}
     for number, head in enumerate(mixer.heads):
-        places |= layer(f"{name}.groupatt.qkvs.{number}.c", head.qkv)
-        places |= batch_norm(f"{name}.groupatt.qkvs.{number}.bn", head.norm)
-        places |= layer(f"{name}.groupatt.dws.{number}.c", head.filter)
-        places |= batch_norm(f"{name}.groupatt.dws.{number}.bn", head.filter_norm)
-    places |= layer(f"{name}.groupatt.proj.1.c", mixer.output)
-    return places | batch_norm(f"{name}.groupatt.proj.1.bn", mixer.output_norm)
+        targets |= layer(f"{name}.groupatt.qkvs.{number}.c", head.qkv)
+        targets |= batch_norm(f"{name}.groupatt.qkvs.{number}.bn", head.norm)
+        targets |= layer(f"{name}.groupatt.dws.{number}.c", head.filter)
+        targets |= batch_norm(f"{name}.groupatt.dws.{number}.bn", head.filter_norm)
+    targets |= layer(f"{name}.groupatt.proj.1.c", mixer.output)
+    return targets | batch_norm(f"{name}.groupatt.proj.1.bn", mixer.output_norm)
 
 
-def mlp(name: str, module: Any) -> Places:  # noqa: ANN401  a feed-forward
+def mlp(name: str, module: Any) -> Targets:  # noqa: ANN401  a feed-forward
     """The two linear layers, and GRFormer's depth-wise ones where there are some."""
-    places = layer(f"{name}.fc1", module.inward) | layer(f"{name}.fc2", module.outward)
+    targets = layer(f"{name}.fc1", module.inward) | layer(f"{name}.fc2", module.outward)
     if hasattr(module, "depthwise1"):
-        places |= layer(f"{name}.dwconv.depthwise_conv.0", module.depthwise1)
-        places |= layer(f"{name}.dwconv.depthwise_conv.2", module.depthwise2)
-    return places
+        targets |= layer(f"{name}.dwconv.depthwise_conv.0", module.depthwise1)
+        targets |= layer(f"{name}.dwconv.depthwise_conv.2", module.depthwise2)
+    return targets
 
 
-def block(name: str, module: Any) -> Places:  # noqa: ANN401  a Block
+def block(name: str, module: Any) -> Targets:  # noqa: ANN401  a Block
     """One transformer block; its kind of attention is read from the module."""
     mixer = module.mixer
     if hasattr(mixer, "heads"):
@@ -103,75 +103,75 @@ def block(name: str, module: Any) -> Places:  # noqa: ANN401  a Block
     }
 
 
-def swin_network(network: Network) -> Places:
+def swin_network(network: Network) -> Targets:
     """SwinIR, AgileIR and GRFormer; the last one's blocks lie one level higher."""
     stem, tail, body = network.stem, network.tail, network.body
-    places = layer("conv_first", stem.conv)
+    targets = layer("conv_first", stem.conv)
     inner = "blocks"
     if stem.norm is not None:
         inner = "residual_group.blocks"
-        places |= layer("patch_embed.norm", stem.norm)
+        targets |= layer("patch_embed.norm", stem.norm)
     stage: Any
     for number, stage in enumerate(network.stages):
         for index, module in enumerate(stage.blocks):
-            places |= block(f"layers.{number}.{inner}.{index}", module)
-        places |= layer(f"layers.{number}.conv", stage.closing)
-    places |= layer("norm", body.norm) | layer("conv_after_body", body.closing)
+            targets |= block(f"layers.{number}.{inner}.{index}", module)
+        targets |= layer(f"layers.{number}.conv", stage.closing)
+    targets |= layer("norm", body.norm) | layer("conv_after_body", body.closing)
     last = "conv_last" if tail.interpolated else "upsample.0"
-    return places | layer(last, tail.last)
+    return targets | layer(last, tail.last)
 
 
-def drt_network(network: Network) -> Places:
+def drt_network(network: Network) -> Targets:
     """DRT; the released `block2` runs first."""
-    places = layer("patch_embed.proj", network.stem.conv)
-    places |= layer("patch_unembed.proj", network.tail.last)
+    targets = layer("patch_embed.proj", network.stem.conv)
+    targets |= layer("patch_unembed.proj", network.tail.last)
     stage: Any
     for number, stage in enumerate(network.stages):
         name = f"recursive_layers.{number}"
         for released, module in zip(("block2", "block1"), stage.blocks, strict=True):
-            places |= block(f"{name}.{released}.transformer", module)
-        places |= layer(f"{name}.conv_out", stage.closing)
-    return places
+            targets |= block(f"{name}.{released}.transformer", module)
+        targets |= layer(f"{name}.conv_out", stage.closing)
+    return targets
 
 
-def cross_layer(name: str, module: Any) -> Places:  # noqa: ANN401  a CrossLayerAttention
+def cross_layer(name: str, module: Any) -> Targets:  # noqa: ANN401  a CrossLayerAttention
     """CLA or ACLA; the release puts CLA's logits into a sequence of one."""
     adaptive = module.selection is not None
-    places = layer(f"{name}.conv_refer", module.value)
-    places |= layer(f"{name}.conv_offset", module.offset)
-    places |= layer(f"{name}.conv_attn" if adaptive else f"{name}.conv_attn.0", module.logit)
+    targets = layer(f"{name}.conv_refer", module.value)
+    targets |= layer(f"{name}.conv_offset", module.offset)
+    targets |= layer(f"{name}.conv_attn" if adaptive else f"{name}.conv_attn.0", module.logit)
     if adaptive:
-        places |= layer(f"{name}.mask_unit", module.selection)
+        targets |= layer(f"{name}.mask_unit", module.selection)
     if module.tail is not None:
-        places |= layer(f"{name}.depthwise_conv", module.tail[0])
-        places |= batch_norm(f"{name}.bn", module.tail[1])
-    return places
+        targets |= layer(f"{name}.depthwise_conv", module.tail[0])
+        targets |= batch_norm(f"{name}.bn", module.tail[1])
+    return targets
 
 
-def edsr_network(network: Network) -> Places:
+def edsr_network(network: Network) -> Targets:
     """EDSR with its residual blocks in stages and a cross-layer module after each."""
-    places = layer("head.0", network.stem.conv)
+    targets = layer("head.0", network.stem.conv)
     stage: Any
     for number, stage in enumerate(network.stages):
         for index, module in enumerate(stage.blocks):
             name = f"body.{number}.{index}.body"
-            places |= layer(f"{name}.0", module.mixer.conv1)
-            places |= layer(f"{name}.2", module.mixer.conv2)
+            targets |= layer(f"{name}.0", module.mixer.conv1)
+            targets |= layer(f"{name}.2", module.mixer.conv2)
     for number, module in network.cross_layers.items():
-        places |= cross_layer(f"cla.{number}", module)
-    places |= layer("tail.0", network.body.closing)
+        targets |= cross_layer(f"cla.{number}", module)
+    targets |= layer("tail.0", network.body.closing)
     for index, module in enumerate(itertools.islice(network.tail.upsampler, 0, None, 2)):
-        places |= layer(f"tail.1.{2 * index}", module)  # pixel shuffles lie between
-    return places | layer("tail.2", network.tail.last)
+        targets |= layer(f"tail.1.{2 * index}", module)  # pixel shuffles lie between
+    return targets | layer("tail.2", network.tail.last)
 
 
-def fill(places: Sequence[Tensor], tensor: Tensor) -> None:
+def fill(targets: Sequence[Tensor], tensor: Tensor) -> None:
     """Copy a published tensor into ours, which it holds one after another."""
-    parts = tensor.split([place.shape[0] for place in places])
-    for place, part in zip(places, parts, strict=True):
-        place.copy_(part)
+    parts = tensor.split([target.shape[0] for target in targets])
+    for target, part in zip(targets, parts, strict=True):
+        target.copy_(part)
 
 
-def published_shape(places: Sequence[Tensor]) -> tuple[int, ...]:
+def published_shape(targets: Sequence[Tensor]) -> tuple[int, ...]:
     """The shape that the published tensor of these places has."""
-    return sum(place.shape[0] for place in places), *places[0].shape[1:]
+    return sum(target.shape[0] for target in targets), *targets[0].shape[1:]

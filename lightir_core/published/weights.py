@@ -36,7 +36,7 @@ class System:
 
     architecture: Callable[[configs.Config], Architecture]
     infer: Callable[[configs.Tensors], dict[str, Any]]
-    places: Callable[[Network], layouts.Places]
+    targets: Callable[[Network], layouts.Places]
     derived: str
 
 
@@ -97,26 +97,26 @@ def load(
         CheckpointError: no such system, an argument is missing, or the tensors are not those of
             this network; names the first missing and the first unexpected one with their shapes.
     """
-    found = _find(system)
+    entry = _find(system)
     given = {name: torch.as_tensor(tensor) for name, tensor in tensors.items()}
     try:
-        architecture = found.architecture(config)
+        architecture = entry.architecture(config)
     except KeyError as error:
         raise CheckpointError(
             f"the configuration of {system} lacks {error}; give the published arguments"
         ) from None
     with torch.random.fork_rng(devices=[]):
         network = build(architecture)
-    places = found.places(network)
-    used = {name: t for name, t in given.items() if not re.fullmatch(found.derived, name)}
+    targets = entry.targets(network)
+    used = {name: t for name, t in given.items() if not re.fullmatch(entry.derived, name)}
     check_tensors(
-        {name: layouts.published_shape(place) for name, place in places.items()},
+        {name: layouts.published_shape(target) for name, target in targets.items()},
         {name: tuple(tensor.shape) for name, tensor in used.items()},
         f"this set of {system} tensors",
     )
     with torch.no_grad():
-        for name, place in places.items():
-            layouts.fill(place, used[name])
+        for name, target in targets.items():
+            layouts.fill(target, used[name])
         _settle_conventions(network, config)
     return network.eval()
 

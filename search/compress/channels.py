@@ -47,14 +47,14 @@ def slices(architecture: Architecture, unit: Unit) -> tuple[Slice, ...]:
 
 @lru_cache(maxsize=16)
 def _slices(architecture: Architecture) -> dict[Unit, tuple[Slice, ...]]:
-    found: dict[Unit, list[Slice]] = {unit: [] for unit in units(architecture)}
+    lying: dict[Unit, list[Slice]] = {unit: [] for unit in units(architecture)}
     for axes, stage, block, first in _modules(architecture):
         for name, axis, kind, owner in _axes(axes):
             unit = Unit("width") if kind == "width" else Unit(kind, stage, block)
-            if unit in found:  # what lies in a group with other channels is no unit
+            if unit in lying:  # what lies in a group with other channels is no unit
                 moved = torch.where(owner < 0, owner, owner + first.get(unit, 0))
-                found[unit].append(Slice(name, axis, moved))
-    return {unit: tuple(there) for unit, there in found.items()}
+                lying[unit].append(Slice(name, axis, moved))
+    return {unit: tuple(there) for unit, there in lying.items()}
 
 
 def _modules(

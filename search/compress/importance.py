@@ -80,14 +80,14 @@ def rank(network: Network, kind: str, data: Batches | None, seed: int) -> Rankin
     """
     importance = find(kind, data)
     there = units(network.architecture)
-    places = {unit: slices(network.architecture, unit) for unit in there}
+    lying = {unit: slices(network.architecture, unit) for unit in there}
     ranking = {
         unit: torch.zeros(extent.lanes * extent.size, dtype=torch.float64)
         for unit, extent in there.items()
     }
     for values in importance.entries(network, data, seed):
         for unit, total in ranking.items():
-            sums = gather(values, places[unit], len(total))
+            sums = gather(values, lying[unit], len(total))
             total += sums.square() if importance.squared else sums
     generator = torch.Generator().manual_seed(seed)
     for total in ranking.values() if importance.drawn else ():
@@ -103,7 +103,7 @@ def find(kind: str, data: Batches | None) -> Importance:
             f"{', '.join(IMPORTANCES)}"
         )
     if IMPORTANCES[kind].needs_data and data is None:
-        free = [name for name, found in IMPORTANCES.items() if not found.needs_data]
+        free = [name for name, entry in IMPORTANCES.items() if not entry.needs_data]
         raise SearchError(
             f"importance {kind!r} is measured on images, and none are given; give --data, or use "
             f"{' or '.join(free)}"
@@ -154,12 +154,12 @@ def _gradients(network: Network, data: Batches | None, seed: int) -> Iterator[di
     assert data is not None
     parameters = dict(network.named_parameters())
     for lq, gt in _patches(network, data, seed):
-        found = torch.autograd.grad(
+        entry = torch.autograd.grad(
             _loss(network, lq, gt), list(parameters.values()), allow_unused=True
         )
         yield {
             name: torch.zeros_like(p) if g is None else g
-            for (name, p), g in zip(parameters.items(), found, strict=True)
+            for (name, p), g in zip(parameters.items(), entry, strict=True)
         }
 
 

@@ -42,7 +42,7 @@ ROUND_SHARE = 0.2
 SPARSE_SHARE = 0.5
 """Steps of the sparse training, as a share of the recipe's."""
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -95,14 +95,14 @@ class Compression:
     seed: int = 0
 
 
-def compress(parent: Parent, how: Compression, out: Path, say: Say) -> ModelResult:
+def compress(parent: Parent, how: Compression, out: Path, log: Log) -> ModelResult:
     """Prune `parent`, fine-tune what is left, score both, and write the result into `out`.
 
     Args:
         parent: left as it is.
         how: see `Compression`.
         out: a new folder; nothing is written before everything has worked.
-        say: told what happens.
+        log: receives what happens, a line at a time.
 
     Raises:
         LightIRError: nothing to do, a budget out of reach, no usable data, or a folder that is not
@@ -116,7 +116,7 @@ def compress(parent: Parent, how: Compression, out: Path, say: Say) -> ModelResu
     data = None if how.without_data else open_images(how.source).training
     find(how.pruning.importance, data)
     begun = time.perf_counter()
-    pruned, curve = _carry_out(parent, how, task, say)
+    pruned, curve = _carry_out(parent, how, task, log)
     finished = Finished(
         kind="pruned",
         trial=parent.trial,
@@ -148,13 +148,13 @@ def check_task(network: Network, name: str, task: Task) -> None:
 
 
 def _carry_out(
-    parent: Parent, how: Compression, task: Task, say: Say
+    parent: Parent, how: Compression, task: Task, log: Log
 ) -> tuple[Pruned, tuple[Point, ...]]:
     """The pruned and recovered network, and the curve of its last training."""
     network = copy.deepcopy(parent.network).to(how.device)
     if how.without_data:
         pruned = prune(network, how.target, None, how.pruning)
-        say(_in_words(pruned))
+        log(_describe(pruned))
         return pruned, ()
     recovery = _recovery(how, task)
     teacher = copy.deepcopy(parent.network).requires_grad_(False)
@@ -163,17 +163,17 @@ def _carry_out(
         penalty = group_lasso(network, how.sparsity, recovery.data, how.seed)
         steps = max(1, round(SPARSE_SHARE * how.recipe.steps))
         curve = recover(network, teacher, recovery, steps=steps, penalty=penalty)
-        say(f"sparse training: {_path(curve)} in {curve[-1][0]} steps")
+        log(f"sparse training: {_path(curve)} in {curve[-1][0]} steps")
     steps = max(1, round(ROUND_SHARE * how.recipe.steps / max(1, how.pruning.iterations - 1)))
 
     def between(small: Network) -> None:
         curve = recover(small, teacher, recovery, steps=steps)
-        say(f"between two rounds: {_path(curve)} in {curve[-1][0]} steps")
+        log(f"between two rounds: {_path(curve)} in {curve[-1][0]} steps")
 
     pruned = prune(network, how.target, recovery.data, how.pruning, between)
-    say(_in_words(pruned))
+    log(_describe(pruned))
     curve = recover(pruned.network, teacher, recovery)
-    say(f"fine-tuning: {_path(curve)} in {curve[-1][0]} of {how.recipe.steps} steps")
+    log(f"fine-tuning: {_path(curve)} in {curve[-1][0]} of {how.recipe.steps} steps")
     return pruned, curve
 
 
@@ -209,7 +209,7 @@ def _record(parent: Parent, how: Compression, pruned: Pruned, task: Task) -> dic
     }
 
 
-def _in_words(pruned: Pruned) -> str:
+def _describe(pruned: Pruned) -> str:
     gone = f" without {', '.join(map(str, pruned.dropped))}" if pruned.dropped else ""
     return (
         f"pruned to {pruned.cost.params:,} parameters, {pruned.cost.macs:,} MACs, width "
@@ -242,17 +242,17 @@ def open_parent(text: str, task: str | None, seed: int, weights: Path | None = N
             torch.manual_seed(seed)
             network = build(preset(text, task or "sr-x2")).eval()
         return Parent(network, text, trained=False)
-    place, _, member = text.partition("#")
-    if not Path(place).is_dir():
+    folder_name, _, member = text.partition("#")
+    if not Path(folder_name).is_dir():
         raise SearchError(
-            f"{place}: there is no such folder; name a run, a model folder or a preset "
+            f"{folder_name}: there is no such folder; name a run, a model folder or a preset "
             f"({', '.join(PRESETS)})"
         )
-    if RunFolder(Path(place)).journal.is_file():
-        return _of_run(Path(place), member)
+    if RunFolder(Path(folder_name)).journal.is_file():
+        return _of_run(Path(folder_name), member)
     if member:
-        raise SearchError(f"{place} is no run, so it has no #{member}; leave that out")
-    return open_model(Path(place))
+        raise SearchError(f"{folder_name} is no run, so it has no #{member}; leave that out")
+    return open_model(Path(folder_name))
 
 
 def open_model(folder: Path) -> Parent:
@@ -304,8 +304,8 @@ def _find(view: RunView, member: str) -> ModelResult | None:
     named = [model for model in view.models if model.id == member]
     # of one trial the trained network, not what was pruned from it
     of_trial = [model for model in view.models if str(model.trial) == member]
-    found = named or sorted(of_trial, key=lambda model: model.kind == "pruned")
-    return found[0] if found else None
+    members = named or sorted(of_trial, key=lambda model: model.kind == "pruned")
+    return members[0] if members else None
 
 
 def _data(result: ModelResult) -> Mapping[str, list[str]]:

@@ -128,14 +128,14 @@ def check_target(architecture: Architecture, target: Target) -> None:
     """
     if target.fits(architecture):
         raise BudgetError(
-            f"nothing to do: {_in_words(architecture, target)} is within "
+            f"nothing to do: {_describe(architecture, target)} is within "
             f"{target.budget.text} already; give a smaller budget"
         )
     least = smallest(architecture, target)
     if not target.fits(least):
         raise BudgetError(
             f"budget {target.budget.text!r} is below what pruning reaches: the smallest has "
-            f"{_in_words(least, target)}; raise the budget"
+            f"{_describe(least, target)}; raise the budget"
         )
 
 
@@ -175,7 +175,7 @@ def _weight_of(architecture: Architecture, stage: int, index: int, target: Targe
     return cost.params / limits[0] + cost.macs / limits[1] + dear
 
 
-def _in_words(architecture: Architecture, target: Target) -> str:
+def _describe(architecture: Architecture, target: Target) -> str:
     """Costs in all digits, as a budget is written: rounded down they could not be met either."""
     cost = target.cost(architecture)
     return ",".join(
@@ -201,16 +201,16 @@ def _round(
     seed = pruning.seed + number
     measured = data if IMPORTANCES[pruning.importance].needs_data else None
     weigh = partial(_weigh, goal=goal, data=measured, seed=seed)
-    found: list[Weighed] = []
+    weighed: list[Weighed] = []
     for way in _ways(network, goal, measured, pruning, seed):
-        found.append(weigh(way))
-        if measured is None and not found[-1][0]:
+        weighed.append(weigh(way))
+        if measured is None and not weighed[-1][0]:
             break  # nothing tells two ways apart
-    if all(far for far, *_ in found):
+    if all(far for far, *_ in weighed):
         for wide in (False, True):
             forced = _forced(network, goal, measured, pruning, seed, wide=wide)
-            found += [weigh(way) for way in forced]
-    return min(found, key=lambda entry: entry[:2])[-1]
+            weighed += [weigh(way) for way in forced]
+    return min(weighed, key=lambda entry: entry[:2])[-1]
 
 
 def _weigh(way: Way, goal: Target, data: Batches | None, seed: int) -> Weighed:

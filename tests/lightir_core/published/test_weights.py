@@ -33,7 +33,7 @@ def published(system, config, seed=0):
     network = build(SYSTEMS[system].architecture(config))
     return {
         name: torch.cat([torch.randn_like(part) for part in place]) * 0.1
-        for name, place in SYSTEMS[system].places(network).items()
+        for name, place in SYSTEMS[system].targets(network).items()
     }
 
 
