@@ -11,7 +11,7 @@ import typer
 from lightir_core.errors import LightIRError
 
 BENCHMARKS: dict[str, tuple[str, str]] = {
-    "costs": ("costs.document", "Is the cost model right, and how fast is it?"),
+    "costs": ("costs", "Is the cost model right, and how fast is it?"),
     "overhead": ("overhead", "What does a search cost beside training, next to bare Optuna?"),
     "blocks": ("blocks", "How fast are the blocks, next to the papers' formulas?"),
     "compression": ("compression", "Is pruning worth it, against training from scratch?"),

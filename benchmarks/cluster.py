@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +10,9 @@ import torch
 import typer
 
 from benchmarks import dispatch, faults
-from benchmarks.harness import Out, log, publish
-from lightir_core.errors import SearchError
+from benchmarks.harness import Out, publish
 from search.cli.options import wholes
+from search.config import known
 
 PARTS = ("noop", "scaling", "faults")
 
@@ -41,23 +40,15 @@ def cluster(
     torch.set_num_threads(1)
     chosen = parts.split(",")
     for part in chosen:
-        if part not in PARTS:
-            raise SearchError(f"part {part!r} is not known; use some of {', '.join(PARTS)}")
+        known("part", part, dict.fromkeys(PARTS))
     with tempfile.TemporaryDirectory() as scratch:
-        place = keep or Path(scratch)
-        place.mkdir(parents=True, exist_ok=True)
-        makers: dict[str, Callable[[], str]] = {
-            "noop": lambda: dispatch.rates_document(
-                list(dispatch.rates(wholes("--trials", trials), workers, limit, log)), workers
-            ),
-            "scaling": lambda: dispatch.scaling_document(
-                list(dispatch.scaling(wholes("--scale", scale), sleep, log))
-            ),
-            "faults": lambda: faults.document(
-                list(faults.measure(place, fault.split(","), seed, log))
-            ),
-        }
-        for part in PARTS:
-            if part in chosen:
-                heading, _, *lines = makers[part]().splitlines()
-                publish(heading, lines, out)
+        folder = keep or Path(scratch)
+        if "noop" in chosen:
+            rates = list(dispatch.rates(wholes("--trials", trials), workers, limit))
+            publish("## No-op trials", dispatch.rates_document(rates, workers), out)
+        if "scaling" in chosen:
+            scaled = list(dispatch.scaling(wholes("--scale", scale), sleep))
+            publish("## Scaling", dispatch.scaling_document(scaled), out)
+        if "faults" in chosen:
+            rows = faults.measure(folder, fault.split(","), seed)
+            publish("## Faults", faults.document(rows), out)

@@ -7,11 +7,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks import harness
+from benchmarks.harness import Row, log
 from benchmarks.overhead import no_job
 from benchmarks.table import OBJECTIVES
 from budgets.budget import Budget
@@ -40,51 +41,6 @@ LOUD = (PENDING, "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "TUNE_GLOBAL_CHECKPOINT_S
 """Switches that plain Ray Tune does not have set."""
 
 
-@dataclass(frozen=True)
-class Rate:
-    """Trials that do nothing.
-
-    Attributes:
-        how: who ran them.
-        asked: how many.
-        done: how many there was time for.
-        seconds: of those, in a cluster that was running.
-    """
-
-    how: str
-    asked: int
-    done: int
-    seconds: float
-
-    @property
-    def each_s(self) -> float:
-        """Seconds of a trial."""
-        return self.seconds / max(1, self.done)
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """A search whose trials sleep for `sleep_s`.
-
-    Attributes:
-        workers: at the same time.
-        trials: in all.
-        sleep_s: of each.
-        seconds: that they took, given all at once, from the start of the first.
-        search_s: that a search took: proposals, generations and the record besides.
-    """
-
-    workers: int
-    trials: int
-    sleep_s: float
-    seconds: float
-    search_s: float
-
-    def efficiency(self, seconds: float) -> float:
-        """Share of the workers' time in which they slept."""
-        return self.trials * self.sleep_s / (self.workers * seconds)
-
-
 def nap(seconds: float, job: Job) -> Outcome:
     """A score that depends on the architecture alone, after a sleep."""
     time.sleep(seconds)
@@ -92,29 +48,25 @@ def nap(seconds: float, job: Job) -> Outcome:
     return Outcome(number=job.number, scores={"psnr_y": score}, curve=((1, score),))
 
 
-def rates(
-    counts: Sequence[int], workers: int, limit_s: float, tell: Callable[[str], None]
-) -> Iterator[Rate]:
-    """No-op trials: plain Ray Tune, what helps it, and ours, all in one cluster of this machine.
+def rates(counts: Sequence[int], workers: int, limit_s: float) -> Iterator[Row]:
+    """Yield no-op trials: plain Ray Tune, what helps it, and ours, all in one cluster.
 
     Args:
         counts: how many, one number after the other.
         workers: at the same time.
-        limit_s: Ray Tune by itself is stopped after so long.
-        tell: hears of every rate.
+        limit_s: Ray Tune by itself is stopped after so long; `done` says how many it did.
     """
     with connected(None, cpus=workers):
         for count in counts:
             for how, run in WAYS.items():
-                found = Rate(how, count, *run(count, workers, limit_s))
-                tell(f"{count} no-op trials, {how}: {found.done} at {found.each_s:.4f} s each")
-                yield found
+                done, seconds = run(count, workers, limit_s)
+                each_s = seconds / max(1, done)
+                log(f"{count} no-op trials, {how}: {done} at {each_s:.4f} s each")
+                yield {"how": how, "asked": count, "done": done, "each_s": each_s}
 
 
-def scaling(
-    workers: Sequence[int], sleep_s: float, tell: Callable[[str], None]
-) -> Iterator[Scaled]:
-    """Searches whose trials sleep, with more and more workers; sleeping needs no processor."""
+def scaling(workers: Sequence[int], sleep_s: float) -> Iterator[Row]:
+    """Yield searches whose trials sleep, with more and more workers; that needs no processor."""
     with connected(None, cpus=max(workers)):
         for count in workers:
             trials = TRIALS_EACH * count
@@ -124,9 +76,9 @@ def scaling(
                 for source in sources:
                     driver.drive(source)
                 times = [source.seconds + sleep_s for source in sources]
-            found = Scaled(count, trials, sleep_s, *times)
-            tell(f"{count} workers: " + ", ".join(f"{found.efficiency(t):.1%}" for t in times))
-            yield found
+            log(f"{count} workers: {trials} trials in {times[0]:.1f} and {times[1]:.1f} s")
+            row = {"workers": count, "trials": trials, "sleep_s": sleep_s}
+            yield row | {"seconds": times[0], "search_s": times[1]}
 
 
 def _plain(
@@ -260,48 +212,42 @@ def _switched_off(names: Sequence[str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def rates_document(rows: Sequence[Rate], workers: int) -> str:
-    """The section on trials that do nothing, as Markdown."""
-    counts = sorted({row.asked for row in rows})
-    found = {(row.how, row.asked): row for row in rows}
-    lines = [
-        "## No-op trials",
-        "",
+def rates_document(rows: Sequence[Row], workers: int) -> list[str]:
+    """Return the section on trials that do nothing, as Markdown."""
+    by = {(row["how"], row["asked"]): row for row in rows}
+    counts = sorted({row["asked"] for row in rows})
+    cells = [
+        [how, *(_cell(by[how, count]) for count in counts)]
+        for how in dict.fromkeys(row["how"] for row in rows)
+    ]
+    return [
         f"{workers} workers, 2 cores; seconds a trial (trials per second), in one run. *Started*",
         "leaves out what Ray Tune takes to start processes, once in a search. Ray Tune by itself",
-        "was stopped after a time; where that ended it, the number of trials it had done is told.",
+        "was stopped after a time; where that ended it, the number of trials it had done is given.",
         "",
-        "| | " + " | ".join(f"{count} trials" for count in counts) + " |",
-        "|---|" + "---:|" * len(counts),
+        *harness.table(["", *(f"{count} trials:" for count in counts)], cells),
     ]
-    for how in dict.fromkeys(row.how for row in rows):
-        lines.append(f"| {how} | {' | '.join(_cell(found[how, count]) for count in counts)} |")
-    return "\n".join(lines) + "\n"
 
 
-def _cell(rate: Rate) -> str:
-    short = f", {rate.done} done" if rate.done < rate.asked else ""
-    return f"{rate.each_s:.4f} s ({1 / rate.each_s:,.1f}/s{short})"
+def _cell(row: Row) -> str:
+    short = f", {row['done']} done" if row["done"] < row["asked"] else ""
+    return f"{row['each_s']:.4f} s ({1 / row['each_s']:,.1f}/s{short})"
 
 
-def scaling_document(rows: Sequence[Scaled]) -> str:
-    """The section on more and more workers, as Markdown."""
-    lines = [
-        "## Scaling",
-        "",
-        f"Trials that sleep for {rows[0].sleep_s:g} s, {TRIALS_EACH} for each worker; efficiency",
-        "is the share of the workers' time in which they slept. Sleeping workers may outnumber",
-        f"the 2 cores. *Search* is a whole one by nsga2 in {GENERATIONS} generations: proposals",
-        "and the record are in it, and the wait for the last of each generation.",
-        "",
-        "| workers | trials | ideal | given at once | efficiency | search | efficiency |",
-        "|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+def scaling_document(rows: Sequence[Row]) -> list[str]:
+    """Return the section on more and more workers, as Markdown."""
+    cells: list[list[object]] = []
     for row in rows:
-        ideal = row.trials * row.sleep_s / row.workers
-        lines.append(
-            f"| {row.workers} | {row.trials} | {ideal:.1f} s | {row.seconds:.1f} s "
-            f"| {row.efficiency(row.seconds):.1%} | {row.search_s:.1f} s "
-            f"| {row.efficiency(row.search_s):.1%} |"
-        )
-    return "\n".join(lines) + "\n"
+        ideal = row["trials"] * row["sleep_s"] / row["workers"]
+        shares = ((f"{s:.1f} s", f"{ideal / s:.1%}") for s in (row["seconds"], row["search_s"]))
+        both = [text for pair in shares for text in pair]
+        cells.append([row["workers"], row["trials"], f"{ideal:.1f} s", *both])
+    columns = ("workers", "trials", "ideal", "given at once", "efficiency", "search", "efficiency")
+    return [
+        f"Trials that sleep for {rows[0]['sleep_s']:g} s, {TRIALS_EACH} for each worker; the",
+        "efficiency is the share of the workers' time in which they slept. Sleeping workers may",
+        f"outnumber the 2 cores. *Search* is a whole one by nsga2 in {GENERATIONS} generations:",
+        "proposals and the record are in it, and the wait for the last of each generation.",
+        "",
+        *harness.table([f"{column}:" for column in columns], cells),
+    ]

@@ -6,28 +6,28 @@ three nodes; it must end with the very trials of a search on this machine alone.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
+from benchmarks import harness
+from benchmarks.harness import Row, log
 from benchmarks.machines import Machines, wait_for
-from lightir_core.checkpoints import write_text_atomic
 from lightir_core.data import photographs
 from lightir_core.data.images import write_image
-from lightir_core.errors import RunFailedError, SearchError
+from lightir_core.errors import RunFailedError
 from results.run import RunFolder
 from results.study import Record
 from results.trials import Trial
+from search.config import known
 
 TRIALS = 8
 STEPS = 60
@@ -42,33 +42,6 @@ CUT_S = 20.0
 PATIENCE_S = 900.0
 WORKER = "ray::Training"
 """What Ray calls the process of a trial of Tune."""
-
-
-@dataclass(frozen=True)
-class Survived:
-    """How a search came through.
-
-    Attributes:
-        fault: what happened to it.
-        before: trials that had ended when it happened.
-        trials: that ended well, at last.
-        lost: trials that had ended, and were not found as they had been.
-        twice: architectures that were tried more than once.
-        identical: whether the trials are, to the last bit, those of a search on one machine alone.
-        losses: trials whose worker was lost, each with where and from which step they went on.
-        seconds: from the fault to the end, report included.
-        status: with which the command ended at last.
-    """
-
-    fault: str
-    before: int
-    trials: int
-    lost: int
-    twice: int
-    identical: bool
-    losses: tuple[str, ...]
-    seconds: float
-    status: int
 
 
 @dataclass
@@ -126,40 +99,36 @@ FAULTS: dict[str, Callable[[_Scene], None]] = {
 }
 
 
-def measure(
-    folder: Path, faults: Sequence[str], seed: int, tell: Callable[[str], None]
-) -> Iterator[Survived]:
+def measure(folder: Path, faults: Sequence[str], seed: int) -> list[Row]:
     """Search once on this machine alone, then on a cluster with each of the faults.
 
     Goes on where it was stopped.
 
     Args:
-        folder: for the run folders and logs.
+        folder: for the rows, the run folders and logs.
         faults: keys of `FAULTS`.
         seed: of the searches.
-        tell: hears how far it is.
+
+    Returns:
+        For each `fault`: trials that had ended `before` it, and that ended well at last (`trials`);
+        those that were `lost` or tried `twice`; whether all are `identical`, to the last bit, to
+        those of a search on one machine alone; the `losses` of workers that the record holds;
+        `seconds` from the fault to the end, report included, and the command's `status`.
 
     Raises:
         SearchError: an unknown fault, or a user who may not make nodes.
         RunFailedError: a search did not come to its end.
     """
     for name in faults:
-        if name not in FAULTS:
-            raise SearchError(f"fault {name!r} is not known; use one of {', '.join(FAULTS)}")
+        known("fault", name, FAULTS)
     alone, data = folder / "alone", str(_crops(folder / "crops"))
-    tell("a search on this machine alone")
+    log("a search on this machine alone")
     arguments = ("run", *ARGUMENTS, "--seed", str(seed), "--workers", "2", "--data", data)
     command = [sys.executable, "-m", "search", *arguments, "--out", str(alone)]
     if not RunFolder(alone).report.exists():
         subprocess.run(command, check=True, capture_output=True)
-    for name in faults:
-        row = folder / f"{name}.json"
-        if not row.exists():
-            tell(f"a search on a cluster; fault: {name}")
-            shutil.rmtree(folder / name, ignore_errors=True)
-            found = _survived(folder / name, name, arguments, _ended(alone))
-            write_text_atomic(row, json.dumps(asdict(found)))
-        yield TypeAdapter(Survived).validate_json(row.read_bytes())
+    steps = ((f"{n} {seed}", partial(_survived, folder / n, n, arguments, alone)) for n in faults)
+    return harness.measure(folder / "faults.jsonl", steps)
 
 
 def _crops(folder: Path) -> Path:
@@ -171,33 +140,32 @@ def _crops(folder: Path) -> Path:
     return folder
 
 
-def _survived(
-    folder: Path, name: str, arguments: Sequence[str], expected: dict[int, Any]
-) -> Survived:
+def _survived(folder: Path, name: str, arguments: Sequence[str], alone: Path) -> Row:
+    shutil.rmtree(folder, ignore_errors=True)
     with Machines(2) as machines:
-        log = folder.with_suffix(".log")
-        scene = _Scene(machines, folder, log, subprocess.Popen(["true"]))
+        output = folder.with_suffix(".log")
+        scene = _Scene(machines, folder, output, subprocess.Popen(["true"]))
         scene.start(
             *(*arguments, "--engine", "ray", "--address", machines.address, "--out", str(folder))
         )
-        wait_for(lambda: _is_ripe(scene), PATIENCE_S, f"the search of {log} does not get going")
+        wait_for(lambda: _is_ripe(scene), PATIENCE_S, f"the search of {output} does not get going")
         before, begun = _ended(folder), time.monotonic()
         FAULTS[name](scene)
         status = scene.driver.wait(PATIENCE_S)
         seconds = time.monotonic() - begun
     trials = Record.open(folder).trials()
     after, ids = _ended(folder), [trial.architecture.id for trial in trials]
-    return Survived(
-        fault=(FAULTS[name].__doc__ or name).rstrip("."),
-        before=len(before),
-        trials=sum(trial.state == "finished" for trial in trials),
-        lost=sum(after.get(number) != story for number, story in before.items()),
-        twice=len(ids) - len(set(ids)),
-        identical=after == expected,
-        losses=tuple(f"trial {t.number}: {'; '.join(t.losses)}" for t in trials if t.losses),
-        seconds=seconds,
-        status=status,
-    )
+    return {
+        "fault": (FAULTS[name].__doc__ or name).rstrip("."),
+        "before": len(before),
+        "trials": sum(trial.state == "finished" for trial in trials),
+        "lost": sum(after.get(number) != story for number, story in before.items()),
+        "twice": len(ids) - len(set(ids)),
+        "identical": after == _ended(alone),
+        "losses": [f"trial {t.number}: {'; '.join(t.losses)}" for t in trials if t.losses],
+        "seconds": seconds,
+        "status": status,
+    }
 
 
 def _is_ripe(scene: _Scene) -> bool:
@@ -221,28 +189,32 @@ def _story(trial: Trial) -> tuple[Any, ...]:
     return (trial.state, trial.architecture.id, dict(trial.scores), trial.curve, trial.reason)
 
 
-def document(rows: Sequence[Survived]) -> str:
-    """The section of the results, as Markdown."""
-    lines = [
-        "## Faults",
-        "",
+def document(rows: Sequence[Row]) -> list[str]:
+    """Return the section of the results, as Markdown."""
+    cells = [
+        [
+            *(
+                row["fault"],
+                row["before"],
+                f"{row['trials']} of {TRIALS}",
+                row["lost"],
+                row["twice"],
+            ),
+            *("yes" if row["identical"] else "NO", row["status"], f"{row['seconds']:.0f}"),
+        ]
+        for row in rows
+    ]
+    columns = ["fault", "trials before:", "in the end:", "lost:", "twice:", "identical"]
+    return [
         "Three Ray nodes with a network namespace each: the head without processors, two with one.",
         f"A real search of {TRIALS} trials of {STEPS} steps, kept every half second; something",
         "dies while both workers are in the middle of a training. *Identical*: every trial has the",
         "architecture, curve and score, to the last bit, that it has in a search with",
         "`--engine local`. Seconds are from the fault to the finished report.",
         "",
-        "| fault | trials before | in the end | lost | twice | identical | exit | seconds |",
-        "|---|---:|---:|---:|---:|---|---:|---:|",
+        *harness.table([*columns, "exit:", "seconds:"], cells),
+        "",
+        "What the records say of workers that were lost:",
+        "",
+        *(f"* {r['fault']}: {'; '.join(r['losses']) or 'nothing was lost'}." for r in rows),
     ]
-    for row in rows:
-        same = "yes" if row.identical else "NO"
-        lines.append(
-            f"| {row.fault} | {row.before} | {row.trials} of {TRIALS} | {row.lost} | {row.twice} "
-            f"| {same} | {row.status} | {row.seconds:.0f} |"
-        )
-    lines += ["", "What the records say of workers that were lost:", ""]
-    for row in rows:
-        told = "; ".join(row.losses) or "nothing was lost"
-        lines.append(f"* {row.fault}: {told}.")
-    return "\n".join(lines) + "\n"

@@ -71,6 +71,14 @@ def no_job(number: int, candidate: Candidate, seed: int, until: int | None = Non
     )
 
 
+def default_feasible(space: str, budget: str) -> tuple[Feasible, tuple[Objective, ...]]:
+    """Return a space within a budget, for the default task, and the default objectives."""
+    feasible = Feasible(
+        find_space(space), TaskShape(scale=2), Budget.parse(budget), Size(720, 1280)
+    )
+    return feasible, objectives(DEFAULT.search.objectives, parse_task(DEFAULT.data.task))
+
+
 class BareSearch:
     """An Optuna study on a journal file, asked and told trial by trial."""
 
@@ -221,9 +229,7 @@ def overhead(
 
     Example:  python -m benchmarks overhead --trials 5000 --strategy nsga2
     """
-    shape, size = TaskShape(scale=2), Size(720, 1280)
-    feasible = Feasible(find_space(space), shape, Budget.parse(budget), size)
-    kinds = objectives(DEFAULT.search.objectives, parse_task(DEFAULT.data.task))
+    feasible, kinds = default_feasible(space, budget)
     with tempfile.TemporaryDirectory() as folder:
         rows = compare(feasible, kinds, strategy, trials, Path(folder), seed)
     cells: list[list[str]] = []

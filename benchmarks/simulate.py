@@ -13,7 +13,7 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,11 +21,8 @@ import torch
 import typer
 
 from benchmarks import harness
-from benchmarks.harness import Out
-from benchmarks.overhead import no_job, no_work
-from budgets.budget import Budget
-from budgets.units import Size
-from lightir_core.data.tasks import parse_task
+from benchmarks.harness import Out, Row
+from benchmarks.overhead import default_feasible, no_job, no_work
 from lightir_core.learning.recipe import PROXY
 from lightir_core.seeds import derive
 from results.objectives import Objective
@@ -37,13 +34,14 @@ from search.config import SearchConfig, known
 from search.feasible.space import Feasible
 from search.jobs import Job, JobSource
 from search.loop import Limits, Search
-from search.objectives import objectives
-from search.plan import find_space
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Scenario
-from spaces import TaskShape
 
-DEFAULT = SearchConfig()
+DEFAULT = SearchConfig().search
+COLUMNS = (
+    *("strategy", "workers:", "generation:", "trials:", "trials/s:", "ideal:", "busy:"),
+    *("busy, free driver:", "driver busy:", "CPU ms a trial:", "wall ms:", "driver's limit:"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,71 +66,14 @@ class Shape:
     handling_s: float = 0.0
     seed: int = 0
 
-    @property
-    def trials(self) -> int:
-        """Of the whole search."""
-        return self.generation * self.generations
-
     def seconds(self, number: int) -> float:
-        """What trial `number` takes: log-normal, with `trial_s` as its mean."""
+        """Return what trial `number` takes: log-normal, with `trial_s` as its mean."""
         rng = random.Random(derive(self.seed, "duration", number))
         return self.trial_s * rng.lognormvariate(-self.spread * self.spread / 2, self.spread)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Simulated:
-    """What a simulated search took.
-
-    Attributes:
-        shape: what was simulated.
-        seconds: on the simulated clock.
-        work_s: of all trials together.
-        undriven_s: what the same trials in the same order would take were the driver to cost
-            nothing: the rest of the waiting is for the end of generations.
-        driver_s: the driver's own seconds, on the processor.
-        wall_s: the same by the clock on the wall, waiting for the disk and for other programs.
-    """
-
-    shape: Shape
-    seconds: float
-    work_s: float
-    undriven_s: float
-    driver_s: float
-    wall_s: float
-
-    @property
-    def rate(self) -> float:
-        """Trials per second."""
-        return self.shape.trials / self.seconds
-
-    @property
-    def efficiency(self) -> float:
-        """Share of the workers' time that is training."""
-        return self.work_s / (self.shape.workers * self.seconds)
-
-    @property
-    def barrier_efficiency(self) -> float:
-        """The same, were the driver to cost nothing."""
-        return self.work_s / (self.shape.workers * self.undriven_s)
-
-    @property
-    def driver_busy(self) -> float:
-        """Share of the time that the driver works."""
-        return self.driver_s / self.seconds
-
-    @property
-    def trial_driver_s(self) -> float:
-        """The driver's seconds for one trial."""
-        return self.driver_s / self.shape.trials
-
-    @property
-    def limit(self) -> float:
-        """Trials per second that the driver could serve if it did nothing else."""
-        return 1 / self.trial_driver_s
-
-
 class SimulatedCluster:
-    """A driver whose workers take simulated seconds, and whose driver's real ones are added.
+    """A driver whose workers take simulated seconds, and whose own real ones are added.
 
     Attributes:
         now: the simulated clock, in seconds.
@@ -159,7 +100,9 @@ class SimulatedCluster:
                 seconds = self._shape.seconds(job.number)
                 self.work += seconds
                 heapq.heappush(running, (self.now + seconds, job.number, job))
-                self.undriven = max(self.undriven, _assign(free, seconds))
+                # the worker that is free first takes the trial
+                self.undriven = max(self.undriven, free[0] + seconds)
+                heapq.heapreplace(free, free[0] + seconds)
             if not running:
                 return
             end, _, job = heapq.heappop(running)
@@ -176,23 +119,20 @@ class SimulatedCluster:
         self._mark = time.process_time()
 
 
-def _assign(free: list[float], seconds: float) -> float:
-    """Give a trial to the worker that is free first; when it ends."""
-    end = free[0] + seconds
-    heapq.heapreplace(free, end)
-    return end
-
-
 def run(
     feasible: Feasible,
     objectives: tuple[Objective, ...],
     strategy: str,
     shape: Shape,
     folder: Path,
-) -> Simulated:
+) -> Row:
     """Search in `folder` on a simulated cluster.
 
     Pricing the parts of the space, once for all searches, is not counted.
+
+    Returns:
+        `seconds` on the simulated clock, `undriven_s` were the driver to cost nothing, `work_s` of
+        all trials together, and the driver's own: `driver_s` on the processor and `wall_s`.
     """
     feasible.check()
     setting = Scenario(feasible, objectives, shape.generation, shape.seed)
@@ -204,25 +144,18 @@ def run(
             proposer,
             record,
             lambda number, candidate, _: no_job(number, candidate, shape.seed),
-            Limits(shape.trials, shape.generation, math.inf),
+            Limits(shape.generation * shape.generations, shape.generation, math.inf),
             Silent(),
             rungs_for("none", PROXY.steps),
         )
         cluster.drive(search)
-    return Simulated(
-        shape=shape,
-        seconds=cluster.now,
-        work_s=cluster.work,
-        undriven_s=cluster.undriven,
-        driver_s=cluster.driver,
-        wall_s=time.perf_counter() - begun,
-    )
-
-
-COLUMNS = (
-    *("strategy", "workers:", "generation:", "trials:", "trials/s:", "ideal:", "busy:"),
-    *("busy, free driver:", "driver busy:", "CPU ms a trial:", "wall ms:", "driver's limit:"),
-)
+    return {
+        "seconds": cluster.now,
+        "undriven_s": cluster.undriven,
+        "work_s": cluster.work,
+        "driver_s": cluster.driver,
+        "wall_s": time.perf_counter() - begun,
+    }
 
 
 def simulate(
@@ -239,8 +172,8 @@ def simulate(
     handling: Annotated[
         float, typer.Option(help="Milliseconds a trial that the engine takes on the driver.", min=0)
     ] = 0.0,
-    budget: Annotated[str, typer.Option(help="Limits of the networks.")] = DEFAULT.search.budget,
-    space: Annotated[str, typer.Option(help="Where networks come from.")] = DEFAULT.search.space,
+    budget: Annotated[str, typer.Option(help="Limits of the networks.")] = DEFAULT.budget,
+    space: Annotated[str, typer.Option(help="Where networks come from.")] = DEFAULT.space,
     seed: Annotated[int, typer.Option(help="Decides the proposals and the times.")] = 0,
     out: Out = None,
 ) -> None:
@@ -249,21 +182,15 @@ def simulate(
     Example:  python -m benchmarks simulate --workers 256,1024 --strategies nsga2,evolution
     """
     torch.set_num_threads(1)
-    names = strategies.split(",")
+    names, shapes = strategies.split(","), list(_shapes(workers, generation))
     for name in names:
         known("strategy", name, STRATEGIES)
-    shapes = list(_shapes(workers, generation))
-    size, kinds = (
-        Size(720, 1280),
-        objectives(DEFAULT.search.objectives, parse_task(DEFAULT.data.task)),
-    )
-    feasible = Feasible(find_space(space), TaskShape(scale=2), Budget.parse(budget), size)
+    feasible, objectives = default_feasible(space, budget)
     cells: list[list[str]] = []
     for name in names:
-        for count, together in shapes:
-            shape = Shape(
-                workers=count,
-                generation=together,
+        for plain in shapes:
+            shape = replace(
+                plain,
                 generations=generations,
                 trial_s=parse_duration(trial),
                 spread=spread,
@@ -271,26 +198,27 @@ def simulate(
                 seed=seed,
             )
             with tempfile.TemporaryDirectory() as folder:
-                result = run(feasible, kinds, name, shape, Path(folder) / "run")
-            cells.append([name, *_cells(result)])
+                row = run(feasible, objectives, name, shape, Path(folder) / "run")
+            cells.append([name, *_cells(shape, row)])
             harness.log(" ".join(cells[-1]))
     harness.publish("## Simulation", harness.table(COLUMNS, cells), out)
 
 
-def _shapes(workers: str, generation: str) -> Iterator[tuple[int, int]]:
-    """Workers and candidates of a generation, each with each."""
+def _shapes(workers: str, generation: str) -> Iterator[Shape]:
+    """Yield workers and candidates of a generation, each with each."""
     for count in (whole("--workers", text) for text in workers.split(",")):
         for text in generation.split(","):
             each = text.strip().endswith("x")
             many = whole("--generation", text.strip().removesuffix("x"))
-            yield count, max(2, many * count if each else many)
+            yield Shape(workers=count, generation=max(2, many * count if each else many))
 
 
-def _cells(result: Simulated) -> Iterator[str]:
-    shape = result.shape
-    yield from (f"{shape.workers:,}", f"{shape.generation:,}", f"{shape.trials:,}")
-    yield from (f"{result.rate:.2f}", f"{shape.workers / shape.trial_s:.2f}")
-    shares = (result.efficiency, result.barrier_efficiency, result.driver_busy)
-    yield from (f"{share:.1%}" for share in shares)
-    yield from (f"{1000 * result.trial_driver_s:.1f}", f"{1000 * result.wall_s / shape.trials:.1f}")
-    yield f"{result.limit:,.0f}/s"
+def _cells(shape: Shape, row: Row) -> Iterator[str]:
+    trials = shape.generation * shape.generations
+    yield from (f"{shape.workers:,}", f"{shape.generation:,}", f"{trials:,}")
+    yield from (f"{trials / row['seconds']:.2f}", f"{shape.workers / shape.trial_s:.2f}")
+    each_s = row["work_s"] / shape.workers
+    yield from (f"{each_s / row[clock]:.1%}" for clock in ("seconds", "undriven_s"))
+    yield f"{row['driver_s'] / row['seconds']:.1%}"
+    yield from (f"{1000 * row[clock] / trials:.1f}" for clock in ("driver_s", "wall_s"))
+    yield f"{trials / row['driver_s']:,.0f}/s"

@@ -6,21 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faults import Survived, document, measure
+from benchmarks.faults import measure
 from benchmarks.machines import Machines, wait_for
 from lightir_core.errors import RunFailedError, SearchError
 
 
-def test_a_row_says_what_happened_and_what_was_lost():
-    row = Survived("Kill a node", 3, 8, 0, 0, True, ("trial 4: node1, then on from step 9",), 30, 0)
-    text = document([row])
-    assert "| Kill a node | 3 | 8 of 8 | 0 | 0 | yes | 0 | 30 |" in text
-    assert "* Kill a node: trial 4: node1, then on from step 9." in text
-
-
 def test_an_unknown_fault_is_refused(tmp_path):
     with pytest.raises(SearchError, match="fault 'flood' is not known; use one of none, worker"):
-        next(measure(tmp_path, ["flood"], 0, print))
+        measure(tmp_path, ["flood"], 0)
 
 
 def test_waiting_has_an_end():

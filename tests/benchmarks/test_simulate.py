@@ -85,13 +85,9 @@ def test_a_simulated_search_writes_a_real_record(tmp_path):
     found = run(feasible_table(), OBJECTIVES, "nsga2", shape, tmp_path / "run")
     trials = Record.open(tmp_path / "run").trials()
     assert [trial.state for trial in trials] == ["finished"] * 16
-    assert found.work_s == pytest.approx(sum(map(shape.seconds, range(16))))
-    assert found.seconds > found.undriven_s > found.work_s / 4
-    assert found.efficiency < found.barrier_efficiency < 1
-    assert found.rate == pytest.approx(16 / found.seconds)
-    assert 0 < found.driver_s <= found.wall_s
-    assert found.driver_busy == pytest.approx(found.driver_s / found.seconds)
-    assert found.limit == pytest.approx(16 / found.driver_s)
+    assert found["work_s"] == pytest.approx(sum(map(shape.seconds, range(16))))
+    assert found["seconds"] > found["undriven_s"] > found["work_s"] / 4
+    assert 0 < found["driver_s"] <= found["wall_s"]
 
 
 def test_a_larger_generation_keeps_workers_busier(tmp_path):
@@ -99,6 +95,6 @@ def test_a_larger_generation_keeps_workers_busier(tmp_path):
         shape = Shape(workers=4, generation=generation, generations=generations)
         folder = tmp_path / str(generation)
         found = run(feasible_table(), OBJECTIVES, "evolution", shape, folder)
-        return found.barrier_efficiency
+        return found["work_s"] / found["undriven_s"]
 
     assert efficiency(16, 2) > efficiency(4, 8)
