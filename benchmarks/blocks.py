@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from benchmarks import harness
 from benchmarks.harness import Out, Row
 from benchmarks.measured import peak_bytes
-from budgets.part_memory import MemorySetting
+from budgets.allocations import MemorySetting
 from lightir_core import architecture as arch
 from lightir_core.blocks import FEED_FORWARDS, MIXERS, cross_layer
 from lightir_core.errors import LightIRError

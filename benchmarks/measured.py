@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
+from budgets.allocations import bytes_of
 from budgets.latency import filled, time_ns
-from budgets.part_memory import bytes_of
 from budgets.units import Size
 from lightir_core.architecture import Architecture
 from lightir_core.learning.recipe import Recipe

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
@@ -21,13 +21,9 @@ from benchmarks import harness
 from benchmarks.harness import Row, Step
 from budgets.budget import Budget
 from budgets.price import price
-from budgets.table import CostTable
 from budgets.units import Size
 from lightir_core.architecture import (
     Architecture,
-    ResidualConvolutionConfig,
-    StageConfig,
-    WindowAttentionConfig,
 )
 from lightir_core.seeds import derive
 from search.feasible.region import Region, ledger_of
@@ -45,7 +41,6 @@ COUNTED = 2**20
 DRAWN = 10_000
 ARCHITECTURES = 2000
 ROUNDS = 9
-BATCH = 10**6
 
 BUDGETS = ("60k,macs=10G", "params=40k", "macs=15G", "params=400k,macs=30G")
 
@@ -236,9 +231,8 @@ def _both(row: Row) -> tuple[str, str]:
 
 
 def speed_steps(bench: Bench) -> Iterator[Step]:
-    """Warm, in batches, and cold."""
+    """Warm and cold."""
     yield "one by one", partial(_warm, bench)
-    yield "in batches", partial(_batches, bench)
     for workers in (1, 2):
         yield f"cold with {workers}", partial(_cold, workers)
 
@@ -254,27 +248,6 @@ def _warm(bench: Bench) -> Row:
     return {"what": "one by one, all parts known", **_rates(run, len(networks))}
 
 
-def _batches(bench: Bench) -> Row:
-    """Rows of a table whose stages and frames come from random architectures."""
-    networks = list(bench.architectures(ARCHITECTURES, "batch", scale=2))
-    widths = sorted({one.width for one in networks})
-    stages = [
-        stage
-        for one in networks
-        for stage in one.stages
-        if stage.cross_layer is None and _fits_all(stage, widths)
-    ]
-    frames = [replace(networks[0], width=w, stages=(stages[0],), stage_sharing=1) for w in widths]
-    table = CostTable(frames, list(dict.fromkeys(stages)), HD)
-    rng = np.random.default_rng(bench.seed)
-    count = bench.many(BATCH)
-    which = rng.integers(len(table.frames), size=count)
-    rows = rng.integers(len(table.stages), size=(count, 4))
-    table.price(which, rows)
-    rates = _rates(lambda: table.price(which, rows), count)
-    return {"what": f"in batches of {count:,}, four stages each", **rates}
-
-
 def _rates(run: Callable[[], object], count: int) -> Row:
     """Medians of several rounds, by both clocks."""
     walls: list[float] = []
@@ -285,14 +258,6 @@ def _rates(run: Callable[[], object], count: int) -> Row:
         walls.append(count / (time.perf_counter() - wall))
         cpus.append(count / (time.process_time() - cpu))
     return {"rate": median(cpus), "wall": median(walls)}
-
-
-def _fits_all(stage: StageConfig, widths: Sequence[int]) -> bool:
-    """Whether the stage's heads and groups divide every width."""
-    mixers = [block.mixer for block in stage.blocks]
-    numbers = [m.num_heads for m in mixers if not isinstance(m, ResidualConvolutionConfig)]
-    numbers += [m.projection.groups for m in mixers if isinstance(m, WindowAttentionConfig)]
-    return all(width % number == 0 for width in widths for number in numbers)
 
 
 def _cold(workers: int) -> Row:

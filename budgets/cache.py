@@ -65,6 +65,12 @@ def default_file(kind: str = "costs") -> Path | None:
 
 
 @cache
+def cost_cache() -> CostCache:
+    """Return the cache of this process, half of it on disk."""
+    return CostCache(default_file())
+
+
+@cache
 def fingerprint() -> str:
     """Sixteen hexadecimal digits that change with the priced code and with torch."""
     digest = hashlib.sha256(torch.__version__.encode())

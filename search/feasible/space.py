@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from budgets.allocations import FLOAT
 from budgets.assess import CostSettings, assess
 from budgets.budget import AXES, Budget
 from budgets.cost import Cost
 from budgets.memory import weights_memory
-from budgets.part_memory import FLOAT
 from budgets.units import Size
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, SearchError

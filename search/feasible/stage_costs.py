@@ -13,9 +13,8 @@ from math import lcm
 import numpy as np
 from numpy.typing import NDArray
 
-from budgets.part_cost import measure_parts, part_cost
 from budgets.parts import Kind, Part, Settings, cross_parts, feature_size, stage_parts
-from budgets.price import skeleton_cost
+from budgets.price import measure_parts, part_cost, skeleton_cost
 from budgets.units import Size
 from lightir_core.architecture import Architecture, StageConfig
 from spaces import Choices, Space, TaskShape, Value

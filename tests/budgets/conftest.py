@@ -1,6 +1,6 @@
 import pytest
 
-from budgets.part_cost import cost_cache
+from budgets.cache import cost_cache
 
 
 @pytest.fixture(autouse=True, scope="session")

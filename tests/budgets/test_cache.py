@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from budgets import cache
-from budgets.cache import CostCache, default_file, fingerprint
+from budgets.cache import CostCache, cost_cache, default_file, fingerprint
 from budgets.cost import Cost
-from budgets.part_cost import cost_cache, part_cost, trace_part
 from budgets.parts import Part
+from budgets.price import part_cost, trace_part
 from budgets.units import Size
 from lightir_core.architecture import BlockConfig, ResidualConvolutionConfig
 
@@ -178,7 +178,7 @@ def test_a_part_is_traced_once_and_then_read(tmp_path, monkeypatch):
         first = part_cost(PART, SIZE)
         assert first == trace_part(PART, SIZE) == Cost(9 * 2 * 35 + 12 + 14, 2 * 9 * 35 * 99)
         cost_cache.cache_clear()
-        monkeypatch.setattr("budgets.part_cost.trace_part", None)
+        monkeypatch.setattr("budgets.price.trace_part", None)
         assert part_cost(PART, SIZE) == first
     finally:
         cost_cache.cache_clear()
