@@ -136,10 +136,10 @@ class Machines:
         """Put it back."""
         _ip("link", "set", node.cable, "up")
 
-    def pids(self, node: Machine, words: str = "") -> list[int]:
-        """Processes on a node, those with these words in their command line."""
-        found = map(int, _ip("netns", "pids", node.space).split())
-        return [pid for pid in found if words in _command_line(pid)]
+    def pids(self, node: Machine, name: str = "") -> list[int]:
+        """Processes on a node, those with this name in their command line."""
+        running = map(int, _ip("netns", "pids", node.space).split())
+        return [pid for pid in running if name in _command_line(pid)]
 
     def run(
         self, arguments: Sequence[str], log: Path, cwd: Path, node: int = 0
@@ -167,8 +167,8 @@ class Machines:
             capture_output=True,
             text=True,
         )
-        told = re.search(r"^alive (\d+)$", done.stdout, re.MULTILINE)
-        return int(told[1]) if told else 0
+        count = re.search(r"^alive (\d+)$", done.stdout, re.MULTILINE)
+        return int(count[1]) if count else 0
 
     def _join(self, node: Machine) -> None:
         """Start a node, again if it gives up, which it does on a machine with much else to do."""

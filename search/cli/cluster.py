@@ -161,8 +161,8 @@ def calibrated(
 
 
 def _describe(row: Measured) -> str:
-    found = row.reason or f"{row.per_hour:,.0f} trials an hour"
-    return f"{row.together} at once, {row.variant.name}: {found}"
+    result = row.reason or f"{row.per_hour:,.0f} trials an hour"
+    return f"{row.together} at once, {row.variant.name}: {result}"
 
 
 def _show(rows: list[Measured], device: torch.device) -> None:
@@ -194,6 +194,6 @@ def advice(best: Measured, device: torch.device) -> str:
         flags = f"--workers {best.together}  (on a cluster: --cpus-per-trial 1)"
     else:
         flags = f"--gpus-per-trial {share(best.together):g} --cpus-per-trial 1"
-    launch = best.variant.launch
-    before = f"LIGHTIR_LAUNCH={launch} " if launch != "eager" else ""
+    mode = best.variant.launch_mode
+    before = f"LIGHTIR_LAUNCH={mode} " if mode != "eager" else ""
     return f"use: {before}python -m search run … {flags}"

@@ -42,17 +42,17 @@ CLOSE = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """A way to train: under bfloat16 autocast if `half`, with patches on the device `ahead`."""
+    """A way to train: under bfloat16 autocast if `half`, with patches fetched early or not."""
 
     half: bool = False
-    launch: Launch = "eager"
-    ahead: bool = False
+    launch_mode: Launch = "eager"
+    prefetch: bool = False
 
     @property
     def name(self) -> str:
         """Return it in words."""
         number = "bfloat16" if self.half else "float32"
-        return f"{number}, {self.launch}{', patches ahead' * self.ahead}"
+        return f"{number}, {self.launch_mode}{', patches ahead' * self.prefetch}"
 
 
 PLAIN = Variant()
@@ -60,10 +60,10 @@ PLAIN = Variant()
 ON_GPU = (
     PLAIN,
     Variant(half=True),
-    Variant(half=True, ahead=True),
-    Variant(half=True, launch="graphed", ahead=True),
-    Variant(half=True, launch="compiled", ahead=True),
-    Variant(launch="graphed", ahead=True),
+    Variant(half=True, prefetch=True),
+    Variant(half=True, launch_mode="graphed", prefetch=True),
+    Variant(half=True, launch_mode="compiled", prefetch=True),
+    Variant(launch_mode="graphed", prefetch=True),
 )
 ON_CPU = (PLAIN, Variant(half=True))
 
@@ -220,7 +220,7 @@ def _measured(
     """Return the seconds until the second step and of a later one, and the peak of memory."""
     device = torch.device(work.device)
     cuda = device.type == "cuda"
-    metered = _Metered(Ahead(data, device) if variant.ahead else data, line, work.seconds)
+    metered = _Metered(Ahead(data, device) if variant.prefetch else data, line, work.seconds)
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
     try:
@@ -244,7 +244,7 @@ def _fit(work: Workload, variant: Variant, data: Batches, steps: int) -> None:
         validate=lambda _: 0.0,
         checks=1,
         half=variant.half,
-        launch=variant.launch,
+        launch=variant.launch_mode,
     )
 
 

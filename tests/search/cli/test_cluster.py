@@ -6,7 +6,7 @@ from search.cli.cluster import _page, advice, check
 from search.engines.calibrate import PLAIN, Measured, Variant
 from search.engines.ray_nodes import NodeReport
 
-GRAPHED = Variant(half=True, launch="graphed", ahead=True)
+GRAPHED = Variant(half=True, launch_mode="graphed", prefetch=True)
 
 
 @pytest.mark.parametrize(

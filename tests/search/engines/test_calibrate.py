@@ -30,7 +30,7 @@ def row(together, per_hour):
 
 def test_a_variant_says_what_it_is():
     assert PLAIN.name == "float32, eager"
-    assert Variant(half=True, launch="graphed", ahead=True).name == (
+    assert Variant(half=True, launch_mode="graphed", prefetch=True).name == (
         "bfloat16, graphed, patches ahead"
     )
 
