@@ -16,11 +16,8 @@ from budgets.cost import Cost
 from lightir_core.architecture import Architecture
 from lightir_core.published.presets import PRESETS, preset
 from lightir_core.seeds import derive
-from search.feasible.convolve import Chains
-from search.feasible.extremes import extremes
-from search.feasible.region import ADDITIVE, NORMAL_95, Region
+from search.feasible.region import ADDITIVE, NORMAL_95, Region, extremes
 from search.feasible.space import Feasible
-from search.feasible.stage_costs import UNLIMITED
 
 DRAWS = 300
 """Points that are drawn for medians."""
@@ -63,7 +60,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Profile:
-    """The answer.
+    """What a budget means in a space.
 
     Attributes:
         satisfiable: whether something fits; None if nothing was found and nothing was proved.
@@ -100,7 +97,7 @@ def profile(feasible: Feasible, task: str, axes: Sequence[str], seed: int) -> Pr
     Args:
         feasible: the space and its budget.
         task: what presets are for.
-        axes: what costs are told of, keys of `budgets.budget.AXES`.
+        axes: what costs are given of, keys of `budgets.budget.AXES`.
         seed: of the draws.
 
     Raises:
@@ -132,10 +129,10 @@ def _draw(feasible: Feasible, seed: int) -> _Draws:
     drawn: list[Architecture] = []
     fitting: list[Architecture] = []
     asked = 0
-    for found in feasible.region.draw(20 * enough, rng):
+    for network in feasible.region.draw(20 * enough, rng):
         asked += 1
-        if found is not None:
-            drawn.append(feasible.space.decode(found.choices, feasible.shape))
+        if network is not None:
+            drawn.append(feasible.space.decode(network.choices, feasible.shape))
             if feasible.miss(feasible.price(drawn[-1])) <= 1:
                 fitting.append(drawn[-1])
         if len(fitting) == enough or len(drawn) == 4 * enough:
@@ -169,30 +166,28 @@ def _share(feasible: Feasible, draws: _Draws, seed: int) -> Share:
 def _alone(feasible: Feasible, axis: str, draws: _Draws, cost_settings: CostSettings) -> float:
     limit = feasible.budget.limit(axis) or 0.0
     if axis in ADDITIVE:
-        region = Region(feasible.region.ledger, {}, {axis: limit})
-        # one axis is finely counted; its drawer, which is faster, counts parameters as well
-        found = region.weight if axis == "params" else region.count.most
-        return min(1.0, found / feasible.space.size)
+        region = Region(feasible.region.costs, {}, {axis: limit})
+        # one axis is finely counted; the sampler, which is faster, counts parameters as well
+        most = region.weight if axis == "params" else region.count.most
+        return min(1.0, most / feasible.space.size)
     some = draws.drawn[:COSTLY_DRAWS]
-    costs = [_value(assess(found, (axis,), cost_settings), axis) for found in some]
+    costs = [_value(assess(one, (axis,), cost_settings), axis) for one in some]
     return sum(cost <= limit for cost in costs) / max(1, len(costs))
 
 
 def _whole(
     feasible: Feasible, axes: Sequence[str], cost_settings: CostSettings, seed: int
 ) -> dict[str, Span]:
-    """Costs in the whole space."""
-    ledger = feasible.region.ledger
-    free = Region(ledger, {}, {})
+    """Return the costs in the whole space, by axis."""
+    region = feasible.region
     rng = np.random.default_rng(derive(seed, "profile", "space"))
-    found = [
+    some = [
         feasible.space.decode(drawn.choices, feasible.shape)
-        for drawn in free.draw(DRAWS, rng)
+        for drawn in Region(region.costs, {}, {}).draw(DRAWS, rng)
         if drawn is not None
     ]
-    spans = _spans(found, axes, cost_settings)
-    limits = np.full(1 + len(ledger.sizes), UNLIMITED)
-    low, high = extremes(Chains(ledger, limits, (0, 1)))
+    spans = _spans(some, axes, cost_settings)
+    low, high = extremes(region.costs)
     columns = {"params": slice(0, 1), "macs": slice(1, None)}
     for axis in set(axes) & set(ADDITIVE):
         ends = low[columns[axis]].max(), high[columns[axis]].max()
@@ -201,12 +196,12 @@ def _whole(
 
 
 def _spans(
-    found: Sequence[Architecture], axes: Sequence[str], cost_settings: CostSettings
+    drawn: Sequence[Architecture], axes: Sequence[str], cost_settings: CostSettings
 ) -> dict[str, Span]:
-    """Costs of drawn architectures; of the first few where they are costly to work out."""
+    """Return the costs of drawn architectures; of the first few where they take long."""
     spans: dict[str, Span] = {}
     for axis in axes:
-        some = found if axis in ADDITIVE else found[:COSTLY_DRAWS]
+        some = drawn if axis in ADDITIVE else drawn[:COSTLY_DRAWS]
         values = sorted(_value(assess(one, (axis,), cost_settings), axis) for one in some)
         if values:
             spans[axis] = Span(values[0], median(values), values[-1])

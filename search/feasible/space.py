@@ -57,29 +57,31 @@ class Feasible:
     priced: tuple[str, ...] = ()
 
     def candidate(self, choices: Choices) -> Candidate:
-        """The point with its architecture and cost, whether within budget or not."""
+        """Build and price a point, whether within budget or not."""
         architecture = self.space.decode(choices, self.shape)
         return Candidate(choices, architecture, self.price(architecture))
 
     def price(self, architecture: Architecture) -> Cost:
-        """Parameters, MACs and every other axis that is limited or to be priced."""
+        """Return parameters, MACs and every other axis that is limited or to be priced."""
         axes = {*self.priced, *(axis for axis, _ in self.budget.limits)}
         return assess(architecture, axes, self._cost_settings)
 
     def _weighed(self, choices: Choices) -> Candidate:
-        """The point with the costs that the budget limits: all that a walk has to know."""
+        """Build a point and price what the budget limits: all that a walk has to know."""
         architecture = self.space.decode(choices, self.shape)
         axes = [axis for axis, _ in self.budget.limits]
         return Candidate(choices, architecture, assess(architecture, axes, self._cost_settings))
 
-    def _told(self, found: Candidate) -> Candidate:
-        """The end of a walk with all its costs."""
-        return replace(found, cost=self.price(found.architecture)) if self.priced else found
+    def _priced(self, candidate: Candidate) -> Candidate:
+        """Add the other costs that are asked for to the end of a walk."""
+        if not self.priced:
+            return candidate
+        return replace(candidate, cost=self.price(candidate.architecture))
 
     def near(
         self, given: Mapping[str, Value], rng: random.Random, taken: Collection[str] = ()
     ) -> Candidate:
-        """A candidate within budget that is not `taken`, as close to `given` as chance allows.
+        """Find a candidate within budget that is not `taken`, as close to `given` as chance allows.
 
         Walks downhill on the worst overrun by single changes until the budget holds, then
         sideways until the architecture is a new one. Where that leads nowhere, it draws one.
@@ -96,7 +98,7 @@ class Feasible:
         miss = self.miss(best.cost)
         for _ in range(ATTEMPTS):
             if miss <= 1 and best.architecture.id not in taken:
-                return self._told(best)
+                return self._priced(best)
             changed = self._weighed(self.space.mutate(best.choices, rng))
             after = self.miss(changed.cost)
             if after <= max(miss, 1):
@@ -104,7 +106,7 @@ class Feasible:
         return self.draw(rng, taken)
 
     def draw(self, rng: random.Random, taken: Collection[str] = ()) -> Candidate:
-        """A candidate within budget that is not `taken`, uniform among the points of the space.
+        """Draw a candidate within budget that is not `taken`, uniform among the points that fit.
 
         Points that cost too many parameters or MACs are never drawn; those over a limit on memory
         or latency, and taken ones, are drawn again.
@@ -121,7 +123,7 @@ class Feasible:
             if drawn is not None:
                 candidate = self._weighed(drawn.choices)
                 if self.miss(candidate.cost) <= 1 and candidate.architecture.id not in taken:
-                    return self._told(candidate)
+                    return self._priced(candidate)
         raise SearchError(
             f"no new architecture within budget {self.budget.text} after {ATTEMPTS} attempts; "
             f"the space {self.space.name!r} has about run out: widen it or raise the budget"
@@ -151,7 +153,7 @@ class Feasible:
         return self.cost_settings or CostSettings(sizes=(self.size,))
 
     def miss(self, cost: Cost) -> float:
-        """By what factor a cost misses the budget, or the band below it; at most 1 is inside."""
+        """Return by what factor a cost misses the budget, or the band below it; 1 is inside."""
         over = self.overrun(cost)
         if over > 1 or not self.fill:
             return over
@@ -159,11 +161,11 @@ class Feasible:
         return max(over, limit * (1 - self.fill) / AXES[axis].value(cost))
 
     def overrun(self, cost: Cost) -> float:
-        """Largest cost as a share of its limit; at most 1 is within budget."""
+        """Return the largest cost as a share of its limit; at most 1 is within budget."""
         return self.budget.overrun(cost)
 
     def smallest(self) -> Candidate:
-        """The candidate with the smallest overrun that descent by single choices finds."""
+        """Find the candidate with the smallest overrun by descent by single choices."""
         rng = random.Random(0)
         starts = [self._descend(self.space.sample(rng)) for _ in range(STARTS)]
         return min(starts, key=lambda c: self.overrun(c.cost))
@@ -172,7 +174,7 @@ class Feasible:
         """Make sure that something fits.
 
         Raises:
-            BudgetError: nothing does, and the smallest reachable cost is told; or latency is
+            BudgetError: nothing does, with the smallest reachable cost; or latency is
                 limited without a table of times.
         """
         smallest = self.smallest()

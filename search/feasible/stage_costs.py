@@ -5,7 +5,7 @@ A cost is a row of integers: parameters, then MACs at each output size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from math import lcm
@@ -17,9 +17,15 @@ from budgets.parts import Kind, Part, Settings, cross_parts, feature_size, stage
 from budgets.price import measure_parts, part_cost, skeleton_cost
 from budgets.units import Size
 from lightir_core.architecture import Architecture, StageConfig
+from search.feasible.sections import (
+    SECTIONS,
+    joint_choices,
+    leaders,
+    section_points,
+    section_reads,
+)
 from spaces import Choices, Space, TaskShape, Value
 from spaces.decode import decode_stage
-from spaces.sections import SECTIONS, hubs, leaders, section_points, section_reads
 from spaces.space import depends
 
 Integers = NDArray[np.int64]
@@ -32,10 +38,10 @@ Sizes = tuple[Size, ...]
 UNLIMITED = 2**62
 """In place of a limit where there is none."""
 
-Context = tuple[tuple[str, Value], ...]
-"""What a stage can see of its network."""
+Known = tuple[tuple[str, Value], ...]
+"""Some choices, as a key."""
 
-KINDS = {
+KINDS: dict[str, tuple[Kind, ...]] = {
     "mixer": ("mixer",),
     "feed_forward": ("shell", "feed_forward"),
     "passes": (),
@@ -43,6 +49,8 @@ KINDS = {
     "cross": ("cross_layer",),
 }
 """The parts of a stage that each section decides."""
+
+_ANY_SIZE = Size(1, 1)
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Hub:
+class JointChoices:
     """Settled choices, and the sections that are independent then."""
 
     choices: Choices
@@ -88,25 +96,26 @@ class Groups:
 
     @property
     def counts(self) -> Integers:
-        """Points in each group."""
+        """Count the points in each group."""
         return np.diff(self.starts)
 
 
-class Ledger:
-    """Costs of a space's stages and frames for a task, at some output sizes."""
+class StageCosts:
+    """Costs of a space's stages and skeletons for a task, at some output sizes."""
 
     def __init__(self, space: Space, shape: TaskShape, sizes: Sizes) -> None:
         """Start empty; whatever is asked for is priced then."""
         self.space = space
         self.shape = shape
         self.sizes = sizes
-        # cached by value: the methods of a ledger are asked the same things again and again
-        self.hubs = cache(self._find_hubs)
-        self.groups = cache(self._group)
+        # cached by value: the same things are asked for again and again
+        self.joint_choices = cache(self._joint_choices)
+        self.groups = cache(self._groups)
         self.features = cache(self._features)
-        self._sections: dict[tuple[object, ...], Section] = {}
+        self._section = cache(self._make_section)
+        self._part_costs = cache(self._price_part)
         self._numbers: dict[tuple[Kind, Settings], int] = {}
-        self._costs: dict[tuple[int, Sizes], Integers] = {}
+        self._parts: list[tuple[Kind, Settings]] = []
 
     @cached_property
     def networks(self) -> tuple[Choices, ...]:
@@ -116,45 +125,33 @@ class Ledger:
     @cached_property
     def multiples(self) -> tuple[int, ...]:
         """Every padding multiple that a network of the space can have, smallest first."""
-        stage = {m for _, hub in self._all_hubs() for m in hub.sections["mixer"].multiples}
-        found = {1}
-        for multiple in stage:
-            found |= {lcm(multiple, other) for other in found}
-        return tuple(sorted(found))
+        multiples = {1}
+        for multiple in {m for _, joint in self._all() for m in joint.sections["mixer"].multiples}:
+            multiples |= {lcm(multiple, other) for other in multiples}
+        return tuple(sorted(multiples))
 
-    def _features(self, multiple: int) -> Sizes:
-        """The padded feature maps where everything divides by `multiple`."""
-        patch = self.skeleton(self.networks[0]).stem.patch_size
-        return tuple(feature_size(self.shape.scale, patch, multiple, size) for size in self.sizes)
-
-    def context(self, network: Mapping[str, Value], number: int) -> Context:
-        """What a stage can see of its network: equal contexts have equal stages."""
-        known: Choices = {**network, "stage": number}
+    def known(self, network: Mapping[str, Value], number: int) -> Known:
+        """Return what a stage can see of its network: stages that see the same are equal."""
+        choices: Choices = {**network, "stage": number}
         read = frozenset[str]().union(*(depends(d) for d in self.space.stage)) | {"width"}
-        return tuple((name, known[name]) for name in sorted(read) if name in known)
-
-    def skeleton(self, network: Mapping[str, Value]) -> Architecture:
-        """An architecture with the skeleton of `network`; its only stage does not matter."""
-        smallest = {**network, "stages": 1, "stage_sharing": 1, "stage1.mixer": "convolution"}
-        return self.space.decode(smallest, self.shape)
+        return tuple((name, choices[name]) for name in sorted(read) if name in choices)
 
     def skeleton_costs(self, network: Mapping[str, Value], features: Sizes) -> Integers:
-        """Cost of stem, body and tail."""
-        costs = [skeleton_cost(self.skeleton(network), size) for size in features]
+        """Return the cost of stem, body and tail."""
+        costs = [skeleton_cost(self._skeleton(network), size) for size in features]
         return np.array([costs[0].params, *(cost.macs for cost in costs)])
 
     def fill(self, wanted: Mapping[Sizes, int], workers: int = 1) -> int:
-        """Measure all parts that are not known yet; how many those were.
+        """Measure all parts that are not known yet, and return how many those were.
 
         Args:
             wanted: feature maps, and the multiple that the windows of parts on them divide.
             workers: processes that measure.
         """
-        settings = list(self._numbers)
         pairs = {
-            (Part(*settings[number - 1], width), size): None
-            for width, hub in self._all_hubs()
-            for section in hub.sections.values()
+            (Part(*self._parts[number - 1], width), size): None
+            for width, joint in self._all()
+            for section in joint.sections.values()
             for features, limit in wanted.items()
             for number in map(int, np.unique(section.parts[limit % section.multiples == 0]))
             if number
@@ -162,101 +159,100 @@ class Ledger:
         }
         return measure_parts(list(pairs), workers)
 
-    def _all_hubs(self) -> Iterator[tuple[int, Hub]]:
-        """Every hub with the width of its network."""
-        contexts = {
-            self.context(network, number): int(network["width"])
+    def _features(self, multiple: int) -> Sizes:
+        """Return the padded feature maps where everything divides by `multiple`."""
+        patch = self._skeleton(self.networks[0]).stem.patch_size
+        return tuple(feature_size(self.shape.scale, patch, multiple, size) for size in self.sizes)
+
+    def _skeleton(self, network: Mapping[str, Value]) -> Architecture:
+        """Build the skeleton of `network`; its only stage does not matter."""
+        smallest = {**network, "stages": 1, "stage_sharing": 1, "stage1.mixer": "convolution"}
+        return self.space.decode(smallest, self.shape)
+
+    def _all(self) -> Iterator[tuple[int, JointChoices]]:
+        """Yield all joint choices with the width of their network."""
+        seen = {
+            self.known(network, number): int(network["width"])
             for network in self.networks
             for number, _ in leaders(network)
         }
-        for context, width in contexts.items():
-            for hub in self.hubs(context):
-                yield width, hub
+        for known, width in seen.items():
+            for joint in self.joint_choices(known):
+                yield width, joint
 
-    def _find_hubs(self, context: Context) -> tuple[Hub, ...]:
-        """The stages of a context."""
-        known = dict(context)
-        return tuple(
-            Hub(hub, {name: self._section(name, known, hub) for name in SECTIONS})
-            for hub in hubs(self.space, known)
+    def _joint_choices(self, known: Known) -> tuple[JointChoices, ...]:
+        """List the stages of a network of which so much is known."""
+        made: list[JointChoices] = []
+        for joint in joint_choices(self.space, dict(known)):
+            sections: dict[str, Section] = {}
+            for name in SECTIONS:
+                # no mixer depends on the width, nor on the feed-forward behind it
+                width = 1 if name == "mixer" else int(dict(known)["width"])
+                read = section_reads(self.space, name)
+                seen = tuple(pair for pair in known if pair[0] in read)
+                sections[name] = self._section(name, width, tuple(joint.items()), seen)
+            made.append(JointChoices(joint, sections))
+        return tuple(made)
+
+    def _make_section(self, name: str, width: int, joint: Known, seen: Known) -> Section:
+        is_mixer = name == "mixer"
+        points = section_points(self.space, name, dict(seen), dict(joint))
+        others: Choices = {"feed_forward": "none"} if is_mixer else {}
+        stages = [decode_stage({**dict(joint), **others, **point}, width) for point in points]
+        rows = [self._part_numbers(name, stage) for stage in stages]
+        parts = np.zeros((len(rows), max(map(len, rows), default=0)), np.int64)
+        for number, row in enumerate(rows):
+            parts[number, : len(row)] = row
+        return Section(
+            tuple(points),
+            parts,
+            np.array([s.window_multiple if is_mixer else 1 for s in stages], np.int64),
+            np.array([(1 if s.tied else s.recursions, s.recursions) for s in stages], np.int64),
         )
 
-    def _section(self, name: str, known: Choices, hub: Choices) -> Section:
-        # no mixer depends on the width, nor on the feed-forward behind it
-        is_mixer = name == "mixer"
-        width = 1 if is_mixer else int(known["width"])
-        others: Choices = {"feed_forward": "none"} if is_mixer else {}
-        read = sorted(section_reads(self.space, name) & {*known})
-        key = name, width, tuple(hub.items()), tuple(known[name] for name in read)
-        if key not in self._sections:
-            points = section_points(self.space, name, known, hub)
-            stages = [decode_stage({**hub, **others, **point}, width) for point in points]
-            self._sections[key] = Section(
-                tuple(points),
-                self._number(name, stages),
-                np.array([s.window_multiple if is_mixer else 1 for s in stages], np.int64),
-                np.array([_repeats(stage) for stage in stages], np.int64).reshape(-1, 2),
-            )
-        return self._sections[key]
+    def _part_numbers(self, name: str, stage: StageConfig) -> list[int]:
+        """Number the parts that a section of a stage builds, from 1."""
+        numbers: list[int] = []
+        for part in _parts_of(stage):
+            if part.kind in KINDS[name]:
+                key = part.kind, part.settings
+                if key not in self._numbers:
+                    self._parts.append(key)
+                    self._numbers[key] = len(self._parts)
+                numbers.append(self._numbers[key])
+        return numbers
 
-    def _number(self, name: str, stages: Sequence[StageConfig]) -> Integers:
-        """Numbers of the parts that a section of each stage builds."""
-        rows = [
-            [
-                self._numbers.setdefault((part.kind, part.settings), len(self._numbers) + 1)
-                for part in _parts(stage)
-                if part.kind in KINDS[name]
-            ]
-            for stage in stages
-        ]
-        longest = max(map(len, rows), default=0)
-        filled = [row + [0] * (longest - len(row)) for row in rows]
-        return np.array(filled, np.int64).reshape(len(rows), longest)
-
-    def _group(
-        self, context: Context, number: int, name: str, features: Sizes, multiple: int
+    def _groups(
+        self, known: Known, index: int, name: str, features: Sizes, multiple: int
     ) -> Groups:
-        """The points of a section of one hub whose windows fit a multiple, by cost."""
-        section = self.hubs(context)[number].sections[name]
+        """Group the points, of a section of one of the joint choices, whose windows fit."""
+        section = self.joint_choices(known)[index].sections[name]
         fitting = np.flatnonzero(multiple % section.multiples == 0)
         if name == "passes":
             costs = section.repeats[fitting]
         else:
-            costs = self._priced(section.parts[fitting], int(dict(context)["width"]), features)
+            costs = self._costs(section.parts[fitting], int(dict(known)["width"]), features)
         return _grouped(costs, section.multiples[fitting], fitting)
 
-    def _priced(self, numbers: Integers, width: int, features: Sizes) -> Integers:
-        """(n, axes) costs of rows of parts."""
-        size = len(self._numbers) + 1
-        table = self._costs.get((width, features))
-        if table is None or len(table) < size:
-            # numbers are only ever added, so a shorter table is a part of the longer one
-            longer = np.full((size, 1 + len(features)), -1)
-            longer[0] = 0
-            if table is not None:
-                longer[: len(table)] = table
-            table = self._costs[width, features] = longer
-        missing = np.unique(numbers[table[numbers, 0] < 0])
-        settings = list(self._numbers) if len(missing) else []
-        for number in map(int, missing):
-            part = Part(*settings[number - 1], width)
-            costs = [part_cost(part, size) for size in features]
-            table[number] = costs[0].params, *(cost.macs for cost in costs)
-        return table[numbers].sum(axis=1)
+    def _costs(self, parts: Integers, width: int, features: Sizes) -> Integers:
+        """Return the (n, axes) costs of rows of parts."""
+        numbers, where = np.unique(np.append(parts, 0), return_inverse=True)
+        costs = np.array([self._part_costs(number, width, features) for number in numbers.tolist()])
+        return costs[where[:-1].reshape(parts.shape)].sum(axis=1)
 
-
-_ANY_SIZE = Size(1, 1)
+    def _price_part(self, number: int, width: int, features: Sizes) -> tuple[int, ...]:
+        if not number:
+            return (0,) * (1 + len(features))
+        part = Part(*self._parts[number - 1], width)
+        costs = [part_cost(part, size) for size in features]
+        return costs[0].params, *(cost.macs for cost in costs)
 
 
 @lru_cache(maxsize=2**16)
-def _parts(stage: StageConfig) -> tuple[Part, ...]:
-    """The parts of a stage; their width does not matter."""
+def _parts_of(stage: StageConfig) -> tuple[Part, ...]:
+    """List the parts of a stage; their width does not matter."""
     uses = *stage_parts(stage, 1, _ANY_SIZE), *cross_parts(stage, 1, _ANY_SIZE)
     return tuple(use.part for use in uses)
-
-
-def _repeats(stage: StageConfig) -> tuple[int, int]:
-    return (1 if stage.tied else stage.recursions), stage.recursions
 
 
 def _grouped(costs: Integers, multiples: Integers, numbers: Integers) -> Groups:

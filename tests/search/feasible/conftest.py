@@ -76,10 +76,9 @@ def everything():
 
 @pytest.fixture(scope="session")
 def region():
-    """Limits by axis -> the region of `MIXED` between them; a fresh one has counted nothing."""
+    """Limits by axis -> the region of `MIXED` between them."""
 
-    def between(upper, lower=None, sizes=(SIZE,), fresh=False):
-        make = region_of.__wrapped__ if fresh else region_of
-        return make(MIXED, SHAPE, sizes, tuple((lower or {}).items()), tuple(upper.items()))
+    def between(upper, lower=None, sizes=(SIZE,)):
+        return region_of(MIXED, SHAPE, sizes, tuple((lower or {}).items()), tuple(upper.items()))
 
     return between

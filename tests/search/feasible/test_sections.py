@@ -4,9 +4,16 @@ import math
 
 import pytest
 
+from search.feasible.sections import (
+    JOINT,
+    SECTIONS,
+    joint_choices,
+    leaders,
+    section_points,
+    section_reads,
+)
 from spaces import SPACES, Dimension, Space, When
 from spaces.decode import STAGE_DEFAULTS
-from spaces.sections import HUBS, SECTIONS, hubs, leaders, section_points, section_reads
 
 
 def counted(space):
@@ -16,8 +23,8 @@ def counted(space):
         for number, _ in leaders(network):
             known = {**network, "stage": number}
             product *= sum(
-                math.prod(len(section_points(space, name, known, hub)) for name in SECTIONS)
-                for hub in hubs(space, known)
+                math.prod(len(section_points(space, name, known, joint)) for name in SECTIONS)
+                for joint in joint_choices(space, known)
             )
         total += product
     return total
@@ -33,7 +40,7 @@ def test_the_default_space_too():
     assert counted(space) == space.size
 
 
-def test_a_condition_across_sections_makes_a_hub():
+def test_a_condition_across_sections_makes_a_joint_choice():
     space = Space(
         name="crossed",
         network=(Dimension("width", (8,)), Dimension("stages", (1, 2))),
@@ -44,7 +51,7 @@ def test_a_condition_across_sections_makes_a_hub():
             Dimension("cross_keys", (0, 2), (When("closing", ("none",)),)),
         ),
     )
-    found = list(hubs(space, {"width": 8, "stages": 1, "stage": 1}))
+    found = list(joint_choices(space, {"width": 8, "stages": 1, "stage": 1}))
     assert {"recursions": 1} in found
     assert {"recursions": 2, "closing": "none"} in found
     assert len(found) == 1 + 2 * 2
@@ -52,7 +59,7 @@ def test_a_condition_across_sections_makes_a_hub():
 
 
 def test_every_choice_of_a_stage_has_its_place():
-    names = [name for section in SECTIONS.values() for name in section] + list(HUBS)
+    names = [name for section in SECTIONS.values() for name in section] + list(JOINT)
     assert sorted(names) == sorted(STAGE_DEFAULTS)
 
 
