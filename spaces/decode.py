@@ -1,4 +1,4 @@
-"""From choices to an architecture: the vocabulary of dimensions and what each value builds.
+"""The vocabulary of dimensions: what each can hold, and what each value builds.
 
 A dimension that a space leaves out has the default below. Values are strings, numbers and
 booleans, so that a point is JSON and any optimiser can hold it.
@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TypeVar, get_args
 
 from lightir_core.architecture import (
+    POSITIONS,
     Architecture,
     BlockConfig,
     BodyConfig,
@@ -21,10 +22,10 @@ from lightir_core.architecture import (
     StageConfig,
     TailConfig,
 )
-from lightir_core.errors import SpaceError
+from lightir_core.errors import SpaceError, nearest
+from spaces.rules import Value
 
-Value = str | int | float | bool
-Word = TypeVar("Word", bound=str)
+Option = TypeVar("Option", bound=str)
 
 NETWORK_DEFAULTS: dict[str, Value] = {
     "width": 48,
@@ -63,6 +64,29 @@ STAGE_DEFAULTS: dict[str, Value] = {
 MIXERS: dict[str, type[Mixer]] = {mixer.word: mixer for mixer in get_args(Mixer)}
 FEED_FORWARDS: dict[str, type[FeedForward]] = {kind.kind: kind for kind in get_args(FeedForward)}
 
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "tail_skip": ("interpolated", "none"),
+    "mixer": tuple(MIXERS),
+    "shift": ("alternate", "none"),
+    "logits": ("dot", "cosine"),
+    "position": tuple(POSITIONS),
+    "feed_forward": (*FEED_FORWARDS, "none"),
+    "norm": ("pre", "post"),
+    "recursion_weights": ("tied", "untied"),
+    "closing": ("convolution", "depthwise", "none"),
+    "skip": ("input", "output", "none"),
+    "cross_selection": ("none", "soft", "hard"),
+}
+
+# name -> smallest and largest whole number; 1 and no end for the others
+RANGES: dict[str, tuple[int, int]] = {
+    "width": (1, 4096),
+    "recursions": (1, 16),
+    "cross_keys": (0, 10**6),
+}
+
+WINDOW_SIDES_PX = (2, 256)
+
 
 @dataclass(frozen=True)
 class TaskShape:
@@ -74,7 +98,7 @@ class TaskShape:
 
 
 def decode_network(choices: Mapping[str, Value], shape: TaskShape) -> Architecture:
-    """The architecture that `choices` stand for.
+    """Build the architecture that `choices` stand for.
 
     Raises:
         ArchitectureError: the choices contradict each other; those of a `Space` never do.
@@ -83,7 +107,7 @@ def decode_network(choices: Mapping[str, Value], shape: TaskShape) -> Architectu
 
 
 def decode_stage(choices: Mapping[str, Value], width: int) -> StageConfig:
-    """One stage of a network of `width` channels, from its own choices without prefix.
+    """Build one stage of a network of `width` channels, from its own choices without prefix.
 
     Raises:
         ArchitectureError: the choices contradict each other; those of a `Space` never do.
@@ -111,7 +135,7 @@ def _architecture(choices: Mapping[str, Value], shape: TaskShape) -> Architectur
 
 
 def _stage_choices(choices: Mapping[str, Value], number: int) -> tuple[tuple[str, Value], ...]:
-    """The choices of one stage, in a form that can be a key."""
+    """Return the choices of one stage, in a form that can be a key."""
     prefix = f"stage{number}."
     return tuple(
         (name.removeprefix(prefix), value)
@@ -122,7 +146,7 @@ def _stage_choices(choices: Mapping[str, Value], number: int) -> tuple[tuple[str
 
 @lru_cache(maxsize=65536)
 def _stage(chosen: tuple[tuple[str, Value], ...], width: int) -> StageConfig:
-    """One stage; equal choices give the same object, which makes pricing a look-up."""
+    """Build one stage; equal choices give the same object, which makes pricing a look-up."""
     c = STAGE_DEFAULTS | dict(chosen)
     recursions = int(c["recursions"])
     return StageConfig(
@@ -174,7 +198,7 @@ def _cross_layer(c: Mapping[str, Value]) -> CrossLayerConfig | None:
 
 
 def parse_window(text: str) -> tuple[int, int]:
-    """`"4x16"` as (height, width) in pixels.
+    """Read `"4x16"` as (height, width) in pixels.
 
     Raises:
         SpaceError: the text is not two whole numbers joined by x.
@@ -185,8 +209,43 @@ def parse_window(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
-def _one_of(value: Value, known: tuple[Word, ...]) -> Word:
-    """`value` as one of the known words."""
+def check_value(name: str, value: Value) -> None:
+    """Make sure that the dimension `name` can hold `value`.
+
+    Raises:
+        SpaceError: the value is of another kind, out of range or an unknown word.
+    """
+    default = (NETWORK_DEFAULTS | STAGE_DEFAULTS)[name]
+    if name in OPTIONS:
+        if value not in OPTIONS[name]:
+            hint = nearest(str(value), OPTIONS[name])
+            raise SpaceError(f"{name}={value!r} is not known{hint}; use {', '.join(OPTIONS[name])}")
+    elif isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise SpaceError(f"{name}={value!r} is neither true nor false")
+    elif isinstance(default, int):
+        _check_count(name, value)
+    elif isinstance(default, float):
+        if isinstance(value, bool | str) or not 0 < value < float("inf"):
+            raise SpaceError(f"{name}={value!r} is not a positive number")
+    else:
+        _check_window(name, value)
+
+
+def _check_count(name: str, value: Value) -> None:
+    least, most = RANGES.get(name, (1, 10**6))
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise SpaceError(f"{name}={value!r} is not a whole number from {least} to {most}")
+
+
+def _check_window(name: str, value: Value) -> None:
+    least, most = WINDOW_SIDES_PX
+    if not all(least <= side <= most for side in parse_window(str(value))):
+        raise SpaceError(f"{name}={value!r} has a side that is not from {least} to {most} px")
+
+
+def _one_of(value: Value, known: tuple[Option, ...]) -> Option:
+    """Return `value` as one of the known words."""
     for word in known:
         if value == word:
             return word

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from spaces.decode import Value
+Value = str | int | float | bool
+"""Of a choice: a point is JSON, and any optimiser can hold it."""
 
 
 class Rule(Protocol):
@@ -22,7 +23,7 @@ class Rule(Protocol):
         ...
 
     def __call__(self, value: Value, known: Mapping[str, Value]) -> bool:
-        """Whether `value` is allowed beside the `known` choices."""
+        """Tell whether `value` is allowed beside the `known` choices."""
         ...
 
 
@@ -38,7 +39,7 @@ class Divides:
         return (self.whole,)
 
     def __call__(self, value: Value, known: Mapping[str, Value]) -> bool:
-        """Whether the whole is a multiple of `value`."""
+        """Tell whether the whole is a multiple of `value`."""
         return int(known[self.whole]) % int(value) == 0
 
 
@@ -54,7 +55,7 @@ class AtMost:
         return (self.limit,)
 
     def __call__(self, value: Value, known: Mapping[str, Value]) -> bool:
-        """Whether the value is no larger than the limit."""
+        """Tell whether the value is no larger than the limit."""
         return int(value) <= int(known[self.limit])
 
 
@@ -65,7 +66,7 @@ class NeedsClosing:
     reads: tuple[str, ...] = ("closing",)
 
     def __call__(self, value: Value, known: Mapping[str, Value]) -> bool:
-        """Whether this skip makes sense with the chosen closing."""
+        """Tell whether this skip makes sense with the chosen closing."""
         return value != "output" or known.get("closing", "convolution") != "none"
 
 

@@ -14,9 +14,8 @@ from functools import cache, cached_property, lru_cache
 
 from lightir_core.architecture import Architecture
 from lightir_core.errors import SpaceError, nearest
-from spaces.decode import NETWORK_DEFAULTS, STAGE_DEFAULTS, TaskShape, Value, decode_network
-from spaces.rules import RULES
-from spaces.values import check_value
+from spaces.decode import NETWORK_DEFAULTS, STAGE_DEFAULTS, TaskShape, check_value, decode_network
+from spaces.rules import RULES, Value
 
 Choices = dict[str, Value]
 
@@ -77,7 +76,7 @@ class Space:
         _ = self.size  # counting asks every rule, which raises where it leaves no answer
 
     def dimension(self, name: str) -> Dimension:
-        """The dimension called `name` ("width", "stage2.heads" or plain "heads")."""
+        """Return the dimension called `name` ("width", "stage2.heads" or plain "heads")."""
         plain = name.rpartition(".")[2]
         for dimension in self.network + self.stage:
             if dimension.name == plain:
@@ -86,7 +85,7 @@ class Space:
         raise SpaceError(f"no dimension {name!r} in space {self.name!r}{nearest(plain, known)}")
 
     def complete(self, given: Mapping[str, Value], rng: random.Random) -> Choices:
-        """A point that keeps what `given` allows and draws all other choices."""
+        """Keep what `given` allows of a point and draw all other choices."""
         choices = _walk(self.network, given, {}, "", rng)
         for number in range(1, int(choices["stages"]) + 1):
             if _is_leader(number, choices):
@@ -95,26 +94,23 @@ class Space:
         return choices
 
     def sample(self, rng: random.Random) -> Choices:
-        """A random point: each choice uniform among the values allowed there."""
+        """Draw a random point: each choice uniform among the values allowed there."""
         return self.complete({}, rng)
 
-    def mutate(self, parent: Mapping[str, Value], rng: random.Random, changes: int = 1) -> Choices:
-        """The parent with `changes` of its choices redrawn to other allowed values."""
+    def mutate(self, parent: Mapping[str, Value], rng: random.Random) -> Choices:
+        """Return the parent with one of its choices redrawn to another allowed value."""
         child = dict(parent)
-        for _ in range(changes):
-            free = [n for n in child if len(self.options(n, child)) > 1]
-            if not free:
-                break
-            name = rng.choice(free)
-            others = [v for v in self.options(name, child) if v != child[name]]
-            child[name] = rng.choice(others)
-            child = self.complete(child, rng)
-        return child
+        free = [name for name in child if len(self.options(name, child)) > 1]
+        if not free:
+            return child
+        name = rng.choice(free)
+        child[name] = rng.choice([v for v in self.options(name, child) if v != child[name]])
+        return self.complete(child, rng)
 
     def cross(
         self, mother: Mapping[str, Value], father: Mapping[str, Value], rng: random.Random
     ) -> Choices:
-        """A child of two points: each choice from either parent, stages mostly kept whole."""
+        """Cross two points: each choice comes from either parent, stages mostly stay whole."""
         given: Choices = {}
         sides = {d.name: rng.random() < 0.5 for d in self.network}
         for name in sorted({*mother, *father}):
@@ -125,7 +121,7 @@ class Space:
         return self.complete(given, rng)
 
     def options(self, name: str, choices: Mapping[str, Value]) -> tuple[Value, ...]:
-        """Values that the named choice may take, all earlier choices as they are."""
+        """List the values that the named choice may take, all earlier choices as they are."""
         group, _, plain = name.rpartition(".")
         dimension = self.dimension(plain)
         known = dict(choices)
@@ -136,11 +132,11 @@ class Space:
         return _allowed(dimension, known)
 
     def decode(self, choices: Mapping[str, Value], shape: TaskShape) -> Architecture:
-        """The architecture that a point stands for."""
+        """Build the architecture that a point stands for."""
         return decode_network(choices, shape)
 
     def distributions(self) -> dict[str, tuple[Value, ...]]:
-        """Every choice that can occur, with all its values, active or not."""
+        """List every choice that can occur, with all its values, active or not."""
         most = max(int(v) for v in self.dimension("stages").values)
         out = {d.name: d.values for d in self.network}
         for number in range(1, most + 1):
@@ -166,7 +162,7 @@ class Space:
         return frozenset[str]().union(*(depends(d) for d in self.stage))
 
     def restrict(self, only: Mapping[str, Sequence[Value]]) -> Space:
-        """The same space with the named dimensions cut down to some of their values.
+        """Cut the named dimensions down to some of their values.
 
         Raises:
             SpaceError: an unknown dimension, or a value that it does not have.
@@ -189,7 +185,7 @@ class Space:
         )
 
     def skeletons(self) -> Iterator[Choices]:
-        """All combinations of the network's own dimensions."""
+        """Yield all combinations of the network's own dimensions."""
         yield from combinations(self.network, {})
 
 
@@ -200,7 +196,7 @@ def _walk(
     prefix: str,
     rng: random.Random,
 ) -> Choices:
-    """Choices for `dimensions`, named with `prefix`; `known` is what they may depend on."""
+    """Draw choices for `dimensions`, named with `prefix`; they may depend on `known`."""
     made: Choices = {}
     seen = dict(known)
     for dimension in dimensions:
@@ -214,7 +210,7 @@ def _walk(
 
 
 def _allowed(dimension: Dimension, known: Mapping[str, Value]) -> tuple[Value, ...]:
-    """Values that the rules permit beside the choices made so far; never empty."""
+    """List the values that the rules permit beside the choices made so far; never empty."""
     rule = RULES.get(dimension.name)
     values = (
         dimension.values
@@ -230,12 +226,12 @@ def _allowed(dimension: Dimension, known: Mapping[str, Value]) -> tuple[Value, .
 
 
 def _is_leader(number: int, choices: Mapping[str, Value]) -> bool:
-    """Whether stage `number` makes its own choices, rather than sharing an earlier one's."""
+    """Tell whether stage `number` makes its own choices or shares an earlier one's."""
     return (number - 1) % int(choices.get("stage_sharing", 1)) == 0
 
 
 def combinations(dimensions: Sequence[Dimension], known: Choices) -> Iterator[Choices]:
-    """`known` with every combination of answers to `dimensions`; inactive ones are left out."""
+    """Yield `known` with every combination of answers to the active `dimensions`."""
     if not dimensions:
         yield dict(known)
         return
@@ -251,7 +247,7 @@ def combinations(dimensions: Sequence[Dimension], known: Choices) -> Iterator[Ch
 def _count(
     stage: tuple[Dimension, ...], skeleton: frozenset[tuple[str, Value]], number: int
 ) -> int:
-    """Points of one stage; counted over what later dimensions can see, not one by one."""
+    """Count the points of one stage, over what later dimensions can see, not one by one."""
     needed = [frozenset(depends(d) for d in stage[i:]) for i in range(len(stage))]
     sees = [frozenset[str]().union(*names) for names in needed]
 
@@ -274,7 +270,7 @@ def _count(
 
 
 def depends(dimension: Dimension) -> frozenset[str]:
-    """Names of the choices that decide whether `dimension` is asked and what it may answer."""
+    """Name the choices that decide whether `dimension` is asked and what it may answer."""
     rule = RULES.get(dimension.name)
     return frozenset(c.name for c in dimension.when) | frozenset(rule.reads if rule else ())
 
@@ -286,12 +282,12 @@ def _restricted(dimension: Dimension, only: Mapping[str, Sequence[Value]]) -> Di
     return Dimension(dimension.name, kept, dimension.when)
 
 
-def _check_names(dimensions: Sequence[Dimension], known: Mapping[str, Value], place: str) -> None:
+def _check_names(dimensions: Sequence[Dimension], known: Mapping[str, Value], level: str) -> None:
     seen: set[str] = set()
     for dimension in dimensions:
         if dimension.name not in known:
             raise SpaceError(
-                f"{dimension.name!r} is not a {place} dimension{nearest(dimension.name, known)}; "
+                f"{dimension.name!r} is not a {level} dimension{nearest(dimension.name, known)}; "
                 f"known: {', '.join(known)}"
             )
         if dimension.name in seen:
@@ -302,7 +298,7 @@ def _check_names(dimensions: Sequence[Dimension], known: Mapping[str, Value], pl
 
 
 def _check_order(dimensions: Sequence[Dimension]) -> None:
-    """A condition or a rule may only look at dimensions decided before.
+    """Check that conditions and rules only look at dimensions decided before.
 
     What a rule reads may also be missing: it has a default then, or is no dimension at all.
     """

@@ -24,14 +24,14 @@ from typing import Any, cast
 import yaml
 
 from lightir_core.errors import SpaceError, nearest
-from spaces.decode import Value
+from spaces.rules import Value
 from spaces.space import Dimension, Space, When
 
 KEYS = ("name", "summary", "network", "stage")
 
 
 def read_space(path: Path) -> Space:
-    """The space in a `.yaml`, `.yml` or `.json` file, or the `SPACE` of a `.py` file, which is run.
+    """Read the space in a `.yaml`, `.yml` or `.json` file, or run a `.py` file for its `SPACE`.
 
     Raises:
         SpaceError: the file cannot be read, or does not describe a space.
@@ -47,7 +47,7 @@ def read_space(path: Path) -> Space:
 
 
 def space_to_plain(space: Space) -> dict[str, Any]:
-    """The space as nested dicts and lists; `space_from_plain` is its inverse."""
+    """Write the space as nested dicts and lists, which `space_from_plain` reads."""
     return {
         "name": space.name,
         "summary": space.summary,
@@ -57,7 +57,7 @@ def space_to_plain(space: Space) -> dict[str, Any]:
 
 
 def space_from_plain(data: object) -> Space:
-    """The space that nested dicts and lists describe.
+    """Read the space that nested dicts and lists describe.
 
     Raises:
         SpaceError: something is missing, unknown or of the wrong kind.
@@ -77,7 +77,7 @@ def space_from_plain(data: object) -> Space:
 
 
 def parse_only(items: Sequence[str], space: Space) -> dict[str, tuple[Value, ...]]:
-    """What ``window=8x8,4x16`` asks for: some values of each named dimension.
+    """Read ``window=8x8,4x16``: some values of each named dimension.
 
     Raises:
         SpaceError: another form, a dimension that is unknown or given twice, or a value that it
@@ -124,33 +124,33 @@ def _dimension_to_plain(dimension: Dimension) -> list[Value] | dict[str, Any]:
     return {"values": list(dimension.values), "when": when}
 
 
-def _dimensions(data: object, place: str) -> tuple[Dimension, ...]:
-    plain = _mapping(data, place)
-    return tuple(_dimension(name, value, f"{place}.{name}") for name, value in plain.items())
+def _dimensions(data: object, where: str) -> tuple[Dimension, ...]:
+    plain = _mapping(data, where)
+    return tuple(_dimension(name, value, f"{where}.{name}") for name, value in plain.items())
 
 
-def _dimension(name: str, data: object, place: str) -> Dimension:
+def _dimension(name: str, data: object, where: str) -> Dimension:
     if isinstance(data, Mapping):
-        plain = _mapping(cast(object, data), place)
+        plain = _mapping(cast(object, data), where)
         if unknown := set(plain) - {"values", "when"}:
-            raise SpaceError(f"{place}: unknown key {min(unknown)!r}; known: values, when")
-        conditions = _mapping(plain.get("when", {}), f"{place}.when")
-        when = tuple(When(key, _values(value, place)) for key, value in conditions.items())
-        return Dimension(name, _values(plain.get("values"), place), when)
-    return Dimension(name, _values(data, place))
+            raise SpaceError(f"{where}: unknown key {min(unknown)!r}; known: values, when")
+        conditions = _mapping(plain.get("when", {}), f"{where}.when")
+        when = tuple(When(key, _values(value, where)) for key, value in conditions.items())
+        return Dimension(name, _values(plain.get("values"), where), when)
+    return Dimension(name, _values(data, where))
 
 
-def _values(data: object, place: str) -> tuple[Value, ...]:
+def _values(data: object, where: str) -> tuple[Value, ...]:
     listed = cast(Sequence[object], data) if isinstance(data, list | tuple) else [data]
     values: list[Value] = []
     for value in listed:
         if not isinstance(value, str | int | float | bool):
-            raise SpaceError(f"{place}: {value!r} is no value; use numbers, words, true or false")
+            raise SpaceError(f"{where}: {value!r} is no value; use numbers, words, true or false")
         values.append(value)
     return tuple(values)
 
 
-def _mapping(data: object, place: str) -> dict[str, Any]:
+def _mapping(data: object, where: str) -> dict[str, Any]:
     if not isinstance(data, Mapping):
-        raise SpaceError(f"{place}: expected `key: value` lines, got {data!r:.60}")
+        raise SpaceError(f"{where}: expected `key: value` lines, got {data!r:.60}")
     return {str(key): value for key, value in cast(Mapping[object, Any], data).items()}

@@ -94,7 +94,9 @@ def test_more_changes_change_more():
     parents = [DEFAULT.sample(rng) for _ in range(30)]
 
     def distance(changes):
-        children = [DEFAULT.mutate(parent, rng, changes) for parent in parents]
+        children = list(parents)
+        for _ in range(changes):
+            children = [DEFAULT.mutate(child, rng) for child in children]
         return sum(
             len(set(child.items()) ^ set(parent.items()))
             for child, parent in zip(children, parents, strict=True)

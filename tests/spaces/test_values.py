@@ -5,8 +5,14 @@ import pytest
 from lightir_core.architecture import StageConfig
 from lightir_core.errors import SpaceError
 from spaces import SPACES, Dimension, Space, TaskShape
-from spaces.decode import NETWORK_DEFAULTS, STAGE_DEFAULTS, decode_network
-from spaces.values import RANGES, WORDS, check_value
+from spaces.decode import (
+    NETWORK_DEFAULTS,
+    OPTIONS,
+    RANGES,
+    STAGE_DEFAULTS,
+    check_value,
+    decode_network,
+)
 
 WRONG = [
     ("width", 0, "width=0 is not a whole number from 1 to 4096"),
@@ -59,19 +65,19 @@ def test_every_dimension_of_every_space_is_checked():
         for name, default in (NETWORK_DEFAULTS | STAGE_DEFAULTS).items()
         if isinstance(default, str)
     }
-    assert texts == set(WORDS) | {"window"}
+    assert texts == set(OPTIONS) | {"window"}
     assert set(RANGES) <= set(NETWORK_DEFAULTS | STAGE_DEFAULTS)
     assert SPACES
 
 
-@pytest.mark.parametrize("name", sorted(WORDS))
+@pytest.mark.parametrize("name", sorted(OPTIONS))
 def test_every_word_builds_another_network(name):
     beside = {"cross_keys": 1} if name.startswith("cross_") else {}
     beside |= {"recursions": 2} if name == "recursion_weights" else {}
     place = "" if name in NETWORK_DEFAULTS else "stage1."
     choices = {"width": 16, "stages": 1} | {f"stage1.{key}": v for key, v in beside.items()}
-    built = [decode_network({**choices, place + name: word}, TaskShape()) for word in WORDS[name]]
-    assert len({architecture.id for architecture in built}) == len(WORDS[name])
+    built = [decode_network({**choices, place + name: word}, TaskShape()) for word in OPTIONS[name]]
+    assert len({architecture.id for architecture in built}) == len(OPTIONS[name])
 
 
 def test_the_largest_numbers_are_those_of_the_architecture():
