@@ -17,7 +17,7 @@ from typing import Protocol
 
 from lightir_core.architecture import Architecture
 from lightir_core.checkpoints import ARCHITECTURE_FILE, WEIGHTS_FILE
-from lightir_core.data.folders import parse_folder
+from lightir_core.data.layouts import parse_folder
 from lightir_core.learning.cuda_graph import Launch
 from lightir_core.learning.curve import Point
 from lightir_core.learning.divergence import Restart
@@ -32,7 +32,7 @@ class Source:
 
     Attributes:
         task: as `lightir_core.data.tasks.parse_task` reads it.
-        data: folders or packs to train on, as `lightir_core.data.folders.parse_folder` reads them.
+        data: folders or packs to train on, as `lightir_core.data.layouts.parse_folder` reads them.
         val: a folder or a pack to validate on.
         patch_px: side of the largest low-quality patches that are trained on.
         recipe: name of the recipe that takes these.

@@ -57,7 +57,7 @@ class Check:
         return self.images > 0
 
     def rows(self) -> tuple[tuple[str, str], ...]:
-        """The table to show: what, and how much of it."""
+        """List what the table shows: what, and how much of it."""
         sizes = (self.smallest, self.largest)
         smallest, largest = (f"{size[0]}x{size[1]}" if size else "-" for size in sizes)
         modes = ", ".join(f"{count} {mode}" for mode, count in sorted(self.modes.items()))
@@ -112,7 +112,7 @@ def check(path: Path, task: Task) -> Check:
 
 
 def _layout(folder: Path, task: Task) -> tuple[str, Counter[str]]:
-    """What kind of data set it is, and the modes of its files."""
+    """Find what kind of data set it is, and the modes of its files."""
     if is_pack(folder):
         return _PACK, Counter()
     found = find_layout(folder, task.scale)
@@ -120,7 +120,7 @@ def _layout(folder: Path, task: Task) -> tuple[str, Counter[str]]:
 
 
 def _look(folder: Path, task: Task, *, given: bool) -> Iterator[_Seen | str]:
-    """Every item without its pixels, and the notes."""
+    """Yield every item without its pixels, and the notes."""
     if is_pack(folder):
         source = read_pack(task, folder)
         yield from source.notes
@@ -167,8 +167,7 @@ def _too_much(items: list[_Seen], folder: Path) -> list[str]:
 
 
 def _changed(pack: Path) -> list[str]:
-    packed = packed_checksum(pack)
-    if packed in (None, checksum(pack)):
+    if packed_checksum(pack) == checksum(pack):
         return []
     return [f"{pack}: its images are not those that were packed (checksum); copy or pack it again"]
 

@@ -18,12 +18,17 @@ from torch import Tensor
 
 from lightir_core.data import photographs
 from lightir_core.data.dihedral import turn
-from lightir_core.data.folders import Folder, check_different, join
-from lightir_core.data.images import to_pixels, to_tensor
-from lightir_core.data.layouts import find_split
-from lightir_core.data.notes import shorten
+from lightir_core.data.images import shorten, to_pixels, to_tensor
+from lightir_core.data.layouts import Folder, check_different, find_split
 from lightir_core.data.pack import is_pack, read_pack
-from lightir_core.data.sources import Source, from_gallery, keep_large, read_folder, split
+from lightir_core.data.sources import (
+    Source,
+    from_gallery,
+    join,
+    keep_large,
+    read_folder,
+    split,
+)
 from lightir_core.data.tasks import Task
 from lightir_core.errors import DataError
 

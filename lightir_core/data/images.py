@@ -12,7 +12,8 @@ import struct
 import tempfile
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 MAX_DECODED_BYTES = 2**30
 
 GRAY_NOTE = "grey repeated in three channels"
+
+MOST_ALIKE = 5
+"""Notes of the same text that are given one by one."""
 
 # What Pillow's decoders raise on a damaged file; anything else would be a fault of ours.
 _DECODER_ERRORS = (
@@ -64,7 +68,7 @@ class Gallery:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """The picture in `path` as (H, W, 3) uint8, turned upright.
+    """Read the picture in `path` as (H, W, 3) uint8, turned upright.
 
     Raises:
         DataError: the file is missing, is no PNG, JPEG, WebP, TIFF or BMP, is damaged, or is
@@ -74,10 +78,10 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def decode(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """As `read_image`, with what had to be changed: ``("alpha dropped",)``.
+    """Read a picture, and say what had to be changed: ``("alpha dropped",)``.
 
     Raises:
-        DataError: as `read_image`.
+        DataError: `read_image` would raise it.
     """
     if path.exists() and not path.is_file():
         raise DataError(f"{path}: not a file that can be read")  # a pipe would wait for ever
@@ -100,7 +104,7 @@ def decode(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def file_mode(path: Path) -> str:
-    """Format and mode as the file's header states them, ``"PNG RGB"``; ``"unreadable"`` if not."""
+    """Return format and mode of the file's header, ``"PNG RGB"``, or ``"unreadable"``."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -142,23 +146,23 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
 
 
 def to_gray(pixels: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 as (H, W, 1): 0.299 R + 0.587 G + 0.114 B (BT.601, 0..255), rounded."""
+    """Turn (H, W, 3) uint8 into (H, W, 1): 0.299 R + 0.587 G + 0.114 B (BT.601), rounded."""
     weighted = pixels @ np.array([299, 587, 114])
     return ((weighted + 500) // 1000).astype(np.uint8)[:, :, None]
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:
-    """(H, W, C) uint8 as a contiguous (C, H, W) tensor of its own."""
+    """Copy (H, W, C) uint8 into a contiguous (C, H, W) tensor."""
     return torch.from_numpy(pixels.transpose(2, 0, 1).copy(order="C"))
 
 
 def to_pixels(image: Tensor) -> np.ndarray:
-    """A (C, H, W) uint8 tensor as an (H, W, C) array."""
+    """Turn a (C, H, W) uint8 tensor into an (H, W, C) array."""
     return np.ascontiguousarray(image.numpy().transpose(1, 2, 0))
 
 
 def read_gallery(folder: Path) -> Gallery:
-    """Every readable image under `folder`, at any depth, in sorted order.
+    """Read every readable image under `folder`, at any depth, in sorted order.
 
     Raises:
         DataError: there is no such folder, it holds no usable image, or the images would take
@@ -175,9 +179,14 @@ def read_gallery(folder: Path) -> Gallery:
         size_bytes += pixels.nbytes
         check_memory(size_bytes, folder)
     if not images:
-        reasons = f": {'; '.join(notes[:3])}" if notes else ""
-        raise DataError(f"{folder}: no usable image in this folder{reasons}")
+        raise no_image(folder, notes)
     return Gallery(tuple(images), tuple(notes))
+
+
+def no_image(folder: Path, notes: Sequence[str]) -> DataError:
+    """Say that a folder holds nothing usable, with the first reasons."""
+    reasons = f": {'; '.join(notes[:3])}" if notes else ""
+    return DataError(f"{folder}: no usable image in this folder{reasons}")
 
 
 def check_memory(size_bytes: int, folder: Path) -> None:
@@ -195,7 +204,7 @@ def check_memory(size_bytes: int, folder: Path) -> None:
 
 
 def walk_images(folder: Path) -> Iterator[tuple[str, np.ndarray | None, tuple[str, ...]]]:
-    """Each image file under `folder`: name, pixels (None when unreadable) and notes on it.
+    """Yield each image file under `folder`: name, pixels (None when unreadable) and notes on it.
 
     One image is in memory at a time. A name is the path inside `folder`, with ``/``.
 
@@ -207,7 +216,7 @@ def walk_images(folder: Path) -> Iterator[tuple[str, np.ndarray | None, tuple[st
 
 
 def decode_or_skip(path: Path) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """As `decode`, but no pixels and the reason as a note when the file cannot be read."""
+    """Decode a file; where it cannot be read, return no pixels and the reason as a note."""
     try:
         return decode(path)
     except DataError as error:
@@ -215,7 +224,7 @@ def decode_or_skip(path: Path) -> tuple[np.ndarray | None, tuple[str, ...]]:
 
 
 def image_paths(folder: Path) -> list[Path]:
-    """The files under `folder` whose ending is an image's, sorted; hidden ones left out.
+    """List the files under `folder` whose ending is an image's, sorted; hidden ones left out.
 
     Symbolic links are followed, each folder once.
 
@@ -259,7 +268,7 @@ def _to_rgb(image: PIL.Image.Image) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _is_deep(image: PIL.Image.Image) -> bool:
-    """True when a sample has more than 8 bits; Pillow itself reduces 16-bit colour to 8."""
+    """Tell whether a sample has more than 8 bits; Pillow itself reduces 16-bit colour to 8."""
     if image.mode.startswith("I"):
         return True
     tiles = getattr(image, "tile", None)  # only images opened from a file have it
@@ -289,3 +298,22 @@ def _eight_bits(image: PIL.Image.Image, notes: list[str]) -> PIL.Image.Image:
     elif image.mode != "RGB":
         notes.append(f"{image.mode} converted to RGB")
     return image.convert("RGB")
+
+
+def shorten(notes: Iterable[str]) -> tuple[str, ...]:
+    """Count together the notes on converted images beyond the first few of a kind.
+
+    A thousand gray photographs are one fact, not a thousand.
+
+    A note is ``name: text``. Skipped images are always named.
+    """
+    kept: list[str] = []
+    seen: Counter[str] = Counter()
+    for note in notes:
+        text = note.rpartition(": ")[2]
+        alike = text != note and ": skipped, " not in note
+        seen[text] += alike
+        if not alike or seen[text] <= MOST_ALIKE:
+            kept.append(note)
+    more = {text: count - MOST_ALIKE for text, count in seen.items() if count > MOST_ALIKE}
+    return (*kept, *(f"and {count} more images: {text}" for text, count in more.items()))

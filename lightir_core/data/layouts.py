@@ -1,4 +1,4 @@
-"""How a folder of images is arranged: clean images, or degraded ones beside their truths.
+"""Folders of images, ``photos:2``, and how each is arranged: clean images, or pairs.
 
 Recognised are the usual names of sub-folders (``lq`` and ``gt``, ``input`` and ``target``,
 ``rainy`` and ``norain``, ``HR`` and ``LR_bicubic/X2`` ...) and of the files in one folder
@@ -8,8 +8,9 @@ degraded on the fly.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +56,23 @@ _AFFIXES = re.compile(r"^(norain|rainy|rain|clean|gt|lq)[-_]?|[-_]?(x[2348]|rain
 
 
 @dataclass(frozen=True)
+class Folder:
+    """A folder of images, or a packed file, to train on.
+
+    Attributes:
+        path: where it is.
+        weight: a patch comes from it this many times oftener than by the sizes of its images.
+    """
+
+    path: Path
+    weight: float = 1.0
+
+    def __str__(self) -> str:
+        """The text that `parse_folder` reads back."""
+        return str(self.path) if self.weight == 1 else f"{self.path}:{self.weight!r}"
+
+
+@dataclass(frozen=True)
 class Layout:
     """The files of a folder and how they belong together.
 
@@ -74,14 +92,47 @@ class Layout:
 
     @property
     def kind(self) -> str:
-        """In words, for a table."""
+        """What a table calls it."""
         if self.side_by_side:
             return "pairs side by side"
         return "pairs" if self.lq else "clean images"
 
 
+def parse_folder(text: str) -> Folder:
+    """Read ``DIR`` or ``DIR:2``; a path that exists with its colon is taken as it is.
+
+    Raises:
+        DataError: the weight is no positive number.
+    """
+    path, colon, weight_text = text.rpartition(":")
+    if not colon or not path or Path(text).exists():
+        return Folder(Path(text))
+    try:
+        weight = float(weight_text)
+    except ValueError:
+        return Folder(Path(text))  # whatever it is, its absence will be told
+    if not 0 < weight < math.inf:
+        raise DataError(f"--data {text}: the weight {weight_text} is no positive number; write 2")
+    return Folder(Path(path), weight)
+
+
+def check_different(folders: Sequence[Folder]) -> None:
+    """Refuse a folder that is given twice.
+
+    Raises:
+        DataError: one is; a weight says the same better.
+    """
+    places = [folder.path.resolve() for folder in folders]
+    for number, place in enumerate(places):
+        if place in places[:number]:
+            raise DataError(
+                f"--data {folders[number].path} is given twice; write {folders[number].path}:2 to "
+                "draw from it twice as often"
+            )
+
+
 def find_layout(folder: Path, scale: int) -> Layout:
-    """What the images under `folder` are.
+    """Find out what the images under `folder` are.
 
     Args:
         folder: as the user gave it.
@@ -111,7 +162,7 @@ def find_layout(folder: Path, scale: int) -> Layout:
 
 
 def find_split(folder: Path) -> tuple[Path, Path] | None:
-    """The training and the validation part of a data set that comes with both, else None."""
+    """Find the training and the validation part of a data set that has both, else None."""
     for train, validate in SPLIT_FOLDERS:
         parts = child(folder, train), child(folder, validate)
         if parts[0] is not None and parts[1] is not None:
@@ -120,7 +171,7 @@ def find_split(folder: Path) -> tuple[Path, Path] | None:
 
 
 def child(folder: Path, name: str) -> Path | None:
-    """The sub-folder of that name in whatever case; `name` is lower-case and may hold a ``/``."""
+    """Find the sub-folder of that name in any case; `name` is lower-case, a ``/`` may be in it."""
     for part in name.split("/"):
         if not folder.is_dir():
             return None
@@ -147,7 +198,7 @@ def _small_and_large(folder: Path, scale: int) -> Layout | None:
 
 
 def _named(folder: Path) -> dict[Path, str]:
-    """Each image under `folder` with the name that its partner should have: no ending, no case."""
+    """Name the partner that each image under `folder` should have: no ending, no case."""
     return {
         path: path.relative_to(folder).with_suffix("").as_posix().lower()
         for path in image_paths(folder)
@@ -155,7 +206,7 @@ def _named(folder: Path) -> dict[Path, str]:
 
 
 def _matched(folder: Path, lq: dict[Path, str], gt: dict[Path, str], what: str) -> Layout:
-    """Files paired by name; several degraded images may share a truth (Rain1400)."""
+    """Pair files by name; several degraded images may share a truth (Rain1400)."""
     truths = {_bare(name): path for path, name in gt.items()}
     truths |= {name: path for path, name in gt.items()}
     pairs: list[tuple[Path, Path]] = []
@@ -179,7 +230,7 @@ def _matched(folder: Path, lq: dict[Path, str], gt: dict[Path, str], what: str) 
 
 
 def _bare(name: str) -> str:
-    """The name without what tells a degraded image from a clean one: rain-001 -> 001."""
+    """Strip from a name what tells a degraded image from a clean one: rain-001 -> 001."""
     folder, slash, stem = name.rpartition("/")
     return folder + slash + (_AFFIXES.sub("", stem) or stem)
 

@@ -19,7 +19,7 @@ from lightir_core.data.images import Gallery, Image, read_image
 from lightir_core.errors import DataError
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Photograph:
     """Where a photograph lies, who made it and on which terms it may be used."""
 
@@ -33,81 +33,42 @@ class Photograph:
     licence: str
 
 
+_SKIMAGE = ("scikit-image", "skimage")
+_SKLEARN = ("scikit-learn", "sklearn")
+_MATPLOTLIB = ("matplotlib", "matplotlib")
+_PHOTOS = "datasets/images"
+
 TRAINING = (
+    Photograph("astronaut", *_SKIMAGE, "data/astronaut.png", "NASA", "public domain"),
     Photograph(
-        name="astronaut",
-        package="scikit-image",
-        module="skimage",
-        file="data/astronaut.png",
-        author="NASA",
-        licence="public domain",
+        "immunohistochemistry",
+        *_SKIMAGE,
+        "data/ihc.png",
+        "Center for Microscopy And Molecular Imaging (CMMI)",
+        "no known copyright restrictions",
     ),
+    Photograph("china", *_SKLEARN, f"{_PHOTOS}/china.jpg", "danielbuechele (Flickr)", "CC BY 2.0"),
+    Photograph("flower", *_SKLEARN, f"{_PHOTOS}/flower.jpg", "vultilion (Flickr)", "CC BY 2.0"),
     Photograph(
-        name="immunohistochemistry",
-        package="scikit-image",
-        module="skimage",
-        file="data/ihc.png",
-        author="Center for Microscopy And Molecular Imaging (CMMI)",
-        licence="no known copyright restrictions",
-    ),
-    Photograph(
-        name="china",
-        package="scikit-learn",
-        module="sklearn",
-        file="datasets/images/china.jpg",
-        author="danielbuechele (Flickr)",
-        licence="CC BY 2.0",
-    ),
-    Photograph(
-        name="flower",
-        package="scikit-learn",
-        module="sklearn",
-        file="datasets/images/flower.jpg",
-        author="vultilion (Flickr)",
-        licence="CC BY 2.0",
-    ),
-    Photograph(
-        name="grace_hopper",
-        package="matplotlib",
-        module="matplotlib",
-        file="mpl-data/sample_data/grace_hopper.jpg",
-        author="not named by the package",
-        licence="public domain",
+        "grace_hopper",
+        *_MATPLOTLIB,
+        "mpl-data/sample_data/grace_hopper.jpg",
+        "not named by the package",
+        "public domain",
     ),
 )
 """Faces, fabric, architecture, foliage, a petal's fine edges and a dense texture."""
 
 VALIDATION = (
-    Photograph(
-        name="chelsea",
-        package="scikit-image",
-        module="skimage",
-        file="data/chelsea.png",
-        author="Stefan van der Walt",
-        licence="CC0",
-    ),
-    Photograph(
-        name="coffee",
-        package="scikit-image",
-        module="skimage",
-        file="data/coffee.png",
-        author="Rachel Michetti",
-        licence="CC0",
-    ),
-    Photograph(
-        name="rocket",
-        package="scikit-image",
-        module="skimage",
-        file="data/rocket.jpg",
-        author="SpaceX",
-        licence="public domain",
-    ),
+    Photograph("chelsea", *_SKIMAGE, "data/chelsea.png", "Stefan van der Walt", "CC0"),
+    Photograph("coffee", *_SKIMAGE, "data/coffee.png", "Rachel Michetti", "CC0"),
+    Photograph("rocket", *_SKIMAGE, "data/rocket.jpg", "SpaceX", "public domain"),
 )
 """Fur, wood grain and smooth glaze, thin lattice on an even sky: none of them is trained on."""
 
 
 def training() -> Gallery:
-    """The embedded photographs to train on.
+    """Read the embedded photographs to train on.
 
     Raises:
         DataError: a package was installed without its sample data.
@@ -116,7 +77,7 @@ def training() -> Gallery:
 
 
 def validation() -> Gallery:
-    """The embedded photographs to validate on; none is in `training`.
+    """Read the embedded photographs to validate on; none is in `training`.
 
     Raises:
         DataError: a package was installed without its sample data.
@@ -132,7 +93,7 @@ def _load(photographs: tuple[Photograph, ...]) -> Gallery:
 
 
 def locate(photograph: Photograph) -> Path:
-    """The photograph's file inside the installed package, which is not imported for it.
+    """Find the photograph's file inside the installed package, which is not imported for it.
 
     Raises:
         DataError: the package, or the file in it, is missing.

@@ -6,7 +6,7 @@ holds them. Tensors are uint8 (C, H, W).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,11 +18,12 @@ from lightir_core.data.images import (
     Gallery,
     check_memory,
     decode_or_skip,
+    no_image,
     to_gray,
     to_pixels,
     to_tensor,
 )
-from lightir_core.data.layouts import Layout, find_layout
+from lightir_core.data.layouts import Folder, Layout, find_layout
 from lightir_core.data.tasks import Task
 from lightir_core.errors import DataError
 
@@ -63,7 +64,7 @@ class Source:
 
 
 def read_folder(task: Task, folder: Path) -> Source:
-    """Every usable image under `folder`, in memory.
+    """Read every usable image under `folder` into memory.
 
     Raises:
         DataError: no such folder, nothing usable in it, pairs whose sizes do not fit the task, or
@@ -73,7 +74,7 @@ def read_folder(task: Task, folder: Path) -> Source:
 
 
 def from_gallery(task: Task, gallery: Gallery) -> Source:
-    """Clean images that are already read."""
+    """Take clean images that are already read."""
     items = (
         Item(image.name, image.name, _tensor(task, image.pixels), None) for image in gallery.images
     )
@@ -81,7 +82,7 @@ def from_gallery(task: Task, gallery: Gallery) -> Source:
 
 
 def collect(walked: Iterable[Item | str], folder: Path) -> Source:
-    """The items and notes of `walk` as one value.
+    """Gather the items and notes of `walk`.
 
     Raises:
         DataError: there is no item, or they take too much memory.
@@ -99,13 +100,31 @@ def collect(walked: Iterable[Item | str], folder: Path) -> Source:
         items.append(found)
         check_memory(size_bytes, folder)
     if not items:
-        reasons = f": {'; '.join(notes[:3])}" if notes else ""
-        raise DataError(f"{folder}: no usable image in this folder{reasons}")
+        raise no_image(folder, notes)
     return Source(tuple(items), tuple(notes))
 
 
+def join(sources: Sequence[Source], folders: Sequence[Folder]) -> Source:
+    """Join the images of several sources; names then begin with their folder's.
+
+    A single source keeps its names.
+    """
+    labels = _labels(folders)
+    items = tuple(
+        replace(item, name=label + item.name, scene=label + item.scene, weight=folder.weight)
+        for source, folder, label in zip(sources, folders, labels, strict=True)
+        for item in source.items
+    )
+    notes = tuple(
+        f"{label}{note}"
+        for source, label in zip(sources, labels, strict=True)
+        for note in source.notes
+    )
+    return Source(items, notes)
+
+
 def prepare(task: Task, item: Item) -> Item:
-    """A clean item cut to a multiple of the scale; a degradation of whole images applied, once.
+    """Cut a clean item to a multiple of the scale; degrade it once, if the task does so whole.
 
     Shrinking the whole image and cutting aligned patches keeps the patch borders right: they see
     their neighbours, as they do in a test image.
@@ -119,7 +138,7 @@ def prepare(task: Task, item: Item) -> Item:
 
 
 def walk(task: Task, folder: Path) -> Iterator[Item | str]:
-    """Each usable image under `folder` as an item, and notes on the others, in sorted order.
+    """Yield each usable image under `folder` as an item, and notes on the others, sorted.
 
     Raises:
         DataError: no such folder, or pairs whose sizes do not fit the task.
@@ -145,7 +164,7 @@ def _walk(task: Task, folder: Path) -> Iterator[Item | str]:
 
 
 def keep_large(source: Source, least_px: int, what: str) -> Source:
-    """The items whose low-quality sides are `least_px` or more, with a note on each other one.
+    """Keep items whose low-quality sides are `least_px` or more, with a note on each other one.
 
     Args:
         source: to choose from; for super-resolution its items have an `lq`.
@@ -176,7 +195,7 @@ def keep_large(source: Source, least_px: int, what: str) -> Source:
 
 
 def split(source: Source, *, seed: int = 0) -> tuple[Source, Source]:
-    """`source` in a training part and a disjoint validation part: a tenth, 1 to 20 scenes.
+    """Split `source` into a training part and a validation part: a tenth, 1 to 20 scenes.
 
     Which scenes are held out depends on their names and on `seed` only; the notes stay with the
     training part.
@@ -241,7 +260,7 @@ def _tensor(task: Task, pixels: np.ndarray) -> Tensor:
 
 
 def _pair(task: Task, item: Item, folder: Path) -> Item:
-    """The pair, its truth cut to a multiple of the scale, when its sizes fit the task."""
+    """Cut the truth to a multiple of the scale, when the pair's sizes fit the task."""
     assert item.lq is not None
     scale, gt = task.scale, item.gt
     height, width = item.lq.shape[-2:]
@@ -270,3 +289,14 @@ def _walk_halves(task: Task, layout: Layout) -> Iterator[Item | str]:
             continue
         clean, rainy = _tensor(task, pixels[:, :width]), _tensor(task, pixels[:, width:])
         yield _pair(task, Item(name, name, clean, rainy), layout.folder)
+
+
+def _labels(folders: Sequence[Folder]) -> list[str]:
+    """Find the shortest ends of the paths that tell the folders apart, with a slash."""
+    if len(folders) == 1:
+        return [""]
+    parts = [folder.path.resolve().parts for folder in folders]
+    length = 1
+    while len({part[-length:] for part in parts}) < len(parts):
+        length += 1
+    return ["/".join(part[-length:]).lstrip("/") + "/" for part in parts]

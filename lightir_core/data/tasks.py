@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightir_core.data import degrade, demosaic, weather
+from lightir_core.data import degrade
 from lightir_core.data.images import to_pixels, to_tensor
 from lightir_core.errors import DataError, nearest
 
@@ -146,16 +146,16 @@ class Demosaic(Task):
 
     def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The mosaic; red lies in the top left corner."""
-        return demosaic.mosaic(gt)
+        return degrade.mosaic(gt)
 
     def degrade_batch(self, gt: Tensor, rng: np.random.Generator) -> Tensor:
         """The mosaics of all images at once."""
         pixels = gt.permute(2, 3, 1, 0).numpy()  # rows and columns first, the batch last
-        return torch.from_numpy(demosaic.mosaic(pixels)).permute(3, 2, 0, 1)
+        return torch.from_numpy(degrade.mosaic(pixels)).permute(3, 2, 0, 1)
 
     def baseline(self, lq: np.ndarray) -> np.ndarray:
         """Bilinear demosaicking."""
-        return demosaic.demosaic_bilinear(lq)
+        return degrade.demosaic_bilinear(lq)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +182,7 @@ class Derain(Task):
 
     def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The image in synthetic rain."""
-        return weather.add_rain(gt, rng)
+        return degrade.add_rain(gt, rng)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +193,7 @@ class Desnow(Task):
 
     def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The image in synthetic snow."""
-        return weather.add_snow(gt, rng)
+        return degrade.add_snow(gt, rng)
 
 
 TASKS: dict[str, Task] = {

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from lightir_core.data.check import Check
 from lightir_core.data.check import check as look
-from lightir_core.data.notes import shorten
+from lightir_core.data.images import shorten
 from lightir_core.data.pack import is_pack, packed_checksum, read_pack, write_pack
 from lightir_core.data.tasks import Task, parse_task, with_channels
 from lightir_core.errors import DataError

@@ -16,7 +16,7 @@ from lightir_core.architecture import Architecture
 from lightir_core.checkpoints import load_model
 from lightir_core.data.datasets import make_pairs, validation_source
 from lightir_core.data.dihedral import WAYS
-from lightir_core.data.notes import shorten
+from lightir_core.data.images import shorten
 from lightir_core.data.tasks import Task, for_gray, parse_task
 from lightir_core.errors import CheckpointError, DataError
 from lightir_core.learning.evaluate import Evaluation, score

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lightir_core.data.folders import Folder, parse_folder
+from lightir_core.data.layouts import Folder, parse_folder
 from lightir_core.errors import SearchError
 from lightir_core.learning.tiling import TILE_PX
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from lightir_core.data import photographs
 from lightir_core.data.datasets import Data, Pair, make_pairs, open_data
-from lightir_core.data.folders import parse_folder
+from lightir_core.data.layouts import parse_folder
 from lightir_core.data.sources import Source as Images
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.evaluate import evaluate

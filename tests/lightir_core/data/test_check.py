@@ -107,7 +107,7 @@ def test_a_pack_that_was_copied_badly_is_a_problem(tmp_path, draw_image):
     pack = tmp_path / "data.pack"
     write_pack(SR2, tmp_path / "images", pack)
     with pack.open("r+b") as file:
-        file.seek(100)
+        file.seek(-100, 2)
         file.write(b"\x00\xff\x00\xff")
     (problem,) = check(pack, SR2).problems
     assert "not those that were packed (checksum)" in problem

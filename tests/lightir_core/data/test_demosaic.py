@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightir_core.data.demosaic import demosaic_bilinear, mosaic
+from lightir_core.data.degrade import demosaic_bilinear, mosaic
 
 
 def test_the_pattern_is_rggb_from_the_top_left():

@@ -1,4 +1,4 @@
-from lightir_core.data.notes import MOST_ALIKE, shorten
+from lightir_core.data.images import MOST_ALIKE, shorten
 
 
 def test_few_notes_stay_as_they_are():

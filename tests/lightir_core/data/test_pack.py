@@ -11,18 +11,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from lightir_core.data import images
 from lightir_core.data.datasets import open_data, training_set
-from lightir_core.data.folders import Folder
 from lightir_core.data.images import write_image
+from lightir_core.data.layouts import Folder
 from lightir_core.data.pack import checksum, is_pack, packed_checksum, read_pack, write_pack
 from lightir_core.data.sources import read_folder
 from lightir_core.data.tasks import TASKS
 from lightir_core.errors import DataError
 
 SR2, DERAIN = TASKS["sr-x2"], TASKS["derain"]
-START = 32
 
 
 @pytest.fixture
@@ -91,8 +91,7 @@ def test_a_shared_truth_is_packed_once(tmp_path, draw_image):
     for name in ("rainy_image/1_1.png", "rainy_image/1_2.png", "ground_truth/1.png"):
         draw_image(tmp_path / "images" / name)
     write_pack(DERAIN, tmp_path / "images", tmp_path / "data.pack")
-    pixels = 3 * 24 * 20
-    assert 3 * pixels < (tmp_path / "data.pack").stat().st_size < 4 * pixels
+    assert len(split_header(tmp_path / "data.pack")[1]) == 3 * (3 * 24 * 20)
 
 
 def test_packed_clean_images_too_many_to_shrink_in_memory_are_refused(
@@ -179,36 +178,43 @@ def test_a_pack_cut_short_is_refused(tmp_path, folder):
     path = tmp_path / "data.pack"
     write_pack(SR2, folder, path)
     whole = path.read_bytes()
-    for length in (20, START, len(whole) // 2, len(whole) - 1):
+    for length in (20, 200, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
         with pytest.raises(DataError, match=r"data\.pack: (the pack is damaged|not a packed)"):
             read_pack(SR2, path)
 
 
-def rewrite(path, change):
+def split_header(path):
     whole = path.read_bytes()
-    offset, _ = struct.unpack("<QQ", whole[16:START])
-    header = json.loads(whole[offset:])
-    change(header)
-    text = json.dumps(header).encode()
-    path.write_bytes(
-        whole[:16] + struct.pack("<QQ", offset, len(text)) + whole[START:offset] + text
-    )
+    end = 8 + int.from_bytes(whole[:8], "little")
+    return json.loads(whole[8:end]), whole[end:]
+
+
+def rewrite(path, change):
+    header, pixels = split_header(path)
+    contents = json.loads(header["__metadata__"]["lightir_pack"])
+    change(contents, header)
+    header["__metadata__"] = {"lightir_pack": json.dumps(contents)}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + pixels)
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda h: h["entries"][0]["gt"].update(height=10**9), "does not fit its images"),
-        (lambda h: h["entries"][0]["gt"].update(offset=0), "header is damaged"),
-        (lambda h: h["entries"][0]["gt"].update(width=0), "header is damaged"),
-        (lambda h: h["entries"][0]["gt"].update(width=2.5), "header is damaged"),
-        (lambda h: h["entries"][0]["gt"].update(height=18), r"a\.png does not fit task sr-x2"),
-        (lambda h: h["entries"][0].update(lq=None), "does not fit its images"),
-        (lambda h: h["entries"].clear(), "does not fit its images"),
-        (lambda h: h.update(kind=None), "does not fit its images"),
-        (lambda h: h.update(surprise=1), "header is damaged"),
-        (lambda h: h.pop("notes"), "header is damaged"),
+        (lambda c, h: h["gt.0"].update(shape=[3, 10**9, 20]), "damaged or cut short"),
+        (lambda c, h: h["gt.0"].update(data_offsets=[1, 1441]), "damaged or cut short"),
+        (lambda c, h: h["gt.0"].update(shape=[3, 20, 24]), r"a\.png does not fit task sr-x2"),
+        (lambda c, h: h["gt.0"].update(shape=[1, 24, 60]), "does not fit its images"),
+        (lambda c, h: h["gt.0"].update(dtype="I8"), "does not fit its images"),
+        (lambda c, h: c["entries"][0].update(gt="gt.9"), "does not fit its images"),
+        (lambda c, h: c["entries"][0].update(gt=7), "header is damaged"),
+        (lambda c, h: c["entries"][0].update(lq=None), "does not fit its images"),
+        (lambda c, h: c["entries"].clear(), "header is damaged"),
+        (lambda c, h: c.update(kind=None), "does not fit its images"),
+        (lambda c, h: c.update(surprise=1), "header is damaged"),
+        (lambda c, h: c.update(channels=2), "header is damaged"),
+        (lambda c, h: c.pop("notes"), "header is damaged"),
     ],
 )
 def test_a_header_that_lies_is_refused(tmp_path, folder, change, reason):
@@ -217,6 +223,33 @@ def test_a_header_that_lies_is_refused(tmp_path, folder, change, reason):
     rewrite(path, change)
     with pytest.raises(DataError, match=reason):
         read_pack(SR2, path)
+
+
+def test_a_rewritten_header_that_tells_the_truth_is_read(tmp_path, folder):
+    path = tmp_path / "data.pack"
+    write_pack(SR2, folder, path)
+    rewrite(path, lambda contents, header: None)
+    assert_same(read_pack(SR2, path), read_folder(SR2, folder))
+
+
+def test_any_safetensors_reader_can_open_a_pack(tmp_path, folder):
+    write_pack(SR2, folder, tmp_path / "data.pack")
+    tensors = load_file(tmp_path / "data.pack")
+    items = read_pack(SR2, tmp_path / "data.pack").items
+    assert set(tensors) == {"gt.0", "lq.0", "gt.1", "lq.1"}
+    for number, item in enumerate(items):
+        assert torch.equal(tensors[f"gt.{number}"], item.gt)
+        assert torch.equal(tensors[f"lq.{number}"], item.lq)
+
+
+def test_a_pack_of_the_old_format_is_to_be_packed_again(tmp_path):
+    path = tmp_path / "old.pack"
+    header = b'{"kind":null,"entries":[],"notes":[]}'
+    path.write_bytes(b"LightIR pack 1\n\0" + struct.pack("<QQ", 32, len(header)) + header)
+    assert is_pack(path)
+    for use in (lambda: training_set(SR2, path), lambda: packed_checksum(path)):
+        with pytest.raises(DataError, match=r"old\.pack: packed by an earlier version.*data pack"):
+            use()
 
 
 @settings(max_examples=100, deadline=None)
@@ -261,8 +294,9 @@ def test_a_changed_pixel_changes_the_checksum(tmp_path, folder):
     pack = tmp_path / "data.pack"
     write_pack(SR2, folder, pack)
     with pack.open("r+b") as file:
-        file.seek(START + 100)
+        at = 100 + pack.stat().st_size - len(split_header(pack)[1])
+        file.seek(at)
         old = file.read(1)
-        file.seek(START + 100)
+        file.seek(at)
         file.write(bytes([old[0] ^ 1]))
     assert checksum(pack) != packed_checksum(pack)

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lightir_core.data.degrade import RAIN, SNOW, Rain, add_rain, add_snow, rain_mask, snow_mask
 from lightir_core.data.images import to_tensor
 from lightir_core.data.metrics import psnr_y
-from lightir_core.data.weather import RAIN, SNOW, Rain, add_rain, add_snow, rain_mask, snow_mask
 
 WEATHER = {"rain": add_rain, "snow": add_snow}
 
