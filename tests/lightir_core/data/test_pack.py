@@ -204,7 +204,7 @@ def rewrite(path, change):
     [
         (lambda c, h: h["gt.0"].update(shape=[3, 10**9, 20]), "damaged or cut short"),
         (lambda c, h: h["gt.0"].update(data_offsets=[1, 1441]), "damaged or cut short"),
-        (lambda c, h: h["gt.0"].update(shape=[3, 20, 24]), r"a\.png does not fit task sr-x2"),
+        (lambda c, h: h["gt.0"].update(shape=[3, 24, 20]), r"a\.png does not fit task sr-x2"),
         (lambda c, h: h["gt.0"].update(shape=[1, 24, 60]), "does not fit its images"),
         (lambda c, h: h["gt.0"].update(dtype="I8"), "does not fit its images"),
         (lambda c, h: c["entries"][0].update(gt="gt.9"), "does not fit its images"),
