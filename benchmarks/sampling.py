@@ -26,7 +26,7 @@ from lightir_core.architecture import (
     Architecture,
 )
 from lightir_core.seeds import derive
-from search.feasible.region import Region, ledger_of
+from search.feasible.region import Region, costs_of
 from search.feasible.space import Feasible
 from spaces import SPACES, TaskShape, Value
 
@@ -60,11 +60,11 @@ TINY = SPACES["small"].restrict(
 
 FILL = """
 import sys
-from search.feasible.region import Region, ledger_of
+from search.feasible.region import Region, costs_of
 from budgets.units import Size
 from spaces import SPACES, TaskShape
-ledger = ledger_of(SPACES["default"], TaskShape(2), (Size(720, 1280),))
-region = Region(ledger, {}, {"macs": 10**12})
+costs = costs_of(SPACES["default"], TaskShape(2), (Size(720, 1280),))
+region = Region(costs, {}, {"macs": 10**12})
 print(region.fill(int(sys.argv[1])))
 """
 
@@ -103,7 +103,7 @@ def steps(bench: Bench) -> Iterator[Step]:
 def _sampled(text: str, count: int, bench: Bench) -> Row:
     """Draw, then build every network and price it independently of the tables."""
     budget, space = Budget.parse(text), SPACES["default"]
-    region = Region(ledger_of(space, SHAPE, (HD,)), {}, dict(budget.limits))
+    region = Region(costs_of(space, SHAPE, (HD,)), {}, dict(budget.limits))
     count_of = region.count
     rng = np.random.default_rng(derive(bench.seed, "sampling", text))
     estimate, error = region.estimate(COUNTED, rng)
@@ -154,8 +154,8 @@ def uniformity(bench: Bench) -> Row:
     """A chi-square test on a space whose points are known one by one."""
     size = Size(64, 64)
     limits = {"params": 60_000, "macs": 60 * 10**6}
-    region = Region(ledger_of(TINY, SHAPE, (size,)), {}, limits)
-    free = Region(ledger_of(TINY, SHAPE, (size,)), {}, {})
+    region = Region(costs_of(TINY, SHAPE, (size,)), {}, limits)
+    free = Region(costs_of(TINY, SHAPE, (size,)), {}, {})
     rng = np.random.default_rng(derive(bench.seed, "uniform"))
     # every point of the space turns up among so many free draws
     there = set[frozenset[tuple[str, Value]]]()
