@@ -16,7 +16,7 @@ import torch
 import typer
 from scipy import stats
 
-from lightir_core.checkpoints import write_text_atomic
+from lightir_core.tensor_files import write_text_atomic
 from search.cli.options import DataFolders, absolute
 from search.jobs import Source
 

@@ -18,8 +18,7 @@ from budgets.assess import reference_size
 from budgets.price import price
 from lightir_core.architecture import Architecture
 from lightir_core.data.tasks import parse_task
-from lightir_core.learning.muon import Muon
-from lightir_core.learning.optimiser import Optimiser
+from lightir_core.learning.optimiser import Muon, Optimiser
 from lightir_core.learning.recipe import PROXY, Recipe
 from lightir_core.learning.step import distance, precision
 from lightir_core.network import build

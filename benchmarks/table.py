@@ -21,11 +21,11 @@ import typer
 from benchmarks.harness import More, Row, Step, measure
 from budgets.budget import Budget
 from budgets.units import Size
-from lightir_core.checkpoints import write_text_atomic
 from lightir_core.errors import SearchError
 from lightir_core.learning.curve import Point
 from lightir_core.learning.recipe import PROXY
 from lightir_core.seeds import derive
+from lightir_core.tensor_files import write_text_atomic
 from results.objectives import Objective
 from search.evaluators.train import evaluate_candidate
 from search.feasible.space import Candidate, Feasible

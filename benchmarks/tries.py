@@ -18,8 +18,7 @@ from lightir_core.architecture import Architecture, StemConfig
 from lightir_core.blocks.position import TablePosition
 from lightir_core.data.tasks import Task
 from lightir_core.errors import TrainingError, nearest
-from lightir_core.learning.recipe import PROXY, RECIPES, Recipe
-from lightir_core.learning.recipe_file import read_recipe
+from lightir_core.learning.recipe import PROXY, RECIPES, Recipe, read_recipe
 from lightir_core.learning.step import Batches
 from lightir_core.network import Network
 from lightir_core.published.presets import spread_blocks

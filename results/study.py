@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from lightir_core.architecture import Architecture, from_plain
 from lightir_core.errors import ArchitectureError, ResultsError
-from lightir_core.learning.divergence import Restart
+from lightir_core.learning.curve import Restart
 from results.journal import Journal, RunLock, cut_torn_tail, drop_stale_lock
 from results.objectives import Objective, objectives_from_plain, values_of
 from results.trials import Choice, Trial, plain_curve, trial_from

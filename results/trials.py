@@ -11,7 +11,7 @@ from typing import Literal
 from optuna.trial import FrozenTrial, TrialState
 
 from lightir_core.architecture import Architecture
-from lightir_core.learning.divergence import Restart
+from lightir_core.learning.curve import Restart
 
 Choice = None | bool | int | float | str
 State = Literal["running", "finished", "stopped", "failed"]

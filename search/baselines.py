@@ -117,5 +117,5 @@ def _told(plan: Plan, rival: Baseline, outcome: Outcome) -> Baseline:
         steps=plan.recipes.search.steps,
         seconds=outcome.seconds,
         reason=outcome.reason or "",
-        restart=outcome.restart.words if outcome.restart else "",
+        restart=outcome.restart.text if outcome.restart else "",
     )

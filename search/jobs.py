@@ -18,9 +18,8 @@ from typing import Protocol
 from lightir_core.architecture import Architecture
 from lightir_core.checkpoints import ARCHITECTURE_FILE, WEIGHTS_FILE
 from lightir_core.data.layouts import parse_folder
-from lightir_core.learning.cuda_graph import Launch
-from lightir_core.learning.curve import Point
-from lightir_core.learning.divergence import Restart
+from lightir_core.learning.cuda_graph import LaunchMode
+from lightir_core.learning.curve import Point, Restart
 from lightir_core.learning.recipe import PROXY, Recipe
 from search.callbacks import Stop, never
 from search.evaluators.choice import TRAIN, Choice
@@ -88,7 +87,7 @@ class Job:
     checks: tuple[int, ...] = ()
     until: int | None = None
     state: Path | None = None
-    launch: Launch = "eager"
+    launch: LaunchMode = "eager"
     keep_s: float = 0.0
 
     @property

@@ -305,7 +305,7 @@ def _keep(
     recipe = job.recipe
     if outcome.restart is not None:
         recipe = recipe.gentler()
-        callback.note(f"{job.architecture.id} {outcome.restart.words}")
+        callback.note(f"{job.architecture.id} {outcome.restart.text}")
     within = plan.target.fits(job.architecture)
     finished = Finished(
         kind="pruned" if parent else "trained" if within else "parent",

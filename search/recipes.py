@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lightir_core.errors import TrainingError
-from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.recipe_file import read_recipe, recipe_from_plain
+from lightir_core.learning.recipe import Recipe, read_recipe, recipe_from_plain
 from search.config import SearchConfig
 
 _BEFORE = Recipe(

@@ -16,38 +16,38 @@ from torch import Tensor, nn
 
 from lightir_core.errors import TrainingError
 
-Launch = Literal["eager", "compiled", "graphed"]
+LaunchMode = Literal["eager", "compiled", "graphed"]
 
 Context = AbstractContextManager[object]
 
 
-def launched(
-    network: nn.Module, how: Launch, lq: Tensor, numbers: Context
+def prepare_forward(
+    network: nn.Module, launch_mode: LaunchMode, lq: Tensor, context: Context
 ) -> Callable[[Tensor], Tensor]:
-    """What computes `network` in a training step.
+    """Return what computes `network` in a training step.
 
     The network itself stays as it is, so that it can be evaluated, copied and saved in between.
 
     Args:
         network: in training mode, on its device.
-        how: "eager" is the network itself; "compiled" goes through `torch.compile`; "graphed" is
-            captured in CUDA graphs.
+        launch_mode: "eager" is the network itself; "compiled" goes through `torch.compile`;
+            "graphed" is captured in CUDA graphs.
         lq: patches of the shape, layout and device that all steps have.
-        numbers: the precision that steps have.
+        context: the precision that steps have.
 
     Raises:
         TrainingError: a graph where there is no GPU.
     """
-    if how == "eager":
+    if launch_mode == "eager":
         return network
-    if how == "compiled":
+    if launch_mode == "compiled":
         torch.compiler.reset()  # else the ninth network of a process is left eager, silently
         return torch.compile(network)
     if lq.device.type != "cuda":
         raise TrainingError(
             f"a graphed step needs a CUDA GPU, not the device {lq.device}; use eager"
         )
-    return _graphed(network, lq, numbers)
+    return _graphed(network, lq, context)
 
 
 class _Shell(nn.Module):
@@ -61,9 +61,9 @@ class _Shell(nn.Module):
         return self.network(lq)
 
 
-def _graphed(network: nn.Module, lq: Tensor, numbers: Context) -> Callable[[Tensor], Tensor]:
+def _graphed(network: nn.Module, lq: Tensor, context: Context) -> Callable[[Tensor], Tensor]:
     before = [buffer.clone() for buffer in network.buffers()]
-    with numbers, _without_cast_cache():
+    with context, _without_cast_cache():
         graphed = torch.cuda.make_graphed_callables(_Shell(network), (lq,), allow_unused_input=True)
     for buffer, old in zip(network.buffers(), before, strict=True):
         buffer.copy_(old)  # capturing ran the network: batch norms have counted that

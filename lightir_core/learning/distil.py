@@ -45,8 +45,8 @@ class Teacher:
 
 
 @contextmanager
-def watched(network: nn.Module, enabled: bool) -> Iterator[list[Tensor]]:
-    """A list that fills with the outputs of the network's stages, in the order they run."""
+def stage_outputs(network: nn.Module, enabled: bool) -> Iterator[list[Tensor]]:
+    """Yield a list that fills with the outputs of the network's stages, in the order they run."""
     outputs: list[Tensor] = []
 
     def keep(_: nn.Module, __: object, output: Tensor) -> None:
@@ -61,20 +61,20 @@ def watched(network: nn.Module, enabled: bool) -> Iterator[list[Tensor]]:
             handle.remove()
 
 
-def taught(teacher: Teacher, lq: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """The teacher's output and, if they count, its stages' outputs."""
-    with torch.no_grad(), watched(teacher.network, teacher.features > 0) as stages:
+def teacher_outputs(teacher: Teacher, lq: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Return the teacher's output and, if they count, its stages' outputs."""
+    with torch.no_grad(), stage_outputs(teacher.network, teacher.features > 0) as stages:
         return teacher.network(lq).float(), stages
 
 
-def feature_distance(mine: Sequence[Tensor], theirs: Sequence[Tensor]) -> Tensor:
+def feature_distance(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
     """Σ over stages of the distance between attention maps, mean over the images.
 
     Args:
-        mine: (B, C, H, W) for each stage.
-        theirs: (B, C', H, W) for each stage.
+        student: (B, C, H, W) for each stage.
+        teacher: (B, C', H, W) for each stage.
     """
-    pairs = zip(mine, theirs, strict=True)
+    pairs = zip(student, teacher, strict=True)
     distances = [(_attention(one) - _attention(other)).norm(dim=1).mean() for one, other in pairs]
     return torch.stack(distances).sum()
 

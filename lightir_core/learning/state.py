@@ -15,16 +15,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lightir_core.checkpoints import load_state, load_tensors, save_tensors
 from lightir_core.errors import CheckpointError
-from lightir_core.learning.curve import Progress
-from lightir_core.learning.divergence import Restart, Watch
+from lightir_core.learning.curve import DivergenceCheck, LearningCurve, Restart
 from lightir_core.learning.optimiser import Optimiser
+from lightir_core.tensor_files import load_state, load_tensors, save_tensors
 
 
 @dataclass(frozen=True)
-class Pause:
-    """Where a training stops for now.
+class StateOptions:
+    """When the state of a training is saved, and where.
 
     Attributes:
         until: step to stop after; from the last one on nothing is kept.
@@ -41,55 +40,55 @@ class Pause:
 
 
 @dataclass(frozen=True)
-class Living:
+class TrainingState:
     """All of a training that changes while it runs."""
 
     network: nn.Module
     averaged: nn.Module | None
     optimiser: Optimiser
-    progress: Progress
-    watch: Watch
+    curve: LearningCurve
+    divergence: DivergenceCheck
 
 
-class Keeper:
-    """Keeps a running training now and then, and where it stops before its end."""
+class StateWriter:
+    """Saves a running training now and then, and where it stops before its end."""
 
-    def __init__(self, pause: Pause | None, living: Living, steps: int) -> None:
+    def __init__(self, options: StateOptions | None, state: TrainingState, steps: int) -> None:
         """Begin to count the time of a training of `steps`."""
-        self._pause, self._living, self._steps = pause, living, steps
-        self._kept_at = time.monotonic()
+        self._options, self._state, self._steps = options, state, steps
+        self._saved_at = time.monotonic()
 
     def after(self, step: int) -> None:
-        """Keep how things are after `step` steps, if it is time."""
-        pause = self._pause
-        if pause is None:
+        """Save the state after `step` steps, if it is time."""
+        options = self._options
+        if options is None:
             return
-        due = pause.every_s and time.monotonic() - self._kept_at >= pause.every_s
-        if due or (step == pause.until and step < self._steps):
-            keep(pause, self._living, step)
-            self._kept_at = time.monotonic()
+        due = options.every_s and time.monotonic() - self._saved_at >= options.every_s
+        if due or (step == options.until and step < self._steps):
+            save_state(options, self._state, step)
+            self._saved_at = time.monotonic()
 
 
-def keep(pause: Pause, living: Living, step: int) -> None:
-    """Write how things are after `step` steps."""
+def save_state(options: StateOptions, state: TrainingState, step: int) -> None:
+    """Write the state after `step` steps."""
     groups = {
-        "network": living.network.state_dict(),
-        "averaged": living.averaged.state_dict() if living.averaged is not None else {},
-        "optimiser": living.optimiser.state(),
-        "best": living.progress.best or {},
+        "network": state.network.state_dict(),
+        "averaged": state.averaged.state_dict() if state.averaged is not None else {},
+        "optimiser": state.optimiser.state(),
+        "best": state.curve.best or {},
     }
     tensors = {f"{group}/{name}": t for group, some in groups.items() for name, t in some.items()}
     story = {
         "step": step,
-        "curve": living.progress.curve,
-        "losses": living.watch.to_plain(),
-        "restart": pause.restart.to_plain() if pause.restart else None,
+        "curve": state.curve.points,
+        "losses": state.divergence.to_plain(),
+        "restart": options.restart.to_plain() if options.restart else None,
     }
-    save_tensors(pause.file, tensors, {"story": json.dumps(story)})
+    save_tensors(options.file, tensors, {"story": json.dumps(story)})
 
 
-def go_on(file: Path, living: Living) -> int:
-    """Bring back what was kept; the step to go on with, 0 if nothing was kept.
+def restore_state(file: Path, state: TrainingState) -> int:
+    """Bring back what was saved; return the step to go on with, 0 if nothing was saved.
 
     A damaged file is as good as none: the training repeats itself from its seed.
 
@@ -101,29 +100,29 @@ def go_on(file: Path, living: Living) -> int:
         story = json.loads(metadata["story"])
     except (CheckpointError, KeyError, ValueError):
         return 0
-    load_state(living.network, _group(tensors, "network"), str(file))
-    if living.averaged is not None:
-        load_state(living.averaged, _group(tensors, "averaged"), str(file))
-    living.optimiser.restore(_group(tensors, "optimiser"), str(file))
-    curve = [(int(step), float(score)) for step, score in story["curve"]]
-    living.progress.restore(curve, _group(tensors, "best") or None)
+    load_state(state.network, _group(tensors, "network"), str(file))
+    if state.averaged is not None:
+        load_state(state.averaged, _group(tensors, "averaged"), str(file))
+    state.optimiser.restore(_group(tensors, "optimiser"), str(file))
+    points = [(int(step), float(score)) for step, score in story["curve"]]
+    state.curve.restore(points, _group(tensors, "best") or None)
     if "losses" in story:
-        living.watch.restore(story["losses"])
+        state.divergence.restore(story["losses"])
     return int(story["step"])
 
 
-def kept_step(file: Path | None) -> int:
-    """The step that a training would go on from; 0 if nothing is kept, or cannot be read."""
+def saved_step(file: Path | None) -> int:
+    """Return the step that a training would go on from; 0 if nothing readable is saved."""
     return _story(file).get("step", 0)
 
 
-def restart_of(file: Path | None) -> Restart | None:
-    """Whether what was kept is of a second attempt; None too if nothing usable was."""
+def saved_restart(file: Path | None) -> Restart | None:
+    """Return the restart of what was saved; None if it is no second attempt, or not readable."""
     return Restart.from_plain(_story(file).get("restart"))
 
 
 def _story(file: Path | None) -> dict[str, Any]:
-    """What is kept beside the tensors; nothing if it is not there or damaged."""
+    """Return what is saved beside the tensors; nothing if it is not there or damaged."""
     if file is None:
         return {}
     try:

@@ -1,4 +1,4 @@
-"""What a network is taught in a training step: patches, the truth, perhaps a teacher."""
+"""The loss of a training step: patches, the truth, perhaps a teacher."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from lightir_core.learning.cuda_graph import Launch, launched
-from lightir_core.learning.distil import Teacher, feature_distance, taught, watched
-from lightir_core.learning.divergence import FIRST
+from lightir_core.learning.cuda_graph import LaunchMode, prepare_forward
+from lightir_core.learning.curve import FIRST
+from lightir_core.learning.distil import (
+    Teacher,
+    feature_distance,
+    stage_outputs,
+    teacher_outputs,
+)
 from lightir_core.learning.recipe import Recipe
 
 
@@ -24,12 +29,15 @@ class Batches(Protocol):
         ...
 
 
+PREFETCHED_STEPS = 64
+"""Steps whose patches travel together: some megabytes in place of as many round trips."""
+
 Penalty = Callable[[nn.Module], Tensor]
 """Added to the loss: of the network's weights alone, such as one that makes channels fade."""
 
 
 @dataclass(kw_only=True)
-class Lesson:
+class StepLoss:
     """Every step's loss.
 
     Attributes:
@@ -40,8 +48,8 @@ class Lesson:
         teacher: to be followed too, or None.
         penalty: added to the loss, or None.
         half: whether to use bfloat16 autocast; None where that is faster.
-        launch: how the network's kernels are launched; beside a teacher, whose hooks a graph would
-            not call, always one by one.
+        launch_mode: how the network's kernels are launched; beside a teacher, whose hooks a graph
+            would not call, always one by one.
     """
 
     data: Batches
@@ -51,38 +59,38 @@ class Lesson:
     teacher: Teacher | None
     penalty: Penalty | None
     half: bool | None
-    launch: Launch
+    launch_mode: LaunchMode
     _forward: Callable[[Tensor], Tensor] | None = field(default=None, init=False)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """The patches of a step and their truth, on the device."""
+        """Return the patches of a step and their truth, on the device."""
         recipe = self.recipe
         lq, gt = self.data.batch(self.seed, step, recipe.batch, recipe.patch_px)
         return lq.to(self.device), gt.to(self.device)
 
     def loss(self, step: int, network: nn.Module, lq: Tensor, gt: Tensor) -> tuple[Tensor, float]:
-        """What to learn from, and the part of it that is the distance to the truth.
+        """Return what to learn from, and the part of it that is the distance to the truth.
 
         The teacher's part changes its meaning from step to step, so it tells nothing of progress.
         """
         recipe = self.recipe
         teacher = None if self.teacher is None else self.teacher.at(step / recipe.steps)
         features = teacher is not None and teacher.features > 0
-        forward = self._launched(network, lq)
-        with precision(self.device, self.half), watched(network, features) as stages:
+        forward = self._prepared(network, lq)
+        with precision(self.device, self.half), stage_outputs(network, features) as stages:
             output = forward(_laid_out(lq)).float()
         loss = distance(output, gt, recipe)
         error = loss.item()
         if teacher is not None:
-            target, theirs = taught(teacher, lq)
+            target, their_stages = teacher_outputs(teacher, lq)
             loss = (1 - teacher.weight) * loss + teacher.weight * distance(output, target, recipe)
             if features:
-                loss = loss + teacher.features * feature_distance(stages, theirs)
+                loss = loss + teacher.features * feature_distance(stages, their_stages)
         return (loss if self.penalty is None else loss + self.penalty(network)), error
 
     @torch.no_grad()
     def first_errors(self, network: nn.Module) -> list[float]:
-        """Of a network that does not learn, over the batches that a training begins with."""
+        """Return a resting network's errors over the batches that a training begins with."""
         network.train()
         errors: list[float] = []
         for step in range(FIRST):
@@ -92,14 +100,38 @@ class Lesson:
             errors.append(distance(output, gt, self.recipe).item())
         return errors
 
-    def _launched(self, network: nn.Module, lq: Tensor) -> Callable[[Tensor], Tensor]:
-        """The network, or what computes it; made at the first step, whose shape all have."""
-        if self.launch == "eager" or self.teacher is not None:
+    def _prepared(self, network: nn.Module, lq: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return the network, or what computes it, made at the first step, whose shape all have."""
+        if self.launch_mode == "eager" or self.teacher is not None:
             return network
         if self._forward is None:
-            numbers = precision(self.device, self.half)
-            self._forward = launched(network, self.launch, _laid_out(lq), numbers)
+            context = precision(self.device, self.half)
+            self._forward = prepare_forward(network, self.launch_mode, _laid_out(lq), context)
         return self._forward
+
+
+class Prefetch:
+    """Carries patches to a device many steps at a time."""
+
+    def __init__(self, data: Batches, device: torch.device, steps: int = PREFETCHED_STEPS) -> None:
+        """Carry the patches of `data` to `device`, those of so many steps together."""
+        self._data, self._device, self._steps = data, device, steps
+        self._block: tuple[tuple[int, ...], Tensor, Tensor] | None = None
+
+    def batch(self, seed: int, step: int, batch: int, patch_px: int) -> tuple[Tensor, Tensor]:
+        """`(lq, gt)` of a step, on the device."""
+        number, index = divmod(step, self._steps)
+        wanted = (seed, number, batch, patch_px)
+        if self._block is None or self._block[0] != wanted:
+            first = number * self._steps
+            made = [
+                self._data.batch(seed, step_number, batch, patch_px)
+                for step_number in range(first, first + self._steps)
+            ]
+            lq, gt = (torch.stack(several).to(self._device) for several in zip(*made, strict=True))
+            self._block = wanted, lq, gt
+        _, lq, gt = self._block
+        return lq[index], gt[index]
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:

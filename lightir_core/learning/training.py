@@ -8,14 +8,13 @@ from collections.abc import Callable, Collection
 import torch
 from torch import Tensor, nn
 
-from lightir_core.learning.cuda_graph import Launch
-from lightir_core.learning.curve import Point, Progress
+from lightir_core.learning.cuda_graph import LaunchMode
+from lightir_core.learning.curve import DivergenceCheck, LearningCurve, Point
 from lightir_core.learning.distil import Teacher
-from lightir_core.learning.divergence import Watch
 from lightir_core.learning.optimiser import Optimiser
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.state import Keeper, Living, Pause, go_on
-from lightir_core.learning.step import Batches, Lesson, Penalty
+from lightir_core.learning.state import StateOptions, StateWriter, TrainingState, restore_state
+from lightir_core.learning.step import Batches, Penalty, StepLoss
 
 
 def train(
@@ -31,8 +30,8 @@ def train(
     teacher: Teacher | None = None,
     penalty: Penalty | None = None,
     half: bool | None = None,
-    pause: Pause | None = None,
-    launch: Launch = "eager",
+    state_options: StateOptions | None = None,
+    launch_mode: LaunchMode = "eager",
 ) -> tuple[Point, ...]:
     """Train `network` in place and return its learning curve.
 
@@ -50,20 +49,21 @@ def train(
         teacher: distil from this network.
         penalty: added to the loss.
         half: whether to use bfloat16 autocast; None where that is faster.
-        pause: stop before the last step, or go on after such a stop, bit for bit as if there had
-            been none, if `network` is again as it was at first; also what to keep on the way.
-        launch: how the network's kernels are launched; beside a teacher, whose hooks a graph would
-            not call, always one by one.
+        state_options: stop before the last step, or go on after such a stop, bit for bit as if
+            there had been none, if `network` is again as it was at first; also what to save on the
+            way.
+        launch_mode: how the network's kernels are launched; beside a teacher, whose hooks a graph
+            would not call, always one by one.
 
     Raises:
         DivergedError: the loss, or a score, stopped being a finite number, or the loss stayed
-            above where it began; see `divergence`.
-        TrainingError: the device cannot `launch` so.
+            above where it began; see `curve`.
+        TrainingError: the device has no such `launch_mode`.
     """
     network.to(device)
     averaged = copy.deepcopy(network) if recipe.ema else None
-    progress = Progress(validate, report, recipe.patience)
-    lesson = Lesson(
+    curve = LearningCurve(validate, report, recipe.patience)
+    step_loss = StepLoss(
         data=data,
         recipe=recipe,
         seed=seed,
@@ -71,53 +71,54 @@ def train(
         teacher=teacher,
         penalty=penalty,
         half=half,
-        launch=launch,
+        launch_mode=launch_mode,
     )
     origin = copy.deepcopy(network)
-    watch = Watch(recipe, lambda: lesson.first_errors(origin))
-    living = Living(network, averaged, Optimiser(network, recipe), progress, watch)
-    first, last = _stretch(recipe, pause, living)
-    milestones, keeper = _milestones(recipe.steps, checks), Keeper(pause, living, recipe.steps)
+    divergence = DivergenceCheck(recipe, lambda: step_loss.first_errors(origin))
+    state = TrainingState(network, averaged, Optimiser(network, recipe), curve, divergence)
+    first, last = _stretch(recipe, state_options, state)
+    milestones = _milestones(recipe.steps, checks)
+    writer = StateWriter(state_options, state, recipe.steps)
     if recipe.patience and not first:
-        progress.measure(0, network.eval())
+        curve.measure(0, network.eval())
     network.train()
     for step in range(first, last):
-        lq, gt = lesson.batch(step)
-        loss, error = lesson.loss(step, network, lq, gt)
-        living.watch.see(step + 1, error)
-        _learn(living, loss, step, recipe.ema)
+        lq, gt = step_loss.batch(step)
+        loss, error = step_loss.loss(step, network, lq, gt)
+        state.divergence.add(step + 1, error)
+        _learn(state, loss, step, recipe.ema)
         if step + 1 in milestones:
-            progress.measure(step + 1, (averaged or network).eval())
+            curve.measure(step + 1, (averaged or network).eval())
             network.train()
-        if progress.ended:
+        if curve.ended:
             break
-        keeper.after(step + 1)
-    _settle(living)
-    return tuple(progress.curve)
+        writer.after(step + 1)
+    _settle(state)
+    return tuple(curve.points)
 
 
-def _stretch(recipe: Recipe, pause: Pause | None, living: Living) -> tuple[int, int]:
+def _stretch(recipe: Recipe, options: StateOptions | None, state: TrainingState) -> tuple[int, int]:
     """The steps that are due, from and to; what was kept before the first is brought back."""
-    if pause is None:
+    if options is None:
         return 0, recipe.steps
-    return go_on(pause.file, living), min(pause.until, recipe.steps)
+    return restore_state(options.file, state), min(options.until, recipe.steps)
 
 
-def _learn(living: Living, loss: Tensor, step: int, ema: float) -> None:
+def _learn(state: TrainingState, loss: Tensor, step: int, ema: float) -> None:
     """One update of the weights and of their average."""
     loss.backward()
-    living.optimiser.step(step)
-    if living.averaged is not None:
-        _average(living.averaged, living.network, min(ema, (1 + step) / (10 + step)))
+    state.optimiser.step(step)
+    if state.averaged is not None:
+        _average(state.averaged, state.network, min(ema, (1 + step) / (10 + step)))
 
 
-def _settle(living: Living) -> None:
+def _settle(state: TrainingState) -> None:
     """Leave the network in eval mode with the weights that its training was for."""
-    if living.averaged is not None:
-        living.network.load_state_dict(living.averaged.state_dict())
-    if living.progress.best is not None:
-        living.network.load_state_dict(living.progress.best)
-    living.network.eval()
+    if state.averaged is not None:
+        state.network.load_state_dict(state.averaged.state_dict())
+    if state.curve.best is not None:
+        state.network.load_state_dict(state.curve.best)
+    state.network.eval()
 
 
 def _milestones(steps: int, checks: int | Collection[int]) -> set[int]:

@@ -189,7 +189,7 @@ def restarts(view: RunView) -> list[Failure]:
     trials: dict[str, list[int]] = defaultdict(list)
     for trial in view.trials:
         if trial.restart is not None:
-            trials[trial.restart.words].append(trial.number)
+            trials[trial.restart.text].append(trial.number)
     return [Failure(reason=how, trials=tuple(numbers)) for how, numbers in trials.items()]
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lightir_core.checkpoints import load_tensors, save_tensors
 from lightir_core.errors import CheckpointError
 from lightir_core.network import Network
+from lightir_core.tensor_files import load_tensors, save_tensors
 from search.bank.roles import Place, places
 
 FORMAT = "lightir-bank-1"

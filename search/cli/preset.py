@@ -14,10 +14,10 @@ from budgets.latency import LatencyTable
 from budgets.price import price
 from budgets.units import Size, format_count, parse_size
 from lightir_core.architecture import Architecture
-from lightir_core.checkpoints import write_text_atomic
 from lightir_core.data.tasks import parse_task
 from lightir_core.published.presets import PRESETS, shrink
 from lightir_core.published.presets import preset as published
+from lightir_core.tensor_files import write_text_atomic
 
 
 def preset(

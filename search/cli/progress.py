@@ -150,7 +150,7 @@ class Tally:
             f"{objective.label} {show(value, objective)}"
             for objective, value in zip(self.objectives, self.values(trial), strict=True)
         )
-        said = (trial.restart.words if trial.restart else "", trial.reason or "")
+        said = (trial.restart.text if trial.restart else "", trial.reason or "")
         end = "".join(f"; {words}" for words in said if words)
         return f"{head}: {shown}, {format_count(trial.cost['params'])} parameters{end}"
 

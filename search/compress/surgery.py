@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from lightir_core.architecture import Architecture, BlockConfig, StageConfig
-from lightir_core.checkpoints import load_state
 from lightir_core.network import Network, build
+from lightir_core.tensor_files import load_state
 from search.compress.channels import cut, slices
 from search.compress.units import (
     Drop,

@@ -21,10 +21,9 @@ from torch import Tensor
 
 from lightir_core.architecture import Architecture
 from lightir_core.errors import LightIRError, SearchError
-from lightir_core.learning.cuda_graph import Launch
-from lightir_core.learning.prefetch import Ahead
+from lightir_core.learning.cuda_graph import LaunchMode
 from lightir_core.learning.recipe import PROXY
-from lightir_core.learning.step import Batches
+from lightir_core.learning.step import Batches, Prefetch
 from lightir_core.learning.training import train
 from lightir_core.network import build
 from search.evaluators.images import open_images
@@ -45,7 +44,7 @@ class Variant:
     """A way to train: under bfloat16 autocast if `half`, with patches fetched early or not."""
 
     half: bool = False
-    launch_mode: Launch = "eager"
+    launch_mode: LaunchMode = "eager"
     prefetch: bool = False
 
     @property
@@ -220,7 +219,7 @@ def _measured(
     """Return the seconds until the second step and of a later one, and the peak of memory."""
     device = torch.device(work.device)
     cuda = device.type == "cuda"
-    metered = _Metered(Ahead(data, device) if variant.prefetch else data, line, work.seconds)
+    metered = _Metered(Prefetch(data, device) if variant.prefetch else data, line, work.seconds)
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
     try:
@@ -244,7 +243,7 @@ def _fit(work: Workload, variant: Variant, data: Batches, steps: int) -> None:
         validate=lambda _: 0.0,
         checks=1,
         half=variant.half,
-        launch=variant.launch_mode,
+        launch_mode=variant.launch_mode,
     )
 
 

@@ -121,7 +121,7 @@ def _recipe_to_plain(finished: Finished) -> dict[str, Any]:
     if finished.recipe is None:
         return {}
     restart = finished.outcome.restart
-    return {**asdict(finished.recipe), **({"restart": restart.words} if restart else {})}
+    return {**asdict(finished.recipe), **({"restart": restart.text} if restart else {})}
 
 
 def score_baseline(source: Source) -> dict[str, float | str]:

@@ -9,11 +9,10 @@ import torch
 from lightir_core.checkpoints import load_model, load_weights, save_weights
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import DivergedError, TrainingError
-from lightir_core.learning.curve import Point
+from lightir_core.learning.curve import Point, Restart
 from lightir_core.learning.distil import Teacher
-from lightir_core.learning.divergence import Restart
-from lightir_core.learning.prefetch import Ahead
-from lightir_core.learning.state import Pause, kept_step, restart_of
+from lightir_core.learning.state import StateOptions, saved_restart, saved_step
+from lightir_core.learning.step import Prefetch
 from lightir_core.learning.training import train
 from lightir_core.network import Network, build
 from search.evaluators.guard import guarded
@@ -37,7 +36,7 @@ def _train(job: Job) -> Outcome:
     begun = time.perf_counter()
     metric = parse_task(job.source.task).metric
     open_images(job.source)
-    began_at, started = kept_step(job.state), time.perf_counter()
+    began_at, started = saved_step(job.state), time.perf_counter()
     network, curve, restart = _trained(job)
     training_s = time.perf_counter() - started
     if not job.pauses:
@@ -61,13 +60,13 @@ def _trained(job: Job) -> tuple[Network, tuple[Point, ...], Restart | None]:
     A training that diverges is begun again once, from the same seed, by a gentler recipe. What is
     kept at a rung says by which, so that the next stretch goes on with it.
     """
-    restart = restart_of(job.state)
+    restart = saved_restart(job.state)
     while True:
         try:
             return *_attempt(job, restart), restart
         except DivergedError as error:
             if restart is not None:
-                raise TrainingError(f"{restart.words}, and again: {error}") from None
+                raise TrainingError(f"{restart.text}, and again: {error}") from None
             restart = Restart.of(error, job.recipe)
         if job.state is not None:
             job.state.unlink(missing_ok=True)
@@ -87,21 +86,21 @@ def _attempt(job: Job, restart: Restart | None) -> tuple[Network, tuple[Point, .
         teacher = Teacher(network=parent.eval().requires_grad_(False))
     curve = train(
         network,
-        Ahead(data, device) if device.type == "cuda" else data,
+        Prefetch(data, device) if device.type == "cuda" else data,
         recipe.suited(sparse=task.is_sparse),
         seed=job.seed,
         device=device,
         validate=quick_score(job.source, device),
         teacher=teacher,
         checks=job.checks or CHECKS,
-        launch=job.launch,
-        pause=_pause(job, restart),
+        launch_mode=job.launch,
+        state_options=_pause(job, restart),
     )
     return network, curve
 
 
-def _pause(job: Job, restart: Restart | None) -> Pause | None:
+def _pause(job: Job, restart: Restart | None) -> StateOptions | None:
     """Where the job's training stops, and what it leaves on the way."""
     if job.state is None:
         return None
-    return Pause(job.until or job.recipe.steps, job.state, job.keep_s, restart)
+    return StateOptions(job.until or job.recipe.steps, job.state, job.keep_s, restart)

@@ -36,7 +36,7 @@ def searched(in_process, three_photographs, tmp_path):
 def test_a_search_tells_what_it_began_again(searched, in_process):
     run, told = searched
     trials = Record.open(run.path).trials()
-    assert [trial.restart.words for trial in trials] == [WORDS, WORDS]
+    assert [trial.restart.text for trial in trials] == [WORDS, WORDS]
     assert all(trial.state == "finished" for trial in trials)
     lines = told.splitlines()
     for trial in trials:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lightir_core.checkpoints import load_tensors
+from lightir_core.tensor_files import load_tensors
 from results.models import load_results
 
 QUICK = (

@@ -15,7 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from lightir_core.errors import ResultsError
-from lightir_core.learning.divergence import Restart
+from lightir_core.learning.curve import Restart
 from results.objectives import Objective
 from results.study import JOURNAL, LOCK, STUDY, Record
 

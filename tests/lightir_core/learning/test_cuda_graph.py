@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lightir_core.errors import TrainingError
-from lightir_core.learning.cuda_graph import launched
+from lightir_core.learning.cuda_graph import prepare_forward
 from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.step import precision
 from lightir_core.learning.training import train
@@ -16,18 +16,18 @@ PATCHES = torch.rand(2, 3, 8, 8)
 
 def trained(network, data, launch, device="cpu"):
     device = torch.device(device)
-    train(network, data, QUICK, seed=1, device=device, validate=lambda _: 0.0, launch=launch)
+    train(network, data, QUICK, seed=1, device=device, validate=lambda _: 0.0, launch_mode=launch)
     return torch.cat([p.detach().flatten().cpu() for p in network.parameters()])
 
 
 def test_an_eager_step_is_the_network_itself(built, attention):
     network = built(attention)
-    assert launched(network, "eager", PATCHES, precision(torch.device("cpu"))) is network
+    assert prepare_forward(network, "eager", PATCHES, precision(torch.device("cpu"))) is network
 
 
 def test_a_graph_needs_a_gpu(built, attention):
     with pytest.raises(TrainingError, match="a graphed step needs a CUDA GPU, not the device cpu"):
-        launched(built(attention), "graphed", PATCHES, precision(torch.device("cpu")))
+        prepare_forward(built(attention), "graphed", PATCHES, precision(torch.device("cpu")))
 
 
 def test_a_graph_without_a_gpu_is_refused_before_the_first_step(built, attention, data):

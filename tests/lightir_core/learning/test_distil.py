@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lightir_core.learning.distil import Teacher, feature_distance, taught, watched
+from lightir_core.learning.distil import Teacher, feature_distance, stage_outputs, teacher_outputs
 from lightir_core.learning.recipe import Recipe
 
 QUICK = Recipe(name="quick", steps=4, batch=2, patch_px=8)
@@ -30,19 +30,19 @@ def test_a_map_does_not_depend_on_the_number_of_channels_or_on_scale():
 def test_stages_are_watched_only_inside_and_only_if_asked(built, attention):
     network = built(attention).eval()
     image = torch.rand(1, 3, 8, 8)
-    with watched(network, True) as stages:
+    with stage_outputs(network, True) as stages:
         network(image)
     assert [tuple(stage.shape) for stage in stages] == [(1, 16, 8, 8)]
     network(image)
     assert len(stages) == 1
-    with watched(network, False) as none:
+    with stage_outputs(network, False) as none:
         network(image)
     assert none == []
 
 
 def test_a_teacher_leaves_no_trace_in_gradients(built, attention):
     teacher = Teacher(network=built(attention).eval(), features=1.0)
-    output, stages = taught(teacher, torch.rand(1, 3, 8, 8))
+    output, stages = teacher_outputs(teacher, torch.rand(1, 3, 8, 8))
     assert not output.requires_grad
     assert not any(stage.requires_grad for stage in stages)
 
@@ -64,7 +64,11 @@ def test_features_of_a_wider_teacher_teach(trained, built, attention):
     image = torch.rand(4, 3, 16, 16)
 
     def distance(network):
-        with torch.no_grad(), watched(network, True) as mine, watched(wider, True) as theirs:
+        with (
+            torch.no_grad(),
+            stage_outputs(network, True) as mine,
+            stage_outputs(wider, True) as theirs,
+        ):
             network(image)
             wider(image)
         return feature_distance(mine, theirs).item()

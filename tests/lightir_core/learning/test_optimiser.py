@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from lightir_core.blocks.projection import build_projection
-from lightir_core.learning.muon import Muon
-from lightir_core.learning.optimiser import Memory, Optimiser, schedule
+from lightir_core.learning.optimiser import Memory, Muon, Optimiser, orthogonal, schedule
 from lightir_core.learning.recipe import Recipe
 
 RECIPE = Recipe(name="test", steps=100, clip_norm=1e9)
@@ -137,13 +136,13 @@ def test_gradients_are_clipped_together_and_cleared(parts):
     norms = []
     original = nn.utils.clip_grad_norm_
 
-    def watched(parameters, limit):
+    def stage_outputs(parameters, limit):
         parameters = list(parameters)
         original(parameters, limit)
         norms.append(torch.stack([p.grad.norm() for p in parameters]).norm().item())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nn.utils, "clip_grad_norm_", watched)
+        patch.setattr(nn.utils, "clip_grad_norm_", stage_outputs)
         Optimiser(parts, Recipe(name="x", steps=10, clip_norm=0.5)).step(0)
     assert norms == [pytest.approx(0.5, rel=1e-4)]
     assert all(parameter.grad is None for parameter in parts.parameters())
@@ -229,3 +228,40 @@ def test_what_is_remembered_continues_a_training_exactly(parts):
             optimiser.step(step)
     for name, parameter in parts.named_parameters():
         assert torch.equal(parameter, other.get_parameter(name)), name
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_it_is_torchs_muon(weight_decay):
+    torch.manual_seed(0)
+    theirs = [torch.randn(shape) for shape in ((8, 8), (8, 8), (24, 8), (8, 90), (24, 8))]
+    ours = [matrix.clone() for matrix in theirs]
+    known = torch.optim.Muon(
+        theirs, lr=0.02, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
+    )
+    muon = Muon(ours, lr=0.02, weight_decay=weight_decay)
+    for _ in range(5):
+        for a, b in zip(theirs, ours, strict=True):
+            a.grad = torch.randn_like(a)
+            b.grad = a.grad.clone()
+        known.step()
+        muon.step()
+    for a, b in zip(theirs, ours, strict=True):
+        # products of stacked matrices may be rounded otherwise, to half precision
+        torch.testing.assert_close(b, a, atol=2e-3, rtol=0)
+        assert torch.equal(muon.state[b]["momentum_buffer"], known.state[a]["momentum_buffer"])
+
+
+def test_singular_values_come_close_to_one():
+    torch.manual_seed(0)
+    for shape in ((3, 16, 16), (2, 12, 40), (2, 40, 12)):
+        values = torch.linalg.svdvals(orthogonal(torch.randn(shape)).float())
+        assert values.min() > 0.3
+        assert values.max() < 1.4
+
+
+def test_a_matrix_without_a_gradient_stays():
+    matrices = [torch.ones(8, 8), torch.ones(8, 8)]
+    matrices[0].grad = torch.eye(8)
+    Muon(matrices, lr=0.1).step()
+    assert not torch.equal(matrices[0], torch.ones(8, 8))
+    assert torch.equal(matrices[1], torch.ones(8, 8))

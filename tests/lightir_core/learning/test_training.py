@@ -96,11 +96,11 @@ def test_validation_sees_eval_mode_and_does_not_disturb(trained, convolutions):
         torch.rand(3)
         return 0.0
 
-    watched, _ = trained(convolutions, QUICK, validate=validate)
+    stage_outputs, _ = trained(convolutions, QUICK, validate=validate)
     plain, _ = trained(convolutions, QUICK, checks=1)
     assert set(modes) == {False}
-    assert not watched.training
-    assert torch.equal(weights(watched), weights(plain))
+    assert not stage_outputs.training
+    assert torch.equal(weights(stage_outputs), weights(plain))
 
 
 class Broken:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from lightir_core.learning.divergence import Restart
+from lightir_core.learning.curve import Restart
 from results.objectives import Objective
 from results.report.text import (
     describe_knee,

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from lightir_core.checkpoints import load_model, save_model, save_tensors
+from lightir_core.checkpoints import load_model, save_model
 from lightir_core.errors import CheckpointError
+from lightir_core.tensor_files import save_tensors
 from search.bank.bank import SQUARE, STEPS, VALUE, Bank, fill, load_bank
 from search.bank.roles import Place, places
 

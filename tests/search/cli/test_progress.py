@@ -14,7 +14,7 @@ from lightir_core.architecture import (
     ResidualConvolutionConfig,
     StageConfig,
 )
-from lightir_core.learning.divergence import Restart
+from lightir_core.learning.curve import Restart
 from results.objectives import Objective
 from results.trials import Trial
 from search.callbacks import Silent

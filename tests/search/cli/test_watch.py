@@ -12,7 +12,7 @@ from lightir_core.architecture import (
     ResidualConvolutionConfig,
     StageConfig,
 )
-from lightir_core.learning.divergence import Restart
+from lightir_core.learning.curve import Restart
 from results.objectives import Objective
 from results.run import RunFolder, write_config
 from results.run_view import read_run

@@ -13,11 +13,12 @@ from lightir_core.architecture import (
     StageConfig,
     TailConfig,
 )
-from lightir_core.checkpoints import load_tensors, load_weights
+from lightir_core.checkpoints import load_weights
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.recipe import Recipe
 from lightir_core.network import build
+from lightir_core.tensor_files import load_tensors
 from search.bank.bank import VALUE, load_bank
 from search.bank.warmup import Warmup, warm_up
 from search.evaluators.choice import parse_evaluator

@@ -19,12 +19,13 @@ from lightir_core.architecture import (
     TailConfig,
     WindowAttentionConfig,
 )
-from lightir_core.checkpoints import load_tensors, load_weights, save_model
+from lightir_core.checkpoints import load_weights, save_model
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import DataError
 from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.recipe import Recipe
 from lightir_core.network import build
+from lightir_core.tensor_files import load_tensors
 from search.evaluators.images import describe_images, open_images, validation_crops
 from search.evaluators.train import evaluate_candidate
 from search.jobs import Job, Source
@@ -147,7 +148,7 @@ def test_a_training_that_diverges_is_begun_again_with_lower_rates(job, tmp_path)
     outcome = evaluate_candidate(replace(job, recipe=WILD))
     assert outcome.reason is None
     assert outcome.restart is not None
-    assert outcome.restart.words == (
+    assert outcome.restart.text == (
         "diverged at step 48 with lr=0.1 and matrix_lr=0.1, restarted with lr=0.03 and "
         "matrix_lr=0.03"
     )

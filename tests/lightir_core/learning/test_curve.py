@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from lightir_core.errors import DivergedError
-from lightir_core.learning.divergence import FIRST, LAST, Restart, Watch
+from lightir_core.learning.curve import FIRST, LAST, DivergenceCheck, Restart
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.state import Pause, restart_of
+from lightir_core.learning.state import StateOptions, saved_restart
 
 CALM = Recipe(name="calm", steps=120, batch=2, patch_px=8, lr=2e-3)
 WILD = replace(CALM, name="wild", optimiser="adam", lr=5.0)
@@ -16,11 +16,11 @@ WILD = replace(CALM, name="wild", optimiser="adam", lr=5.0)
 
 def see_all(watch, losses, first=1):
     for step, loss in enumerate(losses, first):
-        watch.see(step, loss)
+        watch.add(step, loss)
 
 
 def watching(recipe=CALM, at_first=()):
-    return Watch(recipe, lambda: at_first)
+    return DivergenceCheck(recipe, lambda: at_first)
 
 
 def step_of_end(losses, recipe=CALM, at_first=()):
@@ -35,7 +35,7 @@ def step_of_end(losses, recipe=CALM, at_first=()):
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_ends_at_once(loss):
     with pytest.raises(DivergedError, match=f"the loss became {loss} at step 3") as told:
-        watching().see(3, loss)
+        watching().add(3, loss)
     assert told.value.step == 3
 
 
@@ -105,9 +105,9 @@ def test_a_real_training_diverges_at_the_same_step_after_pauses(trained, convolu
     with pytest.raises(DivergedError) as whole:
         trained(convolutions, WILD)
     for until in (10, 20, 40, 45):
-        trained(convolutions, WILD, pause=Pause(until, tmp_path / "state"))
+        trained(convolutions, WILD, state_options=StateOptions(until, tmp_path / "state"))
     with pytest.raises(DivergedError) as parts:
-        trained(convolutions, WILD, pause=Pause(120, tmp_path / "state"))
+        trained(convolutions, WILD, state_options=StateOptions(120, tmp_path / "state"))
     assert (parts.value.step, str(parts.value)) == (whole.value.step, str(whole.value))
 
 
@@ -119,7 +119,7 @@ def test_an_error_crosses_processes():
 def test_a_restart_is_said_with_its_step_and_rates():
     muon = Recipe(name="x", steps=9, lr=0.01, matrix_lr=0.1)
     restart = Restart.of(DivergedError("the loss diverged", 41), muon)
-    assert restart.words == (
+    assert restart.text == (
         "diverged at step 41 with lr=0.01 and matrix_lr=0.1, restarted with lr=0.003 and "
         "matrix_lr=0.03"
     )
@@ -133,8 +133,8 @@ def test_a_state_says_of_which_attempt_it_is(trained, convolutions, tmp_path):
     restart = Restart.of(DivergedError("", 50), WILD)
     for number, attempt in enumerate((None, restart)):
         file = tmp_path / f"{number}.state"
-        trained(convolutions, CALM, pause=Pause(4, file, restart=attempt))
-        assert restart_of(file) == attempt
-    assert restart_of(tmp_path / "missing.state") is None
+        trained(convolutions, CALM, state_options=StateOptions(4, file, restart=attempt))
+        assert saved_restart(file) == attempt
+    assert saved_restart(tmp_path / "missing.state") is None
     (tmp_path / "broken.state").write_bytes(b"x")
-    assert restart_of(tmp_path / "broken.state") is None
+    assert saved_restart(tmp_path / "broken.state") is None
