@@ -63,7 +63,7 @@ def write_baselines(run: Path, baselines: Iterable[Baseline]) -> None:
 
 
 def read_baselines(run: Path) -> list[Baseline]:
-    """The published systems of a run; none where they were never counted.
+    """Return the published systems of a run; none where they were never counted.
 
     Raises:
         ResultsError: the file is damaged.
@@ -117,7 +117,7 @@ class ReferencePoint:
 
 @cache
 def reference_points() -> tuple[ReferencePoint, ...]:
-    """Every row of the file."""
+    """Return every row of the file."""
     with FILE.open(newline="", encoding="utf-8") as file:
         names = [f.name for f in fields(ReferencePoint)]
         return tuple(
@@ -126,7 +126,7 @@ def reference_points() -> tuple[ReferencePoint, ...]:
 
 
 def reference_points_for(task: str) -> list[ReferencePoint]:
-    """The rows of one task; ``denoise:15-50`` gets those of every level between."""
+    """Return the rows of one task; ``denoise:15-50`` gets those of every level between."""
     kind, _, levels = task.partition(",")[0].partition(":")
     low, _, high = levels.partition("-")
     if kind != "denoise" or not levels:

@@ -51,12 +51,12 @@ class ComparedRun:
 
     @property
     def volume(self) -> float:
-        """The share of the common box in the end; 0 without a finished trial."""
+        """Return the share of the common box in the end; 0 without a finished trial."""
         return self.history[-1][1] if self.history else 0.0
 
     @property
     def seed(self) -> str:
-        """The seed, as text."""
+        """Return the seed, as text."""
         return str(self.view.settings.get("seed", "–"))
 
 
@@ -101,7 +101,7 @@ class Contest:
 
     @property
     def verdict(self) -> str:
-        """What may be said."""
+        """Return what may be said."""
         if math.isnan(self.p):
             return f"needs {LEAST_SEEDS} seeds on each side"
         if self.p >= 0.05:
@@ -152,7 +152,7 @@ def compare_runs(folders: Sequence[Path]) -> RunComparison:
 def _shares(
     points: Sequence[Sequence[tuple[float, ...]]],
 ) -> tuple[tuple[float, ...], list[list[float]]]:
-    """The reference point of all, and for each run the share of the common box after each trial."""
+    """Return the common reference point, and each run's share of the box after each trial."""
     every = [point for points_of_run in points for point in points_of_run]
     if not every:
         raise ResultsError("no trial of these runs has finished; compare them later")
@@ -163,7 +163,7 @@ def _shares(
 
 
 def _numbered(view: RunView, history: Sequence[float]) -> tuple[tuple[int, float], ...]:
-    """The shares with the number of the trial after which each was reached."""
+    """Return the shares with the number of the trial after which each was reached."""
     return tuple((t.number, share) for t, share in zip(view.finished, history, strict=True))
 
 
@@ -188,7 +188,7 @@ def _check(views: Sequence[RunView]) -> None:
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """The folders' names; where two are equal, with what stands before them."""
+    """Return the folders' names; where two are equal, with what stands before them."""
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) == len(names):
         return names
@@ -196,7 +196,7 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 
 def _variants(views: Sequence[RunView]) -> list[str]:
-    """For each run its settings where not all runs agree, but for the seed."""
+    """Return for each run its settings where not all runs agree, but for the seed."""
     plain = [
         {key: json.dumps(value) for key, value in f.settings.items() if key != "seed"}
         for f in views
@@ -233,7 +233,7 @@ def _contest(first: RunVariant, second: RunVariant) -> Contest:
 
 
 def _interval(*samples: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, float]:
-    """95 % of the bootstrapped mean of the first sample, less that of the second if there is one.
+    """Return 95 % of the bootstrapped mean of one sample, or of the difference of two means.
 
     NaN where a sample is a single number.
     """
@@ -247,7 +247,7 @@ def _interval(*samples: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[f
 
 
 def rows(comparison: RunComparison) -> Iterator[dict[str, str | int | float]]:
-    """One plain row for each run, for tables of programs."""
+    """Return one plain row for each run, for tables of programs."""
     for run in comparison.runs:
         view = run.view
         name = view.metric.name

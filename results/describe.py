@@ -19,12 +19,12 @@ _Item = TypeVar("_Item", bound=Hashable)
 
 
 def describe_architecture(architecture: Architecture) -> str:
-    """The architecture in one line: width, then each group of equal stages, then the tail."""
+    """Return the architecture in one line: width, each group of equal stages, then the tail."""
     return "; ".join([f"width {architecture.width}", *describe_stages(architecture)])
 
 
 def describe_stages(architecture: Architecture) -> list[str]:
-    """One phrase for each run of equal stages, and one for what is unusual about the rest."""
+    """Return a phrase for each run of equal stages, and one for what is unusual about the rest."""
     phrases = [
         f"{counted(number, 'stage')} of {_stage(stage, architecture.width)}"
         for stage, number in _runs(architecture.stages)
@@ -33,7 +33,7 @@ def describe_stages(architecture: Architecture) -> list[str]:
 
 
 def summarise(architecture: Architecture) -> str:
-    """A few words for a narrow column: width, stages, blocks and passes."""
+    """Return a few words for a narrow column: width, stages, blocks and passes."""
     blocks = [len(stage.blocks) * stage.recursions for stage in architecture.stages]
     mixers = {b.mixer.name for stage in architecture.stages for b in stage.blocks}
     return (
@@ -44,7 +44,7 @@ def summarise(architecture: Architecture) -> str:
 
 def _stage(stage: StageConfig, width: int) -> str:
     # Alternate blocks differ by their shift only: told once, not block by block.
-    plain = [_unshifted(block) for block in stage.blocks]
+    plain = [unshifted(block) for block in stage.blocks]
     blocks = [
         f"{counted(number, 'block')}: {_block(block, width)}" for block, number in _runs(plain)
     ]
@@ -69,7 +69,7 @@ def _block(block: BlockConfig, width: int) -> str:
 
 
 def _shifts(blocks: Sequence[BlockConfig]) -> list[str]:
-    shifted = sum(block != _unshifted(block) for block in blocks)
+    shifted = sum(block != unshifted(block) for block in blocks)
     if shifted == 0:
         return []
     return ["all shifted"] if shifted == len(blocks) else [f"{shifted} of {len(blocks)} shifted"]
@@ -104,10 +104,11 @@ def _skeleton(architecture: Architecture) -> list[str]:
     return phrases
 
 
-def _unshifted(block: BlockConfig) -> BlockConfig:
+def unshifted(block: BlockConfig) -> BlockConfig:
+    """Return the block with windows that are not shifted."""
     return replace(block, mixer=block.mixer.unshifted())
 
 
 def _runs(items: Iterable[_Item]) -> list[tuple[_Item, int]]:
-    """Each item with how often it repeats in a row."""
+    """Return each item with how often it repeats in a row."""
     return [(item, len(list(same))) for item, same in groupby(items)]

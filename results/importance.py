@@ -41,7 +41,7 @@ class AxisImportance:
 def importances(
     trials: Sequence[Trial], values: Sequence[float], *, most: int = MOST_TRIALS
 ) -> list[AxisImportance]:
-    """The axes by their importance for `values`, the largest first; they add up to 1.
+    """Return the axes by their importance for `values`, the largest first; they add up to 1.
 
     Args:
         trials: finished ones.
@@ -70,7 +70,7 @@ def _named(choices: Mapping[str, Choice]) -> dict[str, str]:
 
 
 def _varied(tables: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
-    """The choices that were made in more than one way, with all their values."""
+    """Return the choices that were made in more than one way, with all their values."""
     names = sorted({name for table in tables for name in table})
     values = {name: sorted({table.get(name, ABSENT) for table in tables}) for name in names}
     return {name: taken for name, taken in values.items() if len(taken) > 1}
@@ -79,7 +79,7 @@ def _varied(tables: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
 def _study(
     tables: Sequence[Mapping[str, str]], varied: Mapping[str, list[str]], values: Sequence[float]
 ) -> optuna.Study:
-    """A study of one objective in memory in which every trial has every parameter."""
+    """Return a study of one objective in memory in which every trial has every parameter."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -131,7 +131,7 @@ class Preference:
 
 
 def preferences(front: Sequence[Trial], tried: Sequence[Trial]) -> list[Preference]:
-    """One line per axis that offered more than one value, in the order of the choices."""
+    """Return one line per axis that offered more than one value, in the order of the choices."""
     on_front, overall = _counts(front), _counts(tried)
     lines: list[Preference] = []
     for axis, counts in on_front.items():

@@ -91,7 +91,7 @@ class Journal(JournalFileBackend):
 
     @contextmanager
     def one_append(self) -> Generator[None]:
-        """Operations inside reach the file together; if one of them fails, none does."""
+        """Let operations inside reach the file together; if one of them fails, none does."""
         self._held = []
         try:
             yield

@@ -153,7 +153,7 @@ def load_result(folder: Path) -> ModelResult:
 
 
 def load_results(run: Path) -> list[ModelResult]:
-    """Every result of a run, by trial number, parents before the pruned; none is an empty list."""
+    """Return every result of a run, if any, by trial number, parents before the pruned."""
     folders = RunFolder(run).models
     if not folders.is_dir():
         return []
@@ -218,7 +218,7 @@ def write_plain_card(
 
 
 def read_exports(folder: Path) -> list[Export]:
-    """What was exported into a model's folder, in order."""
+    """Return what was exported into a model's folder, in order."""
     path = folder / EXPORTS
     if not path.is_file():
         return []
@@ -302,7 +302,7 @@ def _training(result: ModelResult) -> Iterator[str]:
 
 
 def _pruning(parent: str | None, record: Mapping[str, Any]) -> Iterator[str]:
-    """What a network was pruned from and how, and what that had been trained on."""
+    """Return what a network was pruned from and how, and what that had been trained on."""
     how = {**record.get("pruning", {}), **record}
     details = [f"{key} {how[key]}" for key in ("importance", "iterations", "seed") if key in how]
     details += [f"{how['sparsity']} of the loss for sparsity before"] if how.get("sparsity") else []
@@ -320,7 +320,7 @@ def _pruning(parent: str | None, record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _names(names: Sequence[str]) -> str:
-    """How many images, and which if they are few."""
+    """Return how many images, and which if they are few."""
     return str(len(names)) + (f": {', '.join(names)}" if 0 < len(names) <= NAMES else "")
 
 

@@ -43,13 +43,13 @@ class Objective:
 
     @property
     def title(self) -> str:
-        """Label and unit, as written beside an axis; the unit is left out if it says the same."""
+        """Return label and unit, as written beside an axis, or the label if they are the same."""
         if not self.unit or self.unit.casefold() == self.label.casefold():
             return self.label
         return f"{self.label} ({self.unit})"
 
     def to_plain(self) -> dict[str, str]:
-        """The objective as a dict of texts; `objectives_from_plain` reads a list of them."""
+        """Return the objective as a dict of texts; `objectives_from_plain` reads a list of them."""
         return {
             "name": self.name,
             "direction": self.direction,
@@ -85,7 +85,7 @@ def objectives_from_plain(data: Iterable[Mapping[str, Any]]) -> tuple[Objective,
 def values_of(
     objectives: Sequence[Objective], scores: Mapping[str, float], cost: Mapping[str, float]
 ) -> tuple[float, ...]:
-    """The value of each objective, taken from the scores or else from the costs; NaN if missing."""
+    """Return the value of each objective, from the scores or else the costs; NaN if missing."""
     return tuple(
         float(scores.get(objective.name, cost.get(objective.name, math.nan)))
         for objective in objectives
@@ -93,7 +93,7 @@ def values_of(
 
 
 def minimised(objectives: Sequence[Objective], values: Sequence[float]) -> tuple[float, ...]:
-    """The values with those to be maximised negated: a point that is better when smaller."""
+    """Return the values with those to be maximised negated: a point that is better when smaller."""
     return tuple(
         -value if objective.direction == "maximise" else value
         for objective, value in zip(objectives, values, strict=True)
@@ -104,7 +104,7 @@ MISSING = "–"
 
 
 def format_value(axis: Objective, value: float | None) -> str:
-    """A value of the axis without its unit: 33.51 dB is ``33.51``, 89,400,000,000 is ``89.4G``."""
+    """Return a value without its unit: 33.51 dB is ``33.51``, 89,400,000,000 is ``89.4G``."""
     if value is None or math.isnan(value):
         return MISSING
     if math.isinf(value):
@@ -121,24 +121,24 @@ def format_value(axis: Objective, value: float | None) -> str:
 
 
 def format_with_unit(axis: Objective, value: float | None) -> str:
-    """A value with its unit, as in a sentence."""
+    """Return a value with its unit, as in a sentence."""
     text = format_value(axis, value)
     # "89.4G MACs" yes, "398k parameters" yes; bytes carry their unit in the text.
     return f"{text} {axis.unit}" if axis.unit and text != MISSING else text
 
 
 def format_gain(gain: float) -> str:
-    """A difference in dB with its sign: ``+1.35``, ``−0.20``."""
+    """Return a difference in dB with its sign: ``+1.35``, ``−0.20``."""
     return MISSING if math.isnan(gain) else f"{gain:+.2f}".replace("-", "−")
 
 
 def format_share(part: float, whole: float) -> str:
-    """`part` in percent of `whole`, to one place."""
+    """Return `part` in percent of `whole`, to one place."""
     return MISSING if not whole else f"{100 * part / whole:.1f} %"
 
 
 def format_duration(seconds: float | None) -> str:
-    """A time span as people say it: ``8.4 s``, ``4 min 12 s``, ``3 h 05 min``."""
+    """Return a time span as people say it: ``8.4 s``, ``4 min 12 s``, ``3 h 05 min``."""
     if seconds is None or not math.isfinite(seconds):
         return MISSING
     if round(seconds, 1) < 60:

@@ -24,7 +24,7 @@ MAX_OBJECTIVES = 4
 
 
 def dominates(a: Point, b: Point) -> bool:
-    """Whether `a` is nowhere worse than `b` and somewhere better."""
+    """Return whether `a` is nowhere worse than `b` and somewhere better."""
     return all(x <= y for x, y in zip(a, b, strict=True)) and any(
         x < y for x, y in zip(a, b, strict=True)
     )
@@ -64,16 +64,16 @@ class Front:
 
     @property
     def members(self) -> list[int]:
-        """Positions of the members in the order of `add`, counted from 0, dominated ones too."""
+        """Return when each member was added, counted from 0 over all that were offered."""
         return list(self._keys)
 
     @property
     def points(self) -> list[tuple[float, ...]]:
-        """The members' values, in the order of `members`."""
+        """Return the members' values, in the order of `members`."""
         return [tuple(row) for row in self._points.tolist()]
 
     def __len__(self) -> int:
-        """How many members the front has now."""
+        """Return how many members the front has now."""
         return len(self._keys)
 
 
@@ -152,7 +152,7 @@ def reference_point(points: Sequence[Point], *, margin: float = 0.1) -> tuple[fl
 
 
 def knee(points: Sequence[Point]) -> int | None:
-    """Index of the front member farthest from the chord between the extremes, None without one.
+    """Return the index of the member farthest from the chord between the extremes, or None.
 
     Each axis is scaled to [0, 1] over the front, so that the chord (for more than two objectives
     the plane through the extremes) is Σ x = 1. The knee is where giving up a little of one
@@ -180,13 +180,13 @@ def _dominated(rows: _Array, point: _Array) -> NDArray[np.bool_]:
 
 
 def _without_nan(points: Sequence[Point]) -> tuple[list[int], _Array]:
-    """The indices of the points without a NaN, and their values as rows."""
+    """Return the indices of the points without a NaN, and their values as rows."""
     usable = [i for i, point in enumerate(points) if not any(math.isnan(x) for x in point)]
     return usable, np.asarray([points[i] for i in usable], dtype=np.float64)
 
 
 def _ordered(values: _Array) -> _Array:
-    """The position of each value in the order of its axis, which is all that dominance asks for.
+    """Return the position of each value in the order of its axis, all that dominance asks for.
 
     moocore 0.3.2 calls points with an infinity dominated that are not.
     """

@@ -42,12 +42,12 @@ _ACCENT, _PRUNED, _FAINT = "#0072B2", "#D55E00", "0.72"
 
 
 def draw_front(view: RunView, kind: Literal["png", "svg"]) -> bytes:
-    """The front over the run's first score and cost, as the bytes of a PNG or SVG file.
+    """Return the front over the run's first score and cost, as the bytes of a PNG or SVG file.
 
     Trials behind the front are faint, the front is joined and coloured by its third axis if there
     is one; networks trained to the end are squares, pruned ones triangles, joined by arrows.
     """
-    x, y = plot_axes(view)
+    x, y = view.main_axes
     figure = Figure(figsize=(5.2, 3.6), dpi=300, layout="constrained")
     with rc_context(_STYLE):
         axes = figure.add_subplot()
@@ -60,14 +60,6 @@ def draw_front(view: RunView, kind: Literal["png", "svg"]) -> bytes:
         else:
             FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Creator": "LightIR"})
     return out.getvalue()
-
-
-def plot_axes(view: RunView) -> tuple[Objective, Objective]:
-    """The axes (x, y) that say most: a cost to the right, the score upwards."""
-    y = view.metric
-    others = [axis for axis in view.axes if axis.name != y.name]
-    costs = [axis for axis in others if axis.name == "macs"] or others
-    return (costs[0] if costs else y), y
 
 
 def _trials(view: RunView, axes: Axes, x: Objective, y: Objective) -> None:
@@ -140,7 +132,7 @@ def _label(view: RunView, axes: Axes, x: Objective, y: Objective) -> None:
 
 
 def describe_plain_method(view: RunView) -> str:
-    """The plain method and its score, such as "bicubic: 33.66 dB"; empty if unknown.
+    """Return the plain method and its score, such as "bicubic: 33.66 dB"; empty if unknown.
 
     In words, not as a line: it often lies so far below that it would flatten the front.
     """

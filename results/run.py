@@ -33,40 +33,40 @@ class RunFolder:
 
     @property
     def config(self) -> Path:
-        """The configuration, as JSON."""
+        """Return the configuration, as JSON."""
         return self.path / "config.json"
 
     @property
     def journal(self) -> Path:
-        """The trials, as Optuna's journal."""
+        """Return the trials, as Optuna's journal."""
         return self.path / "study.journal"
 
     @property
     def checkpoints(self) -> Path:
-        """Where trainings under way keep their state."""
+        """Return where trainings under way keep their state."""
         return self.path / "checkpoints"
 
     @property
     def models(self) -> Path:
-        """One folder per network that was trained to the end."""
+        """Return one folder per network that was trained to the end."""
         return self.path / "models"
 
     @property
     def report(self) -> Path:
-        """The report, one self-contained file."""
+        """Return the report, one self-contained file."""
         return self.path / "report" / "index.html"
 
     @property
     def presets(self) -> Path:
-        """The published systems beside the run, counted and perhaps trained."""
+        """Return the published systems beside the run, counted and perhaps trained."""
         return self.path / "presets.json"
 
     def pareto(self, suffix: str) -> Path:
-        """The front as a table or a picture: csv, md, tex, png or svg."""
+        """Return the front as a table or a picture: csv, md, tex, png or svg."""
         return self.path / f"pareto.{suffix}"
 
     def model(self, model_id: str) -> Path:
-        """The folder of one model."""
+        """Return the folder of one model."""
         return self.models / model_id
 
 
@@ -77,7 +77,7 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The configuration of a run, as `write_config` left it.
+    """Return the configuration of a run, as `write_config` left it.
 
     Raises:
         ResultsError: missing, damaged, something else, or of a newer version.
@@ -131,7 +131,7 @@ def remove_drafts(folder: Path) -> int:
 
 
 def read_json_object(path: Path, what: str) -> dict[str, Any]:
-    """The JSON object in `path`, called `what` in errors.
+    """Return the JSON object in `path`, called `what` in errors.
 
     Raises:
         ResultsError: no such file, not readable, not JSON, or not an object.

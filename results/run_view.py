@@ -52,23 +52,23 @@ class RunView:
 
     @cached_property
     def finished(self) -> list[Trial]:
-        """Trials that have scores."""
+        """Return trials that have scores."""
         return [trial for trial in self.trials if trial.state == "finished"]
 
     @cached_property
     def front(self) -> list[Trial]:
-        """The non-dominated trials, best value of the first objective first."""
+        """Return the non-dominated trials, best value of the first objective first."""
         return self.front_of(self.objectives)
 
     @cached_property
     def knee(self) -> Trial | None:
-        """The member of the front where giving up more stops paying."""
+        """Return the member of the front where giving up more stops paying."""
         index = knee([self.point(trial, self.objectives) for trial in self.front])
         return None if index is None else self.front[index]
 
     @cached_property
     def axes(self) -> tuple[Objective, ...]:
-        """The objectives and every further cost that all trials know."""
+        """Return the objectives and every further cost that all trials know."""
         names = {objective.name for objective in self.objectives}
         costs = [
             axis
@@ -77,16 +77,23 @@ class RunView:
         ]
         return (*self.objectives, *costs)
 
+    @property
+    def main_axes(self) -> tuple[Objective, Objective]:
+        """Return the axes (x, y) that say most: a cost to the right, the score upwards."""
+        others = [axis for axis in self.axes if axis.name != self.metric.name]
+        costs = [axis for axis in others if axis.name == "macs"] or others
+        return (costs or [self.metric])[0], self.metric
+
     @cached_property
     def metric(self) -> Objective:
-        """The score that tells which network is best: the first objective that is a score."""
+        """Return the score that decides which network is best: the first objective that is one."""
         scored = [o for o in self.objectives if any(o.name in t.scores for t in self.finished)]
         better = [o for o in scored or self.objectives if o.direction == "maximise"]
         return (better or scored or list(self.objectives))[0]
 
     @cached_property
     def quality(self) -> Objective:
-        """The score of the final networks: `metric`, or if a proxy stood in for it their PSNR."""
+        """Return the score of the final networks: `metric`, or their PSNR if a proxy stood in."""
         names = [name for model in self.models for name in model.scores]
         if self.metric.name in names or not names:
             return self.metric
@@ -95,7 +102,7 @@ class RunView:
 
     @cached_property
     def best(self) -> ModelResult | None:
-        """The model with the best score among those not over budget."""
+        """Return the model with the best score among those not over budget."""
         sign = 1 if self.quality.direction == "maximise" else -1
         scored = {
             index: sign * model.scores.get(self.quality.name, math.nan)
@@ -107,22 +114,22 @@ class RunView:
 
     @cached_property
     def results(self) -> tuple[ModelResult, ...]:
-        """The models but those that were over budget and only served to be pruned."""
+        """Return the models but those that were over budget and only served to be pruned."""
         return tuple(model for model in self.models if model.kind != "parent")
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What the user asked for: task, budget, trials, steps, seed and so on."""
+        """Return what the user asked for: task, budget, trials, steps, seed and so on."""
         return mapping(self.config.get("config"))
 
     @property
     def plain_method(self) -> Mapping[str, Any]:
-        """Name and scores of the plain method on the validation images."""
+        """Return name and scores of the plain method on the validation images."""
         return mapping(self.config.get("baseline"))
 
     @cached_property
     def limits(self) -> dict[str, float]:
-        """The budget's limits by axis name, as far as they are plain numbers."""
+        """Return the budget's limits by axis name, as far as they are plain numbers."""
         try:
             budget = Budget.parse(str(self.settings.get("budget", "")))
         except BudgetError:
@@ -130,17 +137,17 @@ class RunView:
         return {AXES[name].field: float(limit) for name, limit in budget.limits}
 
     def front_of(self, axes: Sequence[Objective]) -> list[Trial]:
-        """The trials that are non-dominated in some axes, best value of the first one first."""
+        """Return the trials that are non-dominated in some axes, best value of the first first."""
         points = [self.point(trial, axes) for trial in self.finished]
         return [self.finished[i] for i in sorted(pareto_front(points), key=points.__getitem__)]
 
     def point(self, trial: Trial, axes: Sequence[Objective]) -> tuple[float, ...]:
-        """The trial's values on some axes, smaller being better."""
+        """Return the trial's values on some axes, smaller being better."""
         return minimised(axes, values_of(axes, trial.scores, trial.cost))
 
     @cached_property
     def hypervolume(self) -> list[tuple[int, float]]:
-        """(trial number, share of the box between the best values and the reference covered).
+        """Return (trial number, covered share of the box between best values and reference).
 
         The reference lies a tenth of the observed span behind the worst value of each objective.
         Empty without a finished trial and with more than four objectives.
@@ -185,7 +192,7 @@ def read_run(folder: Path) -> RunView:
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """The value if it is a dict, else an empty one: configurations are read defensively."""
+    """Return the value if it is a dict, else an empty one: configurations are read defensively."""
     return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
 
 
@@ -227,22 +234,22 @@ class Run:
 
     @property
     def view(self) -> RunView:
-        """Everything that is known of it."""
+        """Return everything that is known of it."""
         return read_run(self.folder)
 
     @property
     def trials(self) -> tuple[Trial, ...]:
-        """All trials, in order."""
+        """Return all trials, in order."""
         return self.view.trials
 
     @property
     def front(self) -> list[Trial]:
-        """The non-dominated trials, best value of the first objective first."""
+        """Return the non-dominated trials, best value of the first objective first."""
         return self.view.front
 
     @property
     def report(self) -> Path:
-        """Its report, one self-contained file."""
+        """Return its report, one self-contained file."""
         return RunFolder(self.folder).report
 
     def best(
@@ -254,7 +261,7 @@ class Run:
         inference_bytes: float | None = None,
         latency_ms: float | None = None,
     ) -> BestModel:
-        """The best network by its score that costs no more than what is given.
+        """Return the best network by its score that costs no more than what is given.
 
         Of those that were trained to the end, if the run has any; else of the trials.
 

@@ -140,7 +140,7 @@ class Record:
             self._lock = None
 
     def __enter__(self) -> Self:
-        """The record itself."""
+        """Return the record itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -148,7 +148,7 @@ class Record:
         self.close()
 
     def __len__(self) -> int:
-        """How many trials were begun."""
+        """Return how many trials were begun."""
         if self._lock is not None:
             return self._count  # nobody else writes
         return self._storage.get_n_trials(self._study_id)
@@ -294,7 +294,7 @@ class Record:
         self._write(number, story, trial, seconds, TrialState.FAIL)
 
     def trials(self) -> list[Trial]:
-        """All trials in order, those that another process wrote in the meantime included.
+        """Return all trials in order, those that another process wrote in the meantime included.
 
         Raises:
             ResultsError: a trial that was written by another program.
@@ -303,7 +303,7 @@ class Record:
         return [self._trial(trial) for trial in frozen]
 
     def trial(self, number: int) -> Trial:
-        """One trial, whatever another process has made of it in the meantime.
+        """Return one trial, whatever another process has made of it in the meantime.
 
         Raises:
             ResultsError: it was never begun, or was written by another program.
@@ -379,7 +379,7 @@ class Record:
 
 
 def is_unused(folder: Path, *besides: str) -> bool:
-    """Whether a folder holds nothing, or no more than a kill leaves before a run has begun.
+    """Return whether a folder holds nothing, or no more than a kill leaves before a run has begun.
 
     Args:
         folder: to look into.
@@ -390,7 +390,7 @@ def is_unused(folder: Path, *besides: str) -> bool:
 
 
 def open_storage(folder: Path) -> JournalStorage:
-    """The trials of a run as an Optuna storage, for Optuna's own tools.
+    """Return the trials of a run as an Optuna storage, for Optuna's own tools.
 
     Raises:
         ResultsError: no such folder, no journal in it, or a damaged journal.
@@ -428,7 +428,7 @@ def _made(folder: Path) -> Path:
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """Optuna announces each new study on stderr; progress is not its business here."""
+    """Silence Optuna, which announces each new study on stderr."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

@@ -40,7 +40,7 @@ class TableRow:
 
 
 def rows(view: RunView) -> list[TableRow]:
-    """The front's trials, then the models of a run."""
+    """Return the front's trials, then the models of a run."""
     trials = [
         TableRow(
             kind="trial",
@@ -65,7 +65,7 @@ def rows(view: RunView) -> list[TableRow]:
 
 
 def to_csv(view: RunView) -> str:
-    """Full precision, one line per network; an empty field is an unknown value."""
+    """Return one line per network in full precision; an empty field is an unknown value."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     names = [axis.name for axis in view.axes]
@@ -87,14 +87,14 @@ def to_csv(view: RunView) -> str:
 
 
 def to_markdown(view: RunView) -> str:
-    """A GitHub table with rounded numbers."""
+    """Return a GitHub table with rounded numbers."""
     heads, body = _cells(view)
     lines = [heads, ["---", *["---:"] * (len(heads) - 2), "---"], *body]
-    return "".join(f"| {' | '.join(map(_markdown, line))} |\n" for line in lines)
+    return "".join(f"| {' | '.join(map(markdown_cell, line))} |\n" for line in lines)
 
 
 def to_latex(view: RunView) -> str:
-    """A `tabular` with rules of the booktabs package."""
+    """Return a `tabular` with rules of the booktabs package."""
     heads, body = _cells(view)
     lines = [r" & ".join(map(_latex, line)) + r" \\" for line in (heads, *body)]
     columns = "l" + "r" * (len(heads) - 2) + "l"
@@ -136,7 +136,8 @@ def _exact(value: float) -> str:
     return str(int(value)) if math.isfinite(value) and value == int(value) else repr(value)
 
 
-def _markdown(text: str) -> str:
+def markdown_cell(text: str) -> str:
+    """Return text for a cell of a GitHub table."""
     return text.replace("|", r"\|").replace("<", "&lt;")
 
 

@@ -67,7 +67,7 @@ class Trial:
 
 
 def trial_from(frozen: FrozenTrial, architecture: Architecture) -> Trial:
-    """The trial that Optuna stored, with its architecture already read."""
+    """Return the trial that Optuna stored, with its architecture already read."""
     story = frozen.user_attrs
     return Trial(
         number=frozen.number,
@@ -89,7 +89,7 @@ def trial_from(frozen: FrozenTrial, architecture: Architecture) -> Trial:
 
 
 def plain_curve(curve: Sequence[tuple[int, float]]) -> list[list[float | None]]:
-    """A learning curve as JSON has it: NaN, which JSON lacks, becomes null."""
+    """Return a learning curve as JSON has it: NaN, which JSON lacks, becomes null."""
     return [[int(step), float(value) if math.isfinite(value) else None] for step, value in curve]
 
 

@@ -27,7 +27,7 @@ _WINDOW = 11
 
 
 def psnr_y(pred: Tensor, gt: Tensor, *, border_px: int = 0) -> float:
-    """PSNR in dB on the BT.601 luma channel, the super-resolution convention.
+    """Return PSNR in dB on the BT.601 luma channel, the super-resolution convention.
 
     Args:
         pred: (B, 3, H, W) in [0, 1], or uint8.
@@ -44,12 +44,12 @@ def psnr_y(pred: Tensor, gt: Tensor, *, border_px: int = 0) -> float:
 
 
 def psnr_rgb(pred: Tensor, gt: Tensor, *, border_px: int = 0) -> float:
-    """PSNR in dB over the three colour channels; arguments and errors as `psnr_y`."""
+    """Return PSNR in dB over the three colour channels; arguments and errors as `psnr_y`."""
     return _psnr(*_prepare(pred, gt, border_px, y_only=False))
 
 
 def ssim_y(pred: Tensor, gt: Tensor, *, border_px: int = 0) -> float:
-    """SSIM on the BT.601 luma channel; arguments and errors as `psnr_y`.
+    """Return SSIM on the BT.601 luma channel; arguments and errors as `psnr_y`.
 
     Raises:
         ShapeError: also when less than 11 x 11 pixels are left.
@@ -63,12 +63,12 @@ def ssim_rgb(pred: Tensor, gt: Tensor, *, border_px: int = 0) -> float:
 
 
 def psnr_gray(pred: Tensor, gt: Tensor, *, border_px: int = 0) -> float:
-    """PSNR in dB of images with one channel, (B, 1, H, W); else as `psnr_y`."""
+    """Return PSNR in dB of images with one channel, (B, 1, H, W); else as `psnr_y`."""
     return _psnr(*_prepare(pred, gt, border_px, y_only=False, channels=1))
 
 
 def ssim_gray(pred: Tensor, gt: Tensor, *, border_px: int = 0) -> float:
-    """SSIM of images with one channel, (B, 1, H, W); else as `ssim_y`."""
+    """Return SSIM of images with one channel, (B, 1, H, W); else as `ssim_y`."""
     return _ssim(*_prepare(pred, gt, border_px, y_only=False, channels=1))
 
 
@@ -84,13 +84,13 @@ METRICS: dict[str, Callable[..., float]] = {
 
 
 def luma(image: Tensor) -> Tensor:
-    """BT.601 luma, (B, 1, H, W) in 16..235 and not rounded, of (B, 3, H, W) in 0..255."""
+    """Return BT.601 luma, (B, 1, H, W) in 16..235 and not rounded, of (B, 3, H, W) in 0..255."""
     weights = image.new_tensor([65.481, 128.553, 24.966]) / 255
     return 16 + (image * weights.view(3, 1, 1)).sum(dim=1, keepdim=True)
 
 
 def to_eight_bits(image: Tensor) -> Tensor:
-    """The image as it would be saved: uint8 in 0..255, of [0, 1] values clamped and rounded."""
+    """Return the image as it would be saved, uint8: values in [0, 1] are clamped and rounded."""
     if image.dtype == torch.uint8:
         return image
     return image.detach().clamp(0, 1).mul(255).round().to(torch.uint8)

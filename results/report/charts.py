@@ -181,7 +181,7 @@ def draw(
 
 
 def _marks(root: ElementTree.Element, curves: Sequence[Curve]) -> Iterable[Markup]:
-    """What matplotlib drew, with the page's classes: grid and ticks, titles, then the curves."""
+    """Return what matplotlib drew with the page's classes: grid and ticks, titles, then curves."""
     groups = {group.get("id", ""): group for group in root.iter(f"{_SVG}g")}
     for name, group in groups.items():
         if name.startswith(("xtick_", "ytick_")):
@@ -211,7 +211,7 @@ def _text(text: ElementTree.Element, css: str) -> Markup:
 
 
 def _limits(values: Iterable[float]) -> tuple[float, float]:
-    """The ends of an axis that holds all values with some room."""
+    """Return the ends of an axis that holds all values with some room."""
     finite = [v for v in values if math.isfinite(v)]
     low, high = min(finite), max(finite)
     room = 0.06 * (high - low) or 0.01 * abs(high) or 1.0
@@ -219,7 +219,7 @@ def _limits(values: Iterable[float]) -> tuple[float, float]:
 
 
 def _stairs(history: Sequence[tuple[float, float]], across: Objective, name: str) -> Markup | None:
-    """A line that rises in steps, as a quantity does that changes with every trial."""
+    """Return a line that rises in steps, as a quantity does that changes with every trial."""
     if len(history) < 2:
         return None
     shares = [share for _, share in history]
@@ -230,7 +230,7 @@ def _stairs(history: Sequence[tuple[float, float]], across: Objective, name: str
 
 
 def _faint(trials: Sequence[Trial], limits: Limits) -> list[Curve]:
-    """The curves of the trials behind the front; all in one mark where they are very many."""
+    """Return the curves of the trials behind the front, all in one mark where they are many."""
     kept = [(trial, points) for trial in trials if (points := _kept(trial.curve, limits))]
     if len(trials) > MAX_TITLED:
         return [Curve([p for _, points in kept for p in (*points, (math.nan, math.nan))], "faint")]
@@ -253,7 +253,7 @@ def _kept(
     curve: Sequence[tuple[int, float]],
     limits: Limits,
 ) -> list[tuple[float, float]]:
-    """The finite points of a curve, those below the figure put on its lower edge."""
+    """Return the finite points of a curve, those below the figure put on its lower edge."""
     return [(float(s), max(v, limits[1][0])) for s, v in curve if math.isfinite(v)]
 
 

@@ -8,13 +8,13 @@ cross-layer module reads to the stage that reads them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from markupsafe import Markup
 
 from lightir_core.architecture import Architecture, BlockConfig, StageConfig
-from results.describe import describe_architecture
+from results.describe import describe_architecture, unshifted
 
 _STAGE, _SMALL, _GAP, _PAD = 140, 64, 18, 8
 _ARC, _CELL, _FOOT, _ROOM, _STEP = 52, 40, 22, 6, 13
@@ -40,7 +40,7 @@ class _Box:
 
 
 def diagram(architecture: Architecture) -> Markup:
-    """The architecture as an SVG element, as wide as it needs to be.
+    """Return the architecture as an SVG element, as wide as it needs to be.
 
     Its words, read out by those who listen, are those of `results.describe`.
     """
@@ -67,7 +67,7 @@ def diagram(architecture: Architecture) -> Markup:
 
 
 def _boxes(architecture: Architecture) -> list[_Box]:
-    """Stem, every stage, and the tail with the body before it."""
+    """Return stem, every stage, and the tail with the body before it."""
     top = _ARC if any(stage.recursions > 1 for stage in architecture.stages) else 2
     heights = [
         _PAD + len(_groups(stage)) * (_CELL + _ROOM) + _FOOT for stage in architecture.stages
@@ -81,16 +81,12 @@ def _boxes(architecture: Architecture) -> list[_Box]:
 
 
 def _groups(stage: StageConfig) -> list[tuple[BlockConfig, int, int]]:
-    """Runs of blocks that are equal but for their shift: block, how many, how many shifted."""
+    """Return runs of blocks equal but for their shift: block, how many, how many shifted."""
     groups: list[tuple[BlockConfig, int, int]] = []
-    for block, same in groupby(stage.blocks, key=_unshifted):
+    for block, same in groupby(stage.blocks, key=unshifted):
         members = list(same)
         groups.append((block, len(members), sum(member != block for member in members)))
     return groups
-
-
-def _unshifted(block: BlockConfig) -> BlockConfig:
-    return replace(block, mixer=block.mixer.unshifted())
 
 
 def _ends(architecture: Architecture, boxes: list[_Box]) -> Iterator[Markup]:
@@ -107,7 +103,7 @@ def _ends(architecture: Architecture, boxes: list[_Box]) -> Iterator[Markup]:
 
 
 def _links(boxes: list[_Box]) -> Iterator[Markup]:
-    """Short arrows from one box to the next."""
+    """Draw short arrows from one box to the next."""
     y = _wire(boxes)
     for left, right in pairwise(boxes):
         start, end = left.left + left.width, right.left
@@ -115,7 +111,7 @@ def _links(boxes: list[_Box]) -> Iterator[Markup]:
 
 
 def _wire(boxes: list[_Box]) -> int:
-    """The height at which boxes are joined: the middle of the stem."""
+    """Return the height at which boxes are joined: the middle of the stem."""
     return boxes[0].top + boxes[0].height // 2
 
 
@@ -160,7 +156,7 @@ def _cell(
 
 
 def _arrows(architecture: Architecture, boxes: list[_Box], lowest: int) -> Iterator[Markup]:
-    """From each output that a cross-layer module reads, along a track of its own."""
+    """Draw an arrow from each output that a cross-layer module reads, on a track of its own."""
     readers = [(i, s.cross_layer) for i, s in enumerate(architecture.stages) if s.cross_layer]
     for track, (number, cross) in enumerate(readers):
         y = lowest + 10 + _STEP * track

@@ -67,7 +67,7 @@ class _PngReader:
 
 
 def strips(view: RunView, *, room: int = MAX_BYTES) -> tuple[list[Strip], list[str]]:
-    """The crops to show, in at most `room` bytes, and in words what could not be shown."""
+    """Return the crops to show, in at most `room` bytes, and in words what could not be shown."""
     reader, shown = _PngReader(room), list[Strip]()
     models = _shown(view)
     for name in dict.fromkeys(crop.name for model in models for crop in model.crops):
@@ -78,7 +78,7 @@ def strips(view: RunView, *, room: int = MAX_BYTES) -> tuple[list[Strip], list[s
 
 
 def _shown(view: RunView) -> Sequence[ModelResult]:
-    """The best network, its relatives, then others; in the order of the run."""
+    """Return the best network, its relatives, then others; in the order of the run."""
     best = view.best
     if best is None:
         return view.models[:MAX_MODELS]

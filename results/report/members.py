@@ -84,12 +84,12 @@ class Member:
 
 
 def networks(view: RunView, breakdowns: Breakdowns) -> list[FinalNetwork]:
-    """The final networks, in the order of the run."""
+    """Return the final networks, in the order of the run."""
     return [_network(view, breakdowns, model) for model in view.results]
 
 
 def members(view: RunView, breakdowns: Breakdowns) -> list[Member]:
-    """The trials on the front that did not become a final network."""
+    """Return the trials on the front that did not become a final network."""
     final = {model.trial for model in view.results}
     others = [trial for trial in view.front if trial.number not in final]
     return [
@@ -133,7 +133,7 @@ def _anatomy(view: RunView, breakdowns: Breakdowns, architecture: Architecture) 
 
 
 def part_rows(breakdown: Breakdown) -> list[tuple[str, ...]]:
-    """Each part with its parameters, their share, its MACs and their share."""
+    """Return each part with its parameters, their share, its MACs and their share."""
     params, macs = (sum(part[column] for part in breakdown.parts) for column in (1, 2))
     return [
         (name, f"{p:,}", format_share(p, params), format_count(m), format_share(m, macs))
@@ -142,13 +142,13 @@ def part_rows(breakdown: Breakdown) -> list[tuple[str, ...]]:
 
 
 def kind_rows(breakdown: Breakdown) -> list[tuple[str, ...]]:
-    """Each kind of work with its MACs and their share."""
+    """Return each kind of work with its MACs and their share."""
     total = sum(macs for _, macs in breakdown.kinds)
     return [(name, format_count(m), format_share(m, total)) for name, m in breakdown.kinds]
 
 
 def _size(view: RunView, architecture: Architecture) -> Size:
-    """The output size that the run stated its costs at, else the custom of the field."""
+    """Return the output size that the run stated its costs at, else the custom of the field."""
     try:
         return parse_size(str(view.config.get("size", "")))
     except BudgetError:
@@ -187,14 +187,14 @@ class SystemRow:
 
 
 def cost_axes(view: RunView) -> list[Objective]:
-    """The axes that are costs."""
+    """Return the axes that are costs."""
     return [
         axis for axis in view.axes if any(axis.name in system.cost for system in view.baselines)
     ]
 
 
 def system_rows(view: RunView) -> list[SystemRow]:
-    """A row for each published system."""
+    """Return a row for each published system."""
     return [_row(view, system) for system in view.baselines]
 
 
@@ -219,7 +219,7 @@ def _cells(view: RunView, cost: Mapping[str, float]) -> list[str]:
 
 
 def _best_within(view: RunView, cost: Mapping[str, float]) -> tuple[int | None, float]:
-    """The best trial that is in no cost above `cost`."""
+    """Return the best trial that is in no cost above `cost`."""
     axis = view.metric
     sign = 1 if axis.direction == "maximise" else -1
     names = [a.name for a in cost_axes(view) if a.name in cost]

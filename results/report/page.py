@@ -57,12 +57,12 @@ _DATA_TITLES = {
 
 
 def render(view: RunView) -> str:
-    """The report as one HTML document without references to anything outside of the run folder."""
+    """Return the report as one HTML document that refers to nothing outside of the run folder."""
     return environment().get_template("page.html").render({**_context(view), **_functions(view)})
 
 
 def environment() -> Environment:
-    """Templates of this folder, everything escaped, nothing undefined."""
+    """Return templates of this folder, everything escaped, nothing undefined."""
     return Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
@@ -73,7 +73,7 @@ def environment() -> Environment:
 
 
 def style() -> Markup:
-    """The style sheet."""
+    """Return the style sheet."""
     return Markup((_HERE / "style.css").read_text(encoding="utf-8"))
 
 
@@ -163,7 +163,7 @@ def _asked(view: RunView) -> str:
 
 
 def _importance(view: RunView) -> list[tuple[Objective, list[AxisImportance]]]:
-    """The axes that mattered most, for each objective that trials decided on."""
+    """Return the axes that mattered most, for each objective that trials decided on."""
     ranked: list[tuple[Objective, list[AxisImportance]]] = []
     for index, objective in enumerate(view.objectives):
         values = [view.point(t, view.objectives)[index] for t in view.finished]
@@ -174,7 +174,7 @@ def _importance(view: RunView) -> list[tuple[Objective, list[AxisImportance]]]:
 
 
 def _facts(view: RunView) -> list[tuple[str, list[tuple[str, list[str]]]]]:
-    """Groups of facts: a title and rows of a name and lines of text."""
+    """Return groups of facts: a title and rows of a name and lines of text."""
     data = mapping(view.config.get("data"))
     more = {k: v for k, v in view.config.items() if k not in _SHOWN_ELSEWHERE}
     groups = {
@@ -187,7 +187,7 @@ def _facts(view: RunView) -> list[tuple[str, list[tuple[str, list[str]]]]]:
 
 
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Names as in the settings but with spaces; short values on one line, empty ones left out."""
+    """Return names with spaces and their lines; short values on one line, empty ones left out."""
     rows: list[tuple[str, list[str]]] = []
     for key, value in values.items():
         lines = text.plain_lines(value)

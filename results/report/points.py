@@ -68,19 +68,19 @@ class Chart:
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
-        """(x, y) of the pairs with a button, the one shown first in front."""
+        """Return (x, y) of the pairs with a button, the one shown first in front."""
         order = list(dict.fromkeys((self.y, self.x, *range(len(self.axes)))))
         return [(x, y) for y, x in combinations(order, 2)][:MAX_PAIRS]
 
     @property
     def kinds(self) -> list[str]:
-        """The kinds of marks that there are, in drawing order."""
+        """Return the kinds of marks that there are, in drawing order."""
         present = {point.kind for point in self.points}
         order = ("trial", "stopped", "trained", "parent", "pruned", "shrunk", "published")
         return [kind for kind in order if kind in present]
 
     def to_json(self) -> Markup:
-        """The chart for a ``<script type="application/json">`` element: no text can end it."""
+        """Return the chart for a script element of type application/json: no text can end it."""
         plain: dict[str, Any] = {
             "axes": [
                 {
@@ -105,9 +105,9 @@ class Chart:
 
 
 def chart_of(view: RunView) -> Chart:
-    """The chart of one run."""
+    """Return the chart of one run."""
     axes = view.axes
-    x, y = first_axes(view)
+    x, y = map(axes.index, view.main_axes)
     return Chart(
         axes=axes,
         points=(
@@ -123,19 +123,10 @@ def chart_of(view: RunView) -> Chart:
     )
 
 
-def first_axes(view: RunView) -> tuple[int, int]:
-    """Indices of the axes (x, y) that say most: a cost to the right, the score upwards."""
-    names = [axis.name for axis in view.axes]
-    y = names.index(view.metric.name)
-    costs = [i for i, name in enumerate(names) if name == "macs" and i != y]
-    others = [i for i in range(len(names)) if i != y]
-    return (costs or others or [y])[0], y
-
-
 def trial_points(
     view: RunView, group: int = 0, axes: Sequence[Objective] | None = None
 ) -> Iterator[Point]:
-    """A point for each finished trial; those on the front lead to their row.
+    """Return a point for each finished trial; those on the front lead to their row.
 
     Args:
         view: the run.
@@ -157,7 +148,7 @@ def trial_points(
 
 
 def _stopped(view: RunView) -> Iterator[Point]:
-    """A point for each trial that was stopped on its way, where it stood then."""
+    """Return a point for each trial that was stopped on its way, where it stood then."""
     for trial in view.trials:
         if trial.state == "stopped":
             yield Point(
@@ -227,7 +218,7 @@ def _plain_point(point: Point) -> dict[str, Any]:
 
 
 def _shortened(values: Sequence[float]) -> list[float]:
-    """Seven digits: far more than a chart shows, and half the bytes."""
+    """Return seven digits: far more than a chart shows, and half the bytes."""
     return [float(f"{value:.7g}") if math.isfinite(value) else value for value in values]
 
 

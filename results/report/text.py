@@ -80,7 +80,7 @@ class Failure:
 
 
 def headline(view: RunView) -> Headline | None:
-    """The best network within budget, or the best trial so far; None when nothing finished."""
+    """Return the best network within budget, or the best trial so far, or None."""
     model = view.best
     if model is not None:
         title = {"trained": "trained to the end", "pruned": "pruned and fine-tuned"}[model.kind]
@@ -115,7 +115,7 @@ def _scored_how(view: RunView) -> str:
 
 
 def status(view: RunView) -> str:
-    """How far the run is, in one sentence."""
+    """Return how far the run is, in one sentence."""
     counts = {
         state: sum(trial.state == state for trial in view.trials)
         for state in ("finished", "stopped", "failed", "running")
@@ -130,7 +130,7 @@ def status(view: RunView) -> str:
 
 
 def pruning(view: RunView, model: ModelResult) -> list[Change]:
-    """Costs and scores of a pruned network beside those of its parent; empty for others."""
+    """Return costs and scores of a pruned network beside those of its parent; empty for others."""
     parent = next((m for m in view.models if m.id == model.parent), None)
     if parent is None:
         return []
@@ -151,7 +151,7 @@ def pruning(view: RunView, model: ModelResult) -> list[Change]:
 
 
 def front_moves(view: RunView) -> list[Move]:
-    """The chosen networks before and after pruning, if any of them was over budget."""
+    """Return the chosen networks before and after pruning, if any of them was over budget."""
     if all(model.kind != "parent" for model in view.models):
         return []
     states = {
@@ -168,7 +168,7 @@ def front_moves(view: RunView) -> list[Move]:
 
 
 def failures(view: RunView) -> list[Failure]:
-    """Reasons of failure with their trials, the most frequent first."""
+    """Return reasons of failure with their trials, the most frequent first."""
     reasons: dict[str, list[int]] = defaultdict(list)
     for trial in view.trials:
         if trial.state == "failed":
@@ -178,14 +178,14 @@ def failures(view: RunView) -> list[Failure]:
 
 
 def losses(view: RunView) -> list[str]:
-    """Trials whose worker was lost, with where it was and what became of them."""
+    """Return trials whose worker was lost, with where it was and what became of them."""
     return [
         f"trial {trial.number}: {'; '.join(trial.losses)}" for trial in view.trials if trial.losses
     ]
 
 
 def restarts(view: RunView) -> list[Failure]:
-    """How trainings diverged and were begun again, with their trials."""
+    """Return how trainings diverged and were begun again, with their trials."""
     trials: dict[str, list[int]] = defaultdict(list)
     for trial in view.trials:
         if trial.restart is not None:
@@ -194,7 +194,7 @@ def restarts(view: RunView) -> list[Failure]:
 
 
 def describe_knee(view: RunView) -> str:
-    """Why the knee is worth a look; empty when the front has none."""
+    """Return why the knee is worth a look; empty when the front has none."""
     knee, front = view.knee, view.front
     if knee is None or len(view.objectives) != 2:
         return "" if knee is None else f"Trial {knee.number} is the knee of the front."
@@ -211,7 +211,7 @@ def describe_knee(view: RunView) -> str:
 
 
 def uncertainty(view: RunView) -> str:
-    """What is known of the spread of the scores; empty when nothing has finished."""
+    """Return what is known of the spread of the scores; empty when nothing has finished."""
     if not view.finished:
         return ""
     seed = view.settings.get("seed")
@@ -238,7 +238,7 @@ def _gains(view: RunView, images: Sequence[ImageScore]) -> list[float]:
 
 
 def time_facts(view: RunView) -> list[tuple[str, str]]:
-    """When the run was made and how long it took."""
+    """Return when the run was made and how long it took."""
     starts = [trial.started for trial in view.trials if trial.started]
     ends = [trial.finished for trial in view.trials if trial.finished]
     facts = [("Started", _moment(str(view.config.get("created", MISSING))))]
@@ -254,7 +254,7 @@ def time_facts(view: RunView) -> list[tuple[str, str]]:
 
 
 def plain_lines(value: object) -> list[str]:
-    """Any JSON value as lines of text: lists one a line, dicts as ``key: value``."""
+    """Return any JSON value as lines of text: lists one a line, dicts as ``key: value``."""
     if isinstance(value, dict):
         items = cast("Mapping[str, Any]", value).items()
         return [f"{key}: {', '.join(plain_lines(item))}" for key, item in items]
@@ -279,7 +279,7 @@ def _score_figure(
 
 
 def _within(view: RunView, cost: Mapping[str, float]) -> bool | None:
-    """Whether a trial keeps the budget; None where that cannot be told."""
+    """Return whether a trial keeps the budget; None where that cannot be told."""
     limits = view.limits
     if not limits or any(name not in cost for name in limits):
         return None
@@ -305,7 +305,7 @@ def _cost_figures(view: RunView, cost: Mapping[str, float], within: bool | None)
 
 
 def _full(axis: Objective, value: float) -> str:
-    """Parameters to the last one, everything else rounded."""
+    """Return parameters to the last one, everything else rounded."""
     if axis.name == "params" and math.isfinite(value):
         return f"{int(value):,}"
     return format_value(axis, value) if axis.name == "macs" else format_with_unit(axis, value)
@@ -318,7 +318,7 @@ def _percent(before: float, after: float) -> str:
 
 
 def _moment(text: str) -> str:
-    """An ISO time to the minute, as it stands if it is none."""
+    """Return an ISO time to the minute, as it stands if it is none."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -13,9 +13,10 @@ from results.comparison import Contest, RunComparison, RunVariant, compare_runs,
 from results.objectives import MISSING, Objective
 from results.report.charts import volumes_figure
 from results.report.page import environment, fingerprints, scripts, style
-from results.report.points import Chart, first_axes, trial_points
+from results.report.points import Chart, trial_points
 from results.run import write_atomic
 from results.run_view import RunView
+from results.tables import markdown_cell
 
 
 def build_comparison(folders: Sequence[Path], out: Path) -> RunComparison:
@@ -55,14 +56,14 @@ def _page(comparison: RunComparison) -> str:
 
 
 def chart_of_runs(comparison: RunComparison) -> Chart:
-    """The finished trials of all runs over the axes that all of them know."""
+    """Return the finished trials of all runs over the axes that all of them know."""
     every = [run.view for run in comparison.runs]
     common = [axis for axis in every[0].axes if all(_knows(view, axis) for view in every)]
     points = [
         point for group, view in enumerate(every) for point in trial_points(view, group, common)
     ]
     names = [axis.name for axis in common]
-    x, y = (every[0].axes[i].name for i in first_axes(every[0]))
+    x, y = (axis.name for axis in every[0].main_axes)
     return Chart(
         axes=tuple(common),
         points=tuple(points),
@@ -89,20 +90,16 @@ def _csv(comparison: RunComparison) -> str:
 def _markdown(comparison: RunComparison) -> str:
     lines = ["| variant | runs | hypervolume | 95 % of the mean |", "|---|---:|---:|---:|"]
     lines += [
-        f"| {_cell(v.name)} | {len(v.volumes)} | {_percent(v.mean)} | {_interval(v)} |"
+        f"| {markdown_cell(v.name)} | {len(v.volumes)} | {_percent(v.mean)} | {_interval(v)} |"
         for v in comparison.variants
     ]
     lines += ["", "| | difference | 95 % | p | |", "|---|---:|---:|---:|---|"]
     lines += [
-        f"| {_cell(c.first)} against {_cell(c.second)} | {_percent(c.difference)} | "
-        f"{_interval(c)} | {_p(c)} | {_cell(c.verdict)} |"
+        f"| {markdown_cell(c.first)} against {markdown_cell(c.second)} "
+        f"| {_percent(c.difference)} | {_interval(c)} | {_p(c)} | {markdown_cell(c.verdict)} |"
         for c in comparison.contests
     ]
     return "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", r"\|").replace("<", "&lt;")
 
 
 def _interval(of: RunVariant | Contest) -> str:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from results.objectives import Objective
-from results.plots import describe_plain_method, draw_front, plot_axes
+from results.plots import describe_plain_method, draw_front
 from results.run_view import read_run
 
 
@@ -41,10 +41,6 @@ def test_the_baseline_does_not_stretch_the_axis(view):
         float(w) for w in words_in(draw_front(far, "svg")) if w.count(".") == 1 and w[-1].isdigit()
     }
     assert min(ticks) > 30
-
-
-def test_axes_are_the_score_and_the_work(view):
-    assert [axis.name for axis in plot_axes(view)] == ["macs", "psnr_y"]
 
 
 def test_baseline_in_words(view):

@@ -23,6 +23,7 @@ def test_axes_are_objectives_and_then_known_costs(finished_run):
     view = read_run(finished_run)
     assert [axis.name for axis in view.axes] == ["psnr_y", "macs", "params"]
     assert view.metric.name == "psnr_y"
+    assert [axis.name for axis in view.main_axes] == ["macs", "psnr_y"]
 
 
 def test_the_best_model_is_not_over_budget(finished_run):

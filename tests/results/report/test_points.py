@@ -6,7 +6,7 @@ import pytest
 
 from results.baselines import Baseline
 from results.objectives import Objective
-from results.report.points import Chart, Point, chart_of, first_axes
+from results.report.points import Chart, Point, chart_of
 from results.run_view import read_run
 
 
@@ -92,5 +92,5 @@ def test_the_json_holds_no_text_that_ends_a_script_and_no_nan():
 def test_a_run_with_a_single_axis_has_one(view):
     bare = tuple(replace(trial, cost={}) for trial in view.finished)
     single = replace(view, objectives=view.objectives[:1], trials=bare)
-    assert first_axes(single) == (0, 0)
+    assert single.main_axes == (single.metric, single.metric)
     assert chart_of(single).pairs == []
