@@ -101,10 +101,10 @@ def compare(case: Case, batch: int, rounds: int, side_px: int = SIDE_PX) -> Row:
     steps = [[_time_step(form, inputs) for form in pair] for _ in range(rounds + 1)][1:]
     ours, plain = (peak_bytes(lambda form=form: _step(form, inputs), "cpu") for form in pair)
     return {
-        "forward_ms": median(own for own, _ in forwards),
-        "forward": median(other / own for own, other in forwards),
-        "training_ms": median(own for own, _ in steps),
-        "training": median(other / own for own, other in steps),
+        "forward_ms": median(mine for mine, _ in forwards),
+        "forward": median(other / mine for mine, other in forwards),
+        "training_ms": median(mine for mine, _ in steps),
+        "training": median(other / mine for mine, other in steps),
         "peak": ours,
         "of_plain": ours / plain,
     }

@@ -93,7 +93,7 @@ def _plain(
 
     with tempfile.TemporaryDirectory() as folder, _switched_off(LOUD if loud else (PENDING,)):
         begun = time.monotonic()
-        found = tune.Tuner(
+        results = tune.Tuner(
             tune.with_resources(trial, {"cpu": 1}),
             param_space={"x": tune.uniform(0, 1)},
             tune_config=tune.TuneConfig(
@@ -105,7 +105,7 @@ def _plain(
             run_config=tune.RunConfig(storage_path=folder, verbose=0),
         ).fit()
         seconds = time.monotonic() - begun
-        done = sum(bool(result.metrics and "score" in result.metrics) for result in found)
+        done = sum(bool(result.metrics and "score" in result.metrics) for result in results)
         return done, seconds
 
 

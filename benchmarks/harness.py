@@ -137,8 +137,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]
 
 def command() -> str:
     """Return the command that is running, to be pasted; without the document that it writes."""
-    words = iter(sys.argv[1:])
-    kept = [word for word in words if word != "--out" or next(words, None) is None]
+    typed = iter(sys.argv[1:])
+    kept = [word for word in typed if word != "--out" or next(typed, None) is None]
     return f"`python -m benchmarks {shlex.join(kept)}`"
 
 

@@ -34,8 +34,8 @@ def test_every_way_trains_equally_long(setting, monkeypatch):
         compression, "train", lambda network, data, recipe, **_: steps.append(recipe.steps)
     )
     rows_of(setting, [0], print)
-    # the parent's 2, which what is pruned shares, then 1 each; the parent itself and scratch have 3
-    assert steps == [2, 3, 1, 3, 1, 1]
+    # the parent 3; 2, which what is pruned shares, and 1 more for each; scratch 3
+    assert steps == [3, 2, 1, 3, 1, 1]
 
 
 def test_a_stopped_measurement_goes_on(setting, monkeypatch):
