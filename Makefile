@@ -1,21 +1,26 @@
 # make search   set up, then run the main job on the photographs inside the dependencies
-# make test     set up with every extra, then run the quick tests
-# make test-all also the slow ones
+# make test     set up with every extra, then run the quick tests, in WORKERS=2 processes
+# make test-slow  the slow ones, make test-all both
 # make check    style and types
 
 PYTHON ?= python3
 VENV ?= .venv
 BUDGET ?= 400k
+WORKERS ?= 2
+PYTEST = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadgroup
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 search: $(VENV)/core.done
 	$(VENV)/bin/python -m search run --budget $(BUDGET)
 
 test: $(VENV)/all.done
-	$(VENV)/bin/python -m pytest
+	$(PYTEST)
+
+test-slow: $(VENV)/all.done
+	$(PYTEST) -m "slow and not gpu"
 
 test-all: $(VENV)/all.done
-	$(VENV)/bin/python -m pytest -m "not gpu and not sweep"
+	$(PYTEST) -m "not gpu and not sweep"
 
 check: $(VENV)/all.done
 	$(VENV)/bin/ruff check .
@@ -31,4 +36,4 @@ $(VENV)/all.done: $(VENV)/core.done
 	$(PIP) --editable ".[dev,ray,nni,onnx]"
 	touch $@
 
-.PHONY: search test test-all check
+.PHONY: search test test-slow test-all check

@@ -13,6 +13,20 @@ from lightir_core.data import photographs
 settings.register_profile("lightir", derandomize=True, deadline=None)
 settings.load_profile("lightir")
 
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Give a file to one worker of pytest-xdist, so that what it shares is made once.
+
+    What is marked with a group of its own, as all that starts Ray, is given to one worker whole.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.as_posix()))
+    # the longest group first, while there is other work to do beside it
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args != ("ray",))
+
+
 # the networks of the tests are tiny: threads would wait for each other most of the time
 torch.set_num_threads(1)
 

@@ -17,10 +17,13 @@ from search.cli import app
 ROOT = Path(__file__).parents[2]
 
 # `python -m search` on one core, and so with one thread for each worker, however many there are:
-# sums are then rounded equally in all runs, and no threads spin while they wait for each other
+# sums are then rounded equally in all runs, and no threads spin while they wait for each other;
+# each worker of pytest-xdist has another core
 ON_ONE_CORE = """
 import os, sys
-os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+cores = sorted(os.sched_getaffinity(0))
+worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+os.sched_setaffinity(0, {cores[-1 - worker % len(cores)]})
 os.execv(sys.executable, [sys.executable, "-m", "search", *sys.argv[1:]])
 """
 COMMAND = (sys.executable, "-c", ON_ONE_CORE)

@@ -22,6 +22,8 @@ from search.engines.ray_nodes import (
 )
 from search.jobs import Source
 
+pytestmark = pytest.mark.xdist_group("ray")
+
 
 def node(name, cpus=4.0, gpus=0.0, **other):
     return NodeReport(id=name, name=name, address="10.0.0.1", cpus=cpus, gpus=gpus, **other)
