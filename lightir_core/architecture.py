@@ -239,7 +239,7 @@ class Architecture:
         return {"format": FORMAT, "version": VERSION, **_ADAPTER.dump_python(self, mode="json")}
 
     def to_json(self) -> str:
-        """The architecture as indented JSON text."""
+        """Return the architecture as indented JSON text."""
         return json.dumps(self.to_plain(), indent=2) + "\n"
 
 

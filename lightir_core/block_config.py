@@ -107,7 +107,7 @@ class ExponentialPositionConfig:
 
     @property
     def description(self) -> str:
-        """The bias in words."""
+        """Return the bias in words."""
         return f"exponential-space position bias (M={self.hidden})"
 
 
@@ -150,7 +150,7 @@ class MixerConfig:
 
     @property
     def reads_whole_map(self) -> bool:
-        """Whether a pixel's result depends on the whole map, so that tiles show."""
+        """Return whether a pixel's result depends on the whole map, so that tiles show."""
         return False
 
     def explicit(self, width: int) -> Self:
@@ -260,7 +260,7 @@ class WindowAttentionConfig(WindowedConfig):
 
     @property
     def reads_whole_map(self) -> bool:
-        """Whether there is a channel branch, which pools over its input."""
+        """Return whether there is a channel branch, which pools over its input."""
         return self.channel is not None
 
     def explicit(self, width: int) -> Self:

@@ -29,7 +29,7 @@ def save_model(folder: Path, network: Network) -> None:
 
 
 def load_model(folder: Path) -> Network:
-    """The network that `save_model` wrote, on the CPU, in evaluation mode.
+    """Return the network that `save_model` wrote, on the CPU, in evaluation mode.
 
     Raises:
         CheckpointError: a file is missing, damaged, or holds weights of another network; the

@@ -56,7 +56,7 @@ class Stem(nn.Module):
         return {**dense("conv", {}, trunk), **norm}
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, in, H, W) to the global skip and the trunk's input, both (B, C, H/p, W/p)."""
+        """Map (B, in, H, W) to the global skip and the trunk's input, both (B, C, H/p, W/p)."""
         # channels-last from here on: linear layers and LayerNorm then need no copies
         features = self.conv(image).contiguous(memory_format=torch.channels_last)
         return features, features if self.norm is None else apply_norm(self.norm, features)
@@ -163,7 +163,7 @@ class Network(nn.Module):
             self.register_buffer(name, constant, persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, in, H, W) to (B, out, H·scale, W·scale)."""
+        """Map (B, in, H, W) to (B, out, H·scale, W·scale)."""
         height, width = image.shape[-2:]
         normalised = self.architecture.normalisation != "none"
         image = pad(image, self.architecture.window_multiple)
@@ -177,7 +177,7 @@ class Network(nn.Module):
         return y[..., : height * scale, : width * scale]
 
     def _trunk(self, x: Tensor) -> Tensor:
-        """The stages and their cross-layer slots."""
+        """Return the stages and their cross-layer slots."""
         outputs = [x]
         for number, settings in enumerate(self.architecture.stages):
             x = self.stages[number // self.architecture.stage_sharing](x)
@@ -190,7 +190,7 @@ class Network(nn.Module):
 
 
 def pad(image: Tensor, multiple: int) -> Tensor:
-    """The image mirrored at the bottom and right (edge pixels not repeated) to multiples.
+    """Return the image mirrored at the bottom and right (edge pixels not repeated) to multiples.
 
     Unlike `torch.nn.functional.pad` it mirrors as often as it must: one pixel is enough.
     """
@@ -207,7 +207,7 @@ def pad(image: Tensor, multiple: int) -> Tensor:
 
 
 def enlarge(image: Tensor, scale: int) -> Tensor:
-    """The image enlarged bicubically, with MATLAB's kernel (a = −0.5)."""
+    """Return the image enlarged bicubically, with MATLAB's kernel (a = −0.5)."""
     if scale == 1:
         return image
     # torch's plain bicubic has a = −0.75; its antialiased form has a = −0.5 and, when enlarging,
@@ -251,5 +251,5 @@ def _bias(conv: nn.Conv2d) -> Tensor:
 
 
 def build(architecture: arch.Architecture) -> Network:
-    """The network, initialised from torch's global random generator."""
+    """Return the network, initialised from torch's global random generator."""
     return Network(architecture)

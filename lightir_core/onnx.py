@@ -57,7 +57,7 @@ class OnnxNetwork(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, in, H, W) to (B, out, H·s, W·s); images of a batch one after another."""
+        """Map (B, in, H, W) to (B, out, H·s, W·s); images of a batch one after another."""
         runs = (self._session.run(None, {INPUT: one[None].numpy()}) for one in image.cpu())
         return torch.cat([torch.from_numpy(np.asarray(run[0])) for run in runs])
 
@@ -205,7 +205,7 @@ class CalibrationPatches:
         self._left = iter(range(CALIBRATION))
 
     def get_next(self) -> dict[str, Any] | None:
-        """The next input, or None at the end."""
+        """Return the next input, or None at the end."""
         step = next(self._left, None)
         if step is None:
             return None
@@ -220,7 +220,7 @@ def _example(network: nn.Module, size: Sequence[int]) -> Tensor:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporters tell their own developers a lot."""
+    """Return the exporters tell their own developers a lot."""
     logging.disable(logging.ERROR)
     try:
         with warnings.catch_warnings():

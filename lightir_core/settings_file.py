@@ -23,7 +23,7 @@ READERS: dict[str, Callable[[str], object]] = {
 def read_settings_file(
     path: Path, *, what: str, example: str, error: type[LightIRError]
 ) -> Mapping[Any, Any]:
-    """The names and values in a file.
+    """Return the names and values in a file.
 
     Args:
         path: of the file.

@@ -59,7 +59,7 @@ class Block(nn.Module):
         return Channels(axes=axes, extents=extents, rooted=rooted, root=mixer.root)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, H, W)."""
+        """Map (B, C, H, W) to (B, C, H, W)."""
         x = x + self._branch(x, self._mix, self.norm1)
         if self.feed_forward is not None:
             x = x + self._branch(x, self.feed_forward, self.norm2)
@@ -98,7 +98,7 @@ class Stage(nn.Module):
         self.closing = build_closing(settings.closing, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, H, W)."""
+        """Map (B, C, H, W) to (B, C, H, W)."""
         entry = x
         for number in range(self.recursions):
             x = self._pass(x, number)

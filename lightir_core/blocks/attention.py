@@ -47,7 +47,7 @@ class Piece:
         return self.matrices.stop - self.matrices.start
 
     def of(self, x: Tensor) -> Tensor:
-        """The piece's (matrices, N, d) of (B, nh, nw, h, N, d)."""
+        """Return the piece's (matrices, N, d) of (B, nh, nw, h, N, d)."""
         return x.flatten(0, 3)[self.matrices]
 
 
@@ -151,7 +151,7 @@ def _forward(
     pieces: list[Piece],
     kept: Tensor | None,
 ) -> Tensor:
-    """The output; the softmax goes to `kept`, if that is given."""
+    """Return the output; the softmax goes to `kept`, if that is given."""
     y = v.new_empty(*q.shape[:-1], v.shape[-1])
     spare = _room(q, max(map(len, pieces))) if kept is None else kept
     for piece in pieces:
@@ -170,7 +170,7 @@ def _weights(
     piece: Piece,
     room: Tensor,
 ) -> Tensor:
-    """The softmax of a piece, in `room`."""
+    """Return the softmax of a piece, in `room`."""
     logits = _product(q, k.mT, room)
     by_window = logits.unflatten(0, (*piece.box, -1))
     if bias is not None:

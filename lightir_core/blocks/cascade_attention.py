@@ -120,7 +120,7 @@ class CascadeAttention(Part):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, H, W)."""
+        """Map (B, C, H, W) to (B, C, H, W)."""
         rows, columns = self.shift_size
         x = roll(channels_last(x), (-rows, -columns))
         height, width = self.window_size
@@ -133,7 +133,7 @@ class CascadeAttention(Part):
         return channels_first(roll(y, (rows, columns)))
 
     def _attend_groups(self, windows: Tensor, grid: Grid) -> Tensor:
-        """(B·nh·nw, Wh, Ww, C), the heads' outputs side by side."""
+        """Return (B·nh·nw, Wh, Ww, C), the heads' outputs side by side."""
         biases = self.position()
         outputs: list[Tensor] = []
         groups = windows.chunk(self.num_heads, dim=-1)

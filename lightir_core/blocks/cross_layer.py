@@ -75,7 +75,7 @@ class CrossLayerAttention(nn.Module):
         return Channels(axes=axes, extents=extents)
 
     def forward(self, x: Tensor, references: list[Tensor]) -> Tensor:
-        """The attended sum.
+        """Return the attended sum.
 
         Args:
             x: the query, (B, C, H, W).
@@ -92,7 +92,7 @@ class CrossLayerAttention(nn.Module):
         return y if self.tail is None else self.tail(y)
 
     def _weigh(self, x: Tensor) -> Tensor:
-        """(B, KL, H, W): how much each candidate key counts."""
+        """Return (B, KL, H, W): how much each candidate key counts."""
         logits = _precise(self.logit(x))
         if self.selection is None:
             return logits.softmax(dim=1)
@@ -123,7 +123,7 @@ def _precise(x: Tensor) -> Tensor:
 
 
 def _sigmoid(x: Tensor) -> Tensor:
-    """The logistic function; where all gates are nearly shut their ratios count."""
+    """Return the logistic function; where all gates are nearly shut their ratios count."""
     if torch.compiler.is_exporting():  # onnxruntime's own stops falling at x = -18
         return x.clamp_max(0).exp() / (1 + (-x.abs()).exp())
     return torch.sigmoid(x)
@@ -161,7 +161,7 @@ def _corners(offsets: Tensor, weights: Tensor, references: int) -> tuple[Tensor,
 
 
 def _neighbours(position: Tensor, size: int) -> list[tuple[Tensor, Tensor]]:
-    """The whole positions below and above each one, and their weights.
+    """Return the whole positions below and above each one, and their weights.
 
     Positions outside 0 to size − 1 are moved inside and weigh zero.
     """

@@ -49,7 +49,7 @@ class Dsgm(Part):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, H, W)."""
+        """Map (B, C, H, W) to (B, C, H, W)."""
         x = channels_last(x)
         u = self.depthwise_u(channels_first(self.inward_u(x)))
         v = self.depthwise_v(channels_first(self.inward_v(x)))

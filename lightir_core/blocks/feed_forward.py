@@ -35,7 +35,7 @@ class Mlp(Part):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, H, W)."""
+        """Map (B, C, H, W) to (B, C, H, W)."""
         return channels_first(self.outward(F.gelu(self.inward(channels_last(x)))))
 
 
@@ -66,7 +66,7 @@ class DepthwiseMlp(Part):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, H, W)."""
+        """Map (B, C, H, W) to (B, C, H, W)."""
         y = channels_first(F.gelu(self.inward(channels_last(x))))
         y = y + self.depthwise2(F.gelu(self.depthwise1(y)))
         return channels_first(self.outward(channels_last(y)))

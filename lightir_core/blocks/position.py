@@ -14,7 +14,7 @@ from lightir_core.blocks.axes import Axes, Axis, along, vectors
 
 
 def relative_index(window: tuple[int, int]) -> Tensor:
-    """(N, N) of int64: the number of the offset between query (row) and key (column)."""
+    """Return (N, N) of int64: the number of the offset between query (row) and key (column)."""
     height, width = window
     row = torch.arange(height).repeat_interleave(width)
     column = torch.arange(width).repeat(height)
@@ -42,7 +42,7 @@ class TablePosition(nn.Module):
         return {"table": ({}, heads)}
 
     def forward(self) -> Tensor:
-        """(h, N, N)."""
+        """Return (h, N, N)."""
         return spread(self.table, self.index)
 
 
@@ -74,7 +74,7 @@ class ExponentialPosition(nn.Module):
         return {**vectors("inward", inner), "outward.weight": (heads, inner)}
 
     def forward(self) -> Tensor:
-        """(h, N, N)."""
+        """Return (h, N, N)."""
         table = self.outward(F.relu(self.inward(self.offsets)))
         return spread(16 * torch.sigmoid(table), self.index)
 
@@ -87,6 +87,6 @@ def exponential_offsets(window: tuple[int, int]) -> Tensor:
 
 
 def spread(table: Tensor, index: Tensor) -> Tensor:
-    """A (offsets, h) table laid out as (h, N, N)."""
+    """Return a (offsets, h) table laid out as (h, N, N)."""
     tokens = index.shape[0]
     return table.t().index_select(1, index.flatten()).unflatten(1, (tokens, tokens))

@@ -26,7 +26,7 @@ class GroupedProduct(torch.autograd.Function):
         bias: Tensor | None,
         residual: bool,
     ) -> Tensor:
-        """(T, inputs), (g, outputs / g, inputs / g), (outputs) to (T, outputs)."""
+        """Map (T, inputs), (g, outputs / g, inputs / g), (outputs) to (T, outputs)."""
         ctx.save_for_backward(x, weight)
         ctx.residual, ctx.has_bias = residual, bias is not None
         start = x if residual else x.new_zeros(1, weight.shape[0] * weight.shape[1])
@@ -53,7 +53,7 @@ def _add_products(y: Tensor, groups: Tensor, weight: Tensor) -> None:
 
 
 def _by_group(x: Tensor, weight: Tensor) -> Tensor:
-    """(T, C) seen as (g, T, C / g)."""
+    """Return (T, C) seen as (g, T, C / g)."""
     return x.unflatten(1, (len(weight), -1)).transpose(0, 1)
 
 
@@ -75,7 +75,7 @@ class GroupedLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
 
     def forward(self, x: Tensor, *, residual: bool = False) -> Tensor:
-        """(..., inputs) to (..., outputs), x added if `residual`."""
+        """Map (..., inputs) to (..., outputs), x added if `residual`."""
         device = x.device.type
         tokens = x.reshape(-1, x.shape[-1])
         if is_traced() or (device != "meta" and torch.is_autocast_enabled(device)):
@@ -100,14 +100,14 @@ class ResidualProjection(nn.Module):
         self.map = inner
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., C) to (..., C)."""
+        """Map (..., C) to (..., C)."""
         if isinstance(self.map, GroupedLinear):
             return self.map(x, residual=True)
         return x + self.map(x)
 
 
 def build_linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
-    """A dense layer with the initialisation of Swin Transformer: σ = 0.02, zero bias."""
+    """Return a dense layer with the initialisation of Swin Transformer: σ = 0.02, zero bias."""
     linear = nn.Linear(inputs, outputs, bias=bias)
     nn.init.trunc_normal_(linear.weight, std=0.02)
     if bias:

@@ -33,5 +33,5 @@ class ResidualConvolution(Part):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, H, W)."""
+        """Map (B, C, H, W) to (B, C, H, W)."""
         return self.conv2(F.relu(self.conv1(x)))

@@ -116,7 +116,7 @@ class WindowAttention(Part):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, H, W)."""
+        """Map (B, C, H, W) to (B, C, H, W)."""
         rows, columns = self.shift_size
         x = roll(channels_last(x), (-rows, -columns))
         q, k, v = self.q(x), self.k(x), self.v(x)  # (B, H, W, h·d)

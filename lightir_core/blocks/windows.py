@@ -105,6 +105,6 @@ class ShiftMask(nn.Module):
 
 
 def _apart(wrapped: Tensor) -> Tensor:
-    """(N, N) of 0 for tokens on the same side of the border and MASKED for others."""
+    """Return (N, N) of 0 for tokens on the same side of the border and MASKED for others."""
     apart = wrapped[:, None] != wrapped[None, :]
     return torch.zeros(apart.shape).masked_fill(apart, MASKED)

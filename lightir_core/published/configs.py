@@ -92,19 +92,19 @@ def edsr_cla(config: Config) -> Architecture:
 
 
 def infer_swinir(tensors: Tensors) -> dict[str, Any]:
-    """The configuration that SwinIR's tensors show."""
+    """Return the configuration that SwinIR's tensors show."""
     tables = _per_stage(tensors, "relative_position_bias_table")
     return _infer_swin(tensors, [shape[1] for shape in tables]) | {"window_size": _side(tables[0])}
 
 
 def infer_agileir(tensors: Tensors) -> dict[str, Any]:
-    """The configuration that AgileIR's tensors show."""
+    """Return the configuration that AgileIR's tensors show."""
     key_dims = [shape[0] for shape in _per_stage(tensors, r"dws\.0\.c\.weight")]
     return infer_swinir(tensors) | {"key_dims": key_dims}
 
 
 def infer_grformer(tensors: Tensors) -> dict[str, Any]:
-    """The configuration that GRFormer's tensors show.
+    """Return the configuration that GRFormer's tensors show.
 
     The window is read from the offsets of the position bias if the file has them.
     """
@@ -115,7 +115,7 @@ def infer_grformer(tensors: Tensors) -> dict[str, Any]:
 
 
 def infer_drt(tensors: Tensors) -> dict[str, Any]:
-    """The configuration that DRT's tensors show; the number of passes is the published one.
+    """Return the configuration that DRT's tensors show; the number of passes is the published one.
 
     Weights that were released expect the released de-normalisation, see `published.load`.
     """
@@ -136,7 +136,7 @@ def infer_drt(tensors: Tensors) -> dict[str, Any]:
 
 
 def infer_edsr_cla(tensors: Tensors) -> dict[str, Any]:
-    """The configuration that the tensors of EDSR with cross-layer attention show."""
+    """Return the configuration that the tensors of EDSR with cross-layer attention show."""
     adaptive = "cla.0.mask_unit.weight" in tensors
     width = _shape(tensors, "head.0.weight")[0]
     steps = [name for name in tensors if re.fullmatch(r"tail\.1\.\d+\.weight", name)]
@@ -153,7 +153,7 @@ def infer_edsr_cla(tensors: Tensors) -> dict[str, Any]:
 
 
 def _swin_ends(architecture: Architecture, config: Config) -> Architecture:
-    """The architecture with the ends that the configuration asks for."""
+    """Return the architecture with the ends that the configuration asks for."""
     upsampler = config.get("upsampler", "pixelshuffledirect")
     connection = config.get("resi_connection", "1conv")
     if upsampler not in ("pixelshuffledirect", "") or connection != "1conv":

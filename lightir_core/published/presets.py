@@ -67,7 +67,7 @@ def _compacter(width: int, depth: int, scale: int) -> Architecture:
 
 
 def _compacter_same_size(width: int, depth: int, scale: int) -> Architecture:
-    """What the published 407 k parameters of the same-size tasks single out.
+    """Return what the published 407 k parameters of the same-size tasks single out.
 
     The network for x2 (393 k) with another tail has 389 k.
     """
@@ -102,7 +102,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def preset(name: str, task: str = "sr-x2") -> Architecture:
-    """A published system at its published size.
+    """Return a published system at its published size.
 
     Args:
         name: a key of `PRESETS`.
@@ -116,7 +116,7 @@ def preset(name: str, task: str = "sr-x2") -> Architecture:
 
 
 def shrink(name: str, fits: Callable[[Architecture], bool], task: str = "sr-x2") -> Architecture:
-    """The largest network of a paper's design, up to the published size, that `fits`.
+    """Return the largest network of a paper's design, up to the published size, that `fits`.
 
     Width and depth shrink together, at the published proportion, until the network fits; then
     depth and width grow again one step at a time as long as it still does. One more block, or one

@@ -36,7 +36,7 @@ def batch_norm(name: str, module: Any) -> Targets:  # noqa: ANN401  see `layer`
 
 
 def halves(name: str, module: Any) -> Targets:  # noqa: ANN401  see `layer`
-    """A grouped projection that the release keeps as the layers `name`1, `name`2, ..."""
+    """Return a grouped projection that the release keeps as the layers `name`1, `name`2, ..."""
     weights = module.weight.detach()
     biases = module.bias.detach().chunk(len(weights))
     targets: Targets = {}
@@ -80,7 +80,7 @@ def cascade_attention(name: str, mixer: Any) -> Targets:  # noqa: ANN401  a Casc
 
 
 def mlp(name: str, module: Any) -> Targets:  # noqa: ANN401  a feed-forward
-    """The two linear layers, and GRFormer's depth-wise ones where there are some."""
+    """Return the two linear layers, and GRFormer's depth-wise ones where there are some."""
     targets = layer(f"{name}.fc1", module.inward) | layer(f"{name}.fc2", module.outward)
     if hasattr(module, "depthwise1"):
         targets |= layer(f"{name}.dwconv.depthwise_conv.0", module.depthwise1)
@@ -173,5 +173,5 @@ def fill(targets: Sequence[Tensor], tensor: Tensor) -> None:
 
 
 def published_shape(targets: Sequence[Tensor]) -> tuple[int, ...]:
-    """The shape that the published tensor of these places has."""
+    """Return the shape that the published tensor of these places has."""
     return sum(target.shape[0] for target in targets), *targets[0].shape[1:]

@@ -84,7 +84,7 @@ def load(
     config: Mapping[str, Any],
     tensors: Mapping[str, Tensor] | Mapping[str, np.ndarray],
 ) -> Network:
-    """A published network with its weights, in evaluation mode.
+    """Return a published network with its weights, in evaluation mode.
 
     Args:
         system: a key of `SYSTEMS`.
@@ -122,7 +122,7 @@ def load(
 
 
 def load_file(name: str, path: Path) -> Network:
-    """The network in a published weights file, its size read off the tensors.
+    """Return the network in a published weights file, its size read off the tensors.
 
     Args:
         name: a key of `SYSTEMS`, or of `PRESET_SYSTEMS`.
@@ -143,7 +143,7 @@ def load_file(name: str, path: Path) -> Network:
 
 
 def infer(system: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The configuration that published tensors show.
+    """Return the configuration that published tensors show.
 
     What leaves no trace in a tensor is taken as published: DRT's three passes, GRFormer's window
     of 8x32, images from 0 to 1.
@@ -155,7 +155,7 @@ def infer(system: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .pth file, read without running code from it.
+    """Return the tensors of a .pth file, read without running code from it.
 
     A plain state dict, or one under ``params_ema``, ``params`` or ``state_dict`` (the first of them
     that is there).

@@ -66,7 +66,7 @@ class Importance:
 
 
 def rank(network: Network, kind: str, data: Batches | None, seed: int) -> Ranking:
-    """The importance of every channel.
+    """Return the importance of every channel.
 
     Args:
         network: with plain projections (`search.compress.fold`), in eval mode; its gradients are
@@ -96,7 +96,7 @@ def rank(network: Network, kind: str, data: Batches | None, seed: int) -> Rankin
 
 
 def find(kind: str, data: Batches | None) -> Importance:
-    """The importance called `kind`; errors as `rank`."""
+    """Return the importance called `kind`; errors as `rank`."""
     if kind not in IMPORTANCES:
         raise SearchError(
             f"importance {kind!r} is not known{nearest(kind, IMPORTANCES)}; use one of "
@@ -150,7 +150,7 @@ def _ones(network: Network, _: Batches | None, __: int) -> Iterator[dict[str, Te
 
 
 def _gradients(network: Network, data: Batches | None, seed: int) -> Iterator[dict[str, Tensor]]:
-    """The loss's gradient on each batch; a parameter that it does not reach has zero."""
+    """Return the loss's gradient on each batch; a parameter that it does not reach has zero."""
     assert data is not None
     parameters = dict(network.named_parameters())
     for lq, gt in _patches(network, data, seed):

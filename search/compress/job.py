@@ -150,7 +150,7 @@ def check_task(network: Network, name: str, task: Task) -> None:
 def _carry_out(
     parent: Parent, how: Compression, task: Task, log: Log
 ) -> tuple[Pruned, tuple[Point, ...]]:
-    """The pruned and recovered network, and the curve of its last training."""
+    """Return the pruned and recovered network, and the curve of its last training."""
     network = copy.deepcopy(parent.network).to(how.device)
     if how.without_data:
         pruned = prune(network, how.target, None, how.pruning)
@@ -189,7 +189,7 @@ def _recovery(how: Compression, task: Task) -> Recovery:
 
 
 def _record(parent: Parent, how: Compression, pruned: Pruned, task: Task) -> dict[str, object]:
-    """What the result says about how it came to be."""
+    """Return what the result says about how it came to be."""
     network = parent.network.to(how.device).eval()
     pairs = whole_images(how.source)
     scores = evaluate(network, pairs, task, how.device, task.metrics).mean
@@ -223,7 +223,7 @@ def _path(curve: tuple[Point, ...]) -> str:
 
 
 def open_parent(text: str, task: str | None, seed: int, weights: Path | None = None) -> Parent:
-    """The network that `text` names.
+    """Return the network that `text` names.
 
     Args:
         text: a folder of a run, optionally with #TRIAL or #ID; a folder of a model; or a preset.
@@ -298,7 +298,7 @@ def _of_run(run: Path, member: str) -> Parent:
 
 
 def _find(view: RunView, member: str) -> ModelResult | None:
-    """The kept model that `member` names: by id, by trial, or the best if it names none."""
+    """Return the kept model that `member` names: by id, by trial, or the best if it names none."""
     if not member:
         return view.best
     named = [model for model in view.models if model.id == member]

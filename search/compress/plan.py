@@ -32,14 +32,14 @@ Sizes = dict[Unit, int]
 
 
 def floors(architecture: Architecture, allowed: Collection[Unit] | None = None) -> Architecture:
-    """The architecture with every unit, or every allowed one, at its floor."""
+    """Return the architecture with every unit, or every allowed one, at its floor."""
     there = units(architecture)
     left = {u: floor_of(there[u]) for u in there if allowed is None or u in allowed}
     return shrunk(architecture, left)
 
 
 def shrunk(architecture: Architecture, left: Sizes) -> Architecture:
-    """The architecture whose units have these sizes; units that are missing stay whole."""
+    """Return the architecture whose units have these sizes; units that are missing stay whole."""
     there = units(architecture)
     shares = {unit: Fraction(size, there[unit].size) for unit, size in left.items()}
     return narrowed(architecture, shares)
@@ -118,7 +118,7 @@ def _order(
 
 
 def _saved(architecture: Architecture, unit: Unit, extent: Extent, target: Target) -> float:
-    """What one step of a unit saves, in shares of the limits that are exceeded.
+    """Return what one step of a unit saves, in shares of the limits that are exceeded.
 
     Memory and time are taken to follow the MACs: they only decide the order here.
     """

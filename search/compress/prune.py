@@ -72,7 +72,7 @@ class Pruned:
 
     @property
     def architecture(self) -> Architecture:
-        """What is left."""
+        """Return what is left."""
         return self.network.architecture
 
 
@@ -93,7 +93,7 @@ def prune(
     pruning: Pruning = Pruning(),
     between: Between | None = None,
 ) -> Pruned:
-    """A copy of `network` without what it misses least, within the target's budget.
+    """Return a copy of `network` without what it misses least, within the target's budget.
 
     Args:
         network: trained; left as it is.
@@ -140,7 +140,7 @@ def check_target(architecture: Architecture, target: Target) -> None:
 
 
 def smallest(architecture: Architecture, target: Target) -> Architecture:
-    """What is left when every module that may go is gone and every unit is at its floor."""
+    """Return what is left when every module that may go is gone and every unit is at its floor."""
     architecture = folded(architecture)
     while there := _spare(architecture, target):
         architecture = without(architecture, there[-1])

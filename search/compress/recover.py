@@ -118,7 +118,7 @@ def recover(
 def group_lasso(
     network: Network, share: float, data: Batches, seed: int
 ) -> Callable[[nn.Module], Tensor]:
-    """The penalty for trainings of `network`, whose projections must be plain.
+    """Return the penalty for trainings of `network`, whose projections must be plain.
 
     Args:
         network: as it is now.

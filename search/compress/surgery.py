@@ -15,7 +15,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from lightir_core.architecture import Architecture, BlockConfig, StageConfig
+from lightir_core.architecture import Architecture, BlockConfig
 from lightir_core.network import Network, build
 from lightir_core.tensor_files import load_state
 from search.compress.channels import cut, slices
@@ -39,11 +39,11 @@ RESIDUAL = ".map."
 
 def folded(architecture: Architecture) -> Architecture:
     """Return the architecture with plain projections only."""
-    return replace(architecture, stages=tuple(_folded(stage) for stage in architecture.stages))
-
-
-def _folded(stage: StageConfig) -> StageConfig:
-    return replace(stage, blocks=tuple(replace(b, mixer=b.mixer.plain()) for b in stage.blocks))
+    stages = (
+        replace(stage, blocks=tuple(replace(b, mixer=b.mixer.plain()) for b in stage.blocks))
+        for stage in architecture.stages
+    )
+    return replace(architecture, stages=tuple(stages))
 
 
 def fold(network: Network) -> Network:

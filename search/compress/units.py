@@ -59,13 +59,9 @@ Shares = Mapping[Unit, Fraction]
 """What is left of each unit; a unit that is missing is whole."""
 
 
+@lru_cache(maxsize=512)
 def units(architecture: Architecture) -> Mapping[Unit, Extent]:
     """Return every unit of an architecture whose projections are plain, in a fixed order."""
-    return _units(architecture)
-
-
-@lru_cache(maxsize=512)
-def _units(architecture: Architecture) -> dict[Unit, Extent]:
     width, lanes = architecture.width, 1
     there: dict[Unit, Extent] = {}
     for number, stage in enumerate(architecture.stages):

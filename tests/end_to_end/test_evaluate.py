@@ -49,7 +49,7 @@ def published(tmp_path):
     """A file as SwinIR's authors publish them, with weights drawn at random."""
     torch.manual_seed(0)
     network = build(preset("swinir-light", "sr-x2"))
-    places = SYSTEMS["swinir"].places(network).items()
+    places = SYSTEMS["swinir"].targets(network).items()
     tensors = {name: torch.cat([part.detach() for part in place]) for name, place in places}
     torch.save({"params": tensors}, tmp_path / "weights.pth")
     save_model(tmp_path / "model", network)
