@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import moocore
+import moocore  # pyright: ignore[reportMissingTypeStubs]  it is typed itself
 import numpy as np
 from numpy.typing import NDArray
 
@@ -190,4 +190,5 @@ def _ordered(values: _Array) -> _Array:
 
     moocore 0.3.2 calls points with an infinity dominated that are not.
     """
-    return np.stack([np.unique(axis, return_inverse=True)[1] for axis in values.T], 1) * 1.0
+    order = [np.unique(axis, return_inverse=True)[1] for axis in values.T]
+    return np.stack(order, axis=1).astype(np.float64)

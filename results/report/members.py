@@ -134,7 +134,8 @@ def _anatomy(view: RunView, breakdowns: Breakdowns, architecture: Architecture) 
 
 def part_rows(breakdown: Breakdown) -> list[tuple[str, ...]]:
     """Return each part with its parameters, their share, its MACs and their share."""
-    params, macs = (sum(part[column] for part in breakdown.parts) for column in (1, 2))
+    params = sum(p for _, p, _ in breakdown.parts)
+    macs = sum(m for _, _, m in breakdown.parts)
     return [
         (name, f"{p:,}", format_share(p, params), format_count(m), format_share(m, macs))
         for name, p, m in breakdown.parts
