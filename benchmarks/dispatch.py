@@ -20,12 +20,12 @@ from budgets.units import Size
 from lightir_core.learning.recipe import PROXY
 from results.study import Record
 from search.callbacks import Silent
+from search.config import find_space
 from search.engines.ray_connection import connected, import_ray
 from search.engines.ray_tune import RayDriver, WorkerSpec
 from search.feasible.space import Feasible
 from search.jobs import Job, JobQueue, JobSource, Outcome
 from search.loop import Limits, Search
-from search.plan import find_space
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Scenario
 from spaces import TaskShape

@@ -31,12 +31,11 @@ from results.objectives import Objective
 from results.study import Record
 from results.trials import Trial
 from search.callbacks import Silent
-from search.config import SearchConfig, known
+from search.config import SearchConfig, find_space, known
 from search.feasible.space import Candidate, Feasible
 from search.jobs import Job, Outcome, Source, drive_function
 from search.loop import Limits, Search
 from search.objectives import objectives
-from search.plan import find_space
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Scenario
 from search.strategies.optuna_sampler import quiet

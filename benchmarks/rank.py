@@ -34,11 +34,10 @@ from lightir_core.learning.training import train
 from lightir_core.network import build
 from lightir_core.seeds import derive
 from search.cli.options import wholes
-from search.config import SearchConfig
+from search.config import SearchConfig, find_space
 from search.evaluators.images import open_images, validation_crops
 from search.feasible.space import Candidate, Feasible
 from search.jobs import Source
-from search.plan import find_space
 from spaces import TaskShape
 
 SMALLEST = 0.25

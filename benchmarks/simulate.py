@@ -29,8 +29,7 @@ from results.objectives import Objective
 from results.study import Record
 from search.callbacks import Silent
 from search.cli.options import whole
-from search.cli.settings import parse_duration
-from search.config import SearchConfig, known
+from search.config import SearchConfig, known, parse_duration
 from search.feasible.space import Feasible
 from search.jobs import Job, JobSource
 from search.loop import Limits, Search

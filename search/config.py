@@ -10,7 +10,7 @@ import math
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -18,8 +18,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from lightir_core.errors import SearchError, nearest
+from budgets.units import parse_share
+from lightir_core.errors import LightIRError, SearchError, nearest
 from results.run import read_config
+from spaces import SPACES, Space, parse_only, read_space
 
 Entry = TypeVar("Entry")
 
@@ -38,11 +40,41 @@ GONE = {
 """Settings of earlier runs that decide nothing now, and why."""
 
 
-def _several(value: Any) -> Any:  # noqa: ANN401  whatever stands in a file; checked afterwards
-    """Return one folder, or none, as a tuple: earlier runs have written it so."""
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, str) else value
+SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600}
+
+
+def _split(by: str) -> BeforeValidator:
+    """Read one text as several parts, joined by `by`; nothing is none, and a list stays one."""
+
+    def split(value: Any) -> Any:  # noqa: ANN401  whatever stands in a file; checked afterwards
+        if isinstance(value, str):
+            parts = tuple(part.strip() for part in value.split(by))
+            return parts if by == "," else tuple(filter(None, parts))
+        return () if value is None else value
+
+    return BeforeValidator(split)
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds that ``90s``, ``10min``, ``2h`` or a bare number of seconds means.
+
+    Raises:
+        SearchError: another form, or a negative time.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|m|h)?\s*", text)
+    if match is None:
+        raise SearchError(f"time {text!r} is not a duration; write 90s, 10min or 2h, or 0 for none")
+    return float(match[1]) * SECONDS[match[2] or "s"]
+
+
+def _from_text(parse: Callable[[str], Any]) -> BeforeValidator:
+    """Read a text by `parse`; numbers stay what they are."""
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
+
+
+def _joined(value: Any) -> Any:  # noqa: ANN401  whatever stands in a file; checked afterwards
+    """Join several sizes to one text."""
+    return ",".join(map(str, value)) or None if isinstance(value, list | tuple) else value
 
 
 class _Part(BaseModel):
@@ -54,19 +86,15 @@ class _Part(BaseModel):
 class DataSettings(_Part):
     """What is restored, and the images that networks learn from."""
 
-    task: str = Field(
-        default="sr-x2", description="What the networks restore, such as sr-x2 or denoise."
-    )
-    folders: Annotated[tuple[str, ...], BeforeValidator(_several)] = Field(
+    task: str = Field(default="sr-x2", description="Restore this, as sr-x2, denoise or derain.")
+    folders: Annotated[tuple[str, ...], _split(";")] = Field(
         default=(),
         alias="data",
-        description="Folder of training images, with a weight as in photos:2; may be repeated. "
-        "Without any, photographs that come with the program are used.",
+        description="Train on these images, N times as often; else embedded ones.",
+        json_schema_extra={"repeated": True, "metavar": "DIR[:N]"},
     )
     val: str | None = Field(
-        default=None,
-        description="Folder of validation images; without it some of the training images are "
-        "held out.",
+        default=None, description="Validate on these images; else hold some of --data out."
     )
 
 
@@ -74,66 +102,64 @@ class SearchSettings(_Part):
     """Which networks are looked for, how, and for how long."""
 
     budget: str = Field(
-        default="400k",
-        description="Hard limits on what a network costs, such as params=400k,macs=30G.",
+        default="400k", description="Keep all networks within it, as params=400k,macs=9G."
     )
-    fill: float = Field(
-        default=0.0,
-        ge=0,
-        lt=1,
-        description="Use the first limit of the budget up to this share, as 5%.",
+    fill: Annotated[float, _from_text(parse_share)] = Field(
+        default=0.0, ge=0, lt=1, description="Come as near to the first limit as this, 5% or so."
     )
-    at: str | None = Field(
+    at: Annotated[str | None, BeforeValidator(_joined)] = Field(
         default=None,
-        description="Output size at which limits hold, as WIDTHxHEIGHT; may be repeated. Without "
-        "any it is the task's usual one.",
+        description="Hold limits at this output size; repeatable.",
+        json_schema_extra={"repeated": True, "metavar": "WxH"},
     )
-    objectives: tuple[str, ...] = Field(
+    objectives: Annotated[tuple[str, ...], _split(",")] = Field(
         default=("psnr", "macs"),
-        description="What the search optimises: some of psnr, ssim, macs, params, memory, latency.",
+        description="Optimise these, or params, memory, latency.",
     )
     space: str = Field(
-        default="default", description="Search space: a name that `spaces` lists, or a file."
+        default="default", description="Search this space: a file, or one of `spaces`."
     )
-    only: tuple[str, ...] = Field(
+    only: Annotated[tuple[str, ...], _split(";")] = Field(
         default=(),
-        description="Cut a dimension of the space down, as window=8x8,4x16; may be repeated.",
+        description="Cut a dimension down, as window=8x8,4x16; repeatable.",
+        json_schema_extra={"repeated": True},
     )
     strategy: str = Field(
-        default="nsga2",
-        description="How candidates are proposed, such as nsga2, tpe, gp or random.",
+        default="nsga2", description="Propose by nsga2, tpe, gp, evolution or random."
     )
     evaluator: str = Field(
-        default="train",
-        description="How candidates are scored: train, zero-cost or zero-cost:PROXY.",
+        default="train", description="Score by train, zero-cost or zero-cost:PROXY."
     )
-    trials: int = Field(default=16, ge=1, description="Number of candidates to train.")
+    trials: int = Field(default=16, ge=1, description="Train so many candidates.")
     generation: int = Field(
-        default=8, ge=2, description="Candidates proposed together, without each other's scores."
+        default=8,
+        ge=2,
+        description="Propose so many candidates together, without each other's scores.",
+        json_schema_extra={"hidden": True},
     )
-    patience: int = Field(
+    patience: int = Field(default=0, ge=0, description="End after so many trials without gain.")
+    fidelity: str = Field(
+        default="none", description="Stop bad trials by asha, hyperband; see --eta, --rung."
+    )
+    eta: int = Field(
+        default=3,
+        ge=2,
+        description="Let about one in so many candidates pass a rung.",
+        json_schema_extra={"hidden": True},
+    )
+    rung: int = Field(
         default=0,
         ge=0,
-        description="End after so many trials without gain for the front; 0 never does.",
+        description="Put the lowest rung at so many steps; 0 means steps/eta.",
+        json_schema_extra={"hidden": True},
     )
-    fidelity: str = Field(
-        default="none",
-        description="Stop candidates that do badly on the way: none, asha or hyperband, with "
-        "--eta and --rung.",
-    )
-    eta: int = Field(default=3, ge=2, description="About one in so many candidates passes a rung.")
-    rung: int = Field(default=0, ge=0, description="Steps of the lowest rung; 0 is steps/eta.")
     presets: bool = Field(
         default=False, description="Also train the published systems, shrunk to the budget."
     )
-    time_s: float = Field(
-        default=600.0,
-        ge=0,
-        description="Time limit of the whole run, as 90s, 10min or 2h; 0 is none.",
+    time_s: Annotated[float, _from_text(parse_duration)] = Field(
+        default=600.0, ge=0, description="Be done after 90s, 10min, 2h or so; 0 means no limit."
     )
-    seed: int = Field(
-        default=0, ge=0, lt=2**32, description="Number that decides all that is random."
-    )
+    seed: int = Field(default=0, ge=0, lt=2**32, description="Decide all that is random by this.")
 
     @property
     def trials_s(self) -> float:
@@ -151,35 +177,28 @@ class TrainingSettings(_Part):
     """How candidates are trained, and how the best of them are trained on."""
 
     recipe: str = Field(
-        default="proxy", description="How candidates are trained: proxy, standard, full, or a file."
+        default="proxy", description="Train by proxy, standard, full, or a file's recipe."
     )
-    steps: int = Field(
-        default=0,
-        ge=0,
-        description="Training steps of a candidate; 0 is as many as the recipe has.",
-    )
+    steps: int = Field(default=0, ge=0, description="Train for so many steps; 0: the recipe's.")
     finish_recipe: str = Field(
-        default="finish",
-        description="How finalists and pruned networks are trained on; see --recipe.",
+        default="finish", description="Train finalists and the pruned on by this."
     )
     finish_steps: int = Field(
-        default=0,
-        ge=0,
-        description="Further training steps of these; 0 is as many as the recipe has.",
+        default=0, ge=0, description="Train them on for so many steps; 0: the recipe's."
     )
-    finalists: int = Field(
-        default=2, ge=1, description="Number of the front's best members that are trained on."
-    )
+    finalists: int = Field(default=2, ge=1, description="Train so many of the front's members on.")
     keep_s: float = Field(
         default=30.0,
         ge=0,
-        description="Seconds between two checkpoints of a running training; 0 keeps none.",
+        description="Keep a running training every so many seconds; 0 means never.",
+        json_schema_extra={"hidden": True},
     )
     launch_mode: Literal["eager", "compiled", "graphed"] = Field(
         default="eager",
         alias="launch",
-        description="How a step's kernels are launched: eager one by one, graphed in a CUDA "
-        "graph, compiled by torch.compile; `cluster calibrate` compares them.",
+        description="Launch a step's kernels eager (one by one), graphed or compiled; "
+        "`cluster calibrate` compares them.",
+        json_schema_extra={"hidden": True},
     )
 
 
@@ -187,36 +206,26 @@ class CompressionSettings(_Part):
     """How far over budget the search may go, and how much pruning takes away."""
 
     prune_from: float = Field(
-        default=1.25,
-        ge=1,
-        le=4,
-        description="Propose networks up to so many times the budget, to be pruned until they "
-        "keep it; --prune is for those within.",
+        default=1.25, ge=1, le=4, description="Propose up to so many times the budget; see --prune."
     )
     prune: float = Field(
         default=0.25,
         gt=0,
         lt=1,
-        description="Share of the parameters that is pruned if no finalist is over budget.",
+        description="Prune this share of the parameters if no finalist is over budget.",
+        json_schema_extra={"hidden": True},
     )
 
 
 class MachineSettings(_Part):
     """Where networks are trained, and how many at once."""
 
-    device: str = Field(
-        default="auto", description="Where networks are trained: auto, cpu or cuda."
-    )
+    device: str = Field(default="auto", description="Train on auto, cpu or cuda.")
     workers: int = Field(
-        default=0,
-        ge=0,
-        description="Trainings that run at once; 0 is one per core, or one for a GPU, or as many "
-        "as a cluster has room for.",
+        default=0, ge=0, description="Run so many trainings at once; 0: one per core."
     )
     engine: Literal["local", "ray"] = Field(
-        default="local",
-        description="What runs the trainings: this machine, or a Ray cluster with the options "
-        "below, --keep and --ray-dashboard.",
+        default="local", description="Train local, or on ray; see --keep, --ray-dashboard."
     )
 
 
@@ -224,25 +233,24 @@ class ClusterSettings(_Part):
     """Which cluster is used, and what a training takes of it."""
 
     address: str | None = Field(
-        default=None,
-        description="Cluster's address: auto, or HOST:PORT; without it one starts here.",
+        default=None, description="Use the cluster at auto or HOST:PORT; else start one here."
     )
     cpus_per_trial: float = Field(
-        default=1.0, gt=0, description="Cores that a training takes on the cluster."
+        default=1.0,
+        gt=0,
+        description="Give each training so many cores of the cluster.",
+        json_schema_extra={"hidden": True},
     )
     gpus_per_trial: float = Field(
-        default=0.0,
-        ge=0,
-        description="GPUs that a training takes on the cluster, as 1 or 0.5; --cpus-per-trial "
-        "sets its cores.",
+        default=0.0, ge=0, description="Give each training so many; see --cpus-per-trial."
     )
     storage: str | None = Field(
-        default=None,
-        description="Where the cluster keeps checkpoints: a folder that all nodes see, or an "
-        "address such as s3://bucket/runs.",
+        default=None, description="Keep the cluster's checkpoints in a folder, or s3://bucket."
     )
     ray_dashboard: bool = Field(
-        default=False, description="Start Ray's dashboard, if the cluster is started here."
+        default=False,
+        description="Start Ray's dashboard, if the cluster is started here.",
+        json_schema_extra={"hidden": True},
     )
 
 
@@ -312,6 +320,8 @@ def config_from_plain(values: Mapping[str, Any]) -> SearchConfig:
         return SearchConfig(**{key: value for key, value in values.items() if key not in GONE})
     except ValidationError as error:
         first = error.errors()[0]
+        if isinstance(cause := first.get("ctx", {}).get("error"), LightIRError):
+            raise cause from None
         name = ".".join(str(part) for part in first["loc"][1:])
         raise SearchError(f"{name}={first['input']!r}: {first['msg']}") from None
 
@@ -361,6 +371,23 @@ def known(what: str, name: str, table: Mapping[str, Entry]) -> Entry:
             f"{what} {name!r} is not known{nearest(name, table)}; use one of {', '.join(table)}"
         )
     return table[name]
+
+
+def find_space(name: str, only: Sequence[str] = ()) -> Space:
+    """Return the space called `name`, or in the file of that name, cut down to what `only` says.
+
+    Raises:
+        SpaceError: no such space, or one that `only` does not fit.
+        SearchError: neither a known name nor a file.
+    """
+    space = read_space(Path(name)) if Path(name).is_file() else known("space", name, SPACES)
+    return space.restrict(parse_only(only, space))
+
+
+def format_size(points: int) -> str:
+    """Return a number of points as digits while that can be read, else as a power of ten."""
+    digits = str(points)
+    return f"{points:,}" if len(digits) <= 9 else f"{digits[0]}.{digits[1]}e{len(digits) - 1}"
 
 
 def default_folder(config: SearchConfig) -> Path:

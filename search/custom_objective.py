@@ -13,10 +13,10 @@ from results.objectives import COSTS, Objective
 from results.run import RunFolder, read_config, remove_drafts, write_config
 from results.study import Record
 from search.callbacks import Callback, Stop, never
-from search.config import SearchConfig, describe
+from search.config import SearchConfig, describe, find_space
 from search.jobs import Job, Outcome
 from search.loop import Search
-from search.plan import Plan, find_space, make_plan
+from search.plan import Plan, make_plan
 from search.planned import plan_search
 from search.rungs import Fidelity
 from spaces import space_to_plain

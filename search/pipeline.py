@@ -32,7 +32,7 @@ from search.bank.prepare import prepare_bank
 from search.baselines import check_rivals, stand_rivals
 from search.callbacks import Callback, Stop, never
 from search.compress.prune import Pruned, Pruning, prune
-from search.config import SearchConfig, describe, load_config
+from search.config import SearchConfig, describe, find_space, load_config
 from search.custom_objective import CUSTOM
 from search.devices import torch_device
 from search.engines.start import started
@@ -40,7 +40,7 @@ from search.evaluators.images import open_images
 from search.evaluators.score import Finished, keep_model
 from search.jobs import Driver, Job, JobQueue, Outcome
 from search.pace import finishing_seconds
-from search.plan import Plan, facts_of, find_space, make_plan
+from search.plan import Plan, facts_of, make_plan
 from search.planned import plan_search
 from search.recipes import kept_recipes
 from search.trainings import finish_job, tuning_jobs

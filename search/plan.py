@@ -14,7 +14,7 @@ from lightir_core.errors import SearchError
 from results.objectives import Objective
 from results.run import RunFolder
 from search.callbacks import Callback
-from search.config import SearchConfig, known
+from search.config import SearchConfig, format_size, known
 from search.devices import job_device, torch_device
 from search.evaluators.choice import Choice, parse_evaluator
 from search.evaluators.images import describe_images, open_images
@@ -26,11 +26,8 @@ from search.recipes import Recipes, find_recipes, recipes_to_plain
 from search.rungs import Rungs, rungs_for
 from search.strategies import STRATEGIES
 from spaces import (
-    SPACES,
     Space,
     TaskShape,
-    parse_only,
-    read_space,
     space_to_plain,
 )
 
@@ -71,17 +68,6 @@ class Plan:
     def bank(self) -> Path:
         """Where the weight bank of the run is kept."""
         return self.folder.checkpoints / "bank.safetensors"
-
-
-def find_space(name: str, only: Sequence[str] = ()) -> Space:
-    """The space called `name`, or in the file of that name, cut down to what `only` says.
-
-    Raises:
-        SpaceError: no such space, or one that `only` does not fit.
-        SearchError: neither a known name nor a file.
-    """
-    space = read_space(Path(name)) if Path(name).is_file() else known("space", name, SPACES)
-    return space.restrict(parse_only(only, space))
 
 
 def make_plan(
@@ -165,9 +151,3 @@ def facts_of(plan: Plan, command: Sequence[str], callback: Callback) -> dict[str
         "space_size": str(plan.feasible.space.size),
         "size": str(plan.feasible.size),
     }
-
-
-def format_size(points: int) -> str:
-    """A number of points as digits while that can be read, else as a power of ten."""
-    digits = str(points)
-    return f"{points:,}" if len(digits) <= 9 else f"{digits[0]}.{digits[1]}e{len(digits) - 1}"

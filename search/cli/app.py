@@ -1,36 +1,138 @@
-"""The commands, and what happens to errors: a message on stderr and exit status 2 or 1."""
+"""The commands, loaded when they are called, and what happens to errors.
+
+An error is a message on stderr and exit status 2 or 1.
+"""
 
 from __future__ import annotations
 
+import ast
+import importlib
 import os
 import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from lightir_core.errors import LightIRError
-from search.cli.cluster import cluster
-from search.cli.compare import compare
-from search.cli.compress import compress
-from search.cli.cost import cost
-from search.cli.dashboard import dashboard
-from search.cli.data import data
-from search.cli.evaluate import evaluate
-from search.cli.export import export
-from search.cli.import_weights import import_
-from search.cli.preset import preset
-from search.cli.profile import profile
-from search.cli.report import report
-from search.cli.restore import restore
-from search.cli.resume import resume
-from search.cli.run import run
-from search.cli.spaces import spaces
-from search.cli.start import start
-from search.cli.watch import watch
+
+COMMANDS = {
+    "run": "search.cli.run:run",
+    "resume": "search.cli.run:resume",
+    "watch": "search.cli.watch:watch",
+    "report": "search.cli.report:report",
+    "compare": "search.cli.report:compare",
+    "dashboard": "search.cli.report:dashboard",
+    "compress": "search.cli.compress:compress",
+    "export": "search.cli.export:export",
+    "restore": "search.cli.evaluate:restore",
+    "evaluate": "search.cli.evaluate:evaluate",
+    "cost": "search.cli.cost:cost",
+    "profile": "search.cli.profile:profile",
+    "spaces": "search.cli.spaces:spaces",
+    "preset": "search.cli.cost:preset",
+    "import": "search.cli.export:import_",
+    "data": "search.cli.data:data",
+    "cluster": "search.cli.cluster:cluster",
+}
+"""Name of a command -> where its function, or its group of commands, is."""
+
+MOVED = {"bench": "the benchmarks are a program of their own: python -m benchmarks NAME"}
+"""Names that commands had, and what to type now."""
+
+FIVE = (
+    ("find a network that fits a budget", "python -m search run --budget 400k --data photos/"),
+    (
+        "before that: can the budget be met, and what does it buy?",
+        "python -m search profile --budget 400k,macs=30G",
+    ),
+    ("follow a run, from here or another terminal", "python -m search watch runs/NAME"),
+    (
+        "restore photographs with what was found",
+        "python -m search restore runs/NAME/models/ID photo.png restored.png",
+    ),
+    (
+        "take it to a device: smaller, and as ONNX",
+        "python -m search compress runs/NAME --budget 300k --out small && "
+        "python -m search export small --onnx",
+    ),
+)
+"""What people do, each with a line to paste."""
 
 INTERRUPTED = 130
 
+
+class LazyGroup(TyperGroup):
+    """The commands of a table; one is imported when it is called, and only read for its help."""
+
+    def __init__(self, **attrs: Any) -> None:  # noqa: ANN401  as of its parent
+        """Know the names, among which the nearest to a misspelt one is looked for."""
+        super().__init__(**attrs)
+        self.commands.update(dict.fromkeys(COMMANDS))  # pyright: ignore[reportArgumentType]
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401  typer's own, or click's
+        """Return the names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401
+        """Return a command with its name and its line of help, which does nothing yet."""
+        if cmd_name not in COMMANDS:
+            return None
+        return TyperCommand(cmd_name, help=_help_of(COMMANDS[cmd_name]))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401
+        """Import the command that is called; the name of an old one says where it went."""
+        if args and args[0] in MOVED:
+            ctx.fail(f"No such command '{args[0]}': {MOVED[args[0]]}")
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if command and name else command, rest
+
+
+def load_command(name: str) -> Any:  # noqa: ANN401  as above
+    """Import a command, or a group of them, by its name in `COMMANDS`."""
+    module, _, attribute = COMMANDS[name].partition(":")
+    target = getattr(importlib.import_module(module), attribute)
+    if isinstance(target, typer.Typer):
+        target.info.name = name
+        return typer.main.get_command(target)
+    alone = typer.Typer(add_completion=False)
+    alone.command(name)(target)
+    return typer.main.get_command(alone)
+
+
+def _help_of(target: str) -> str:
+    """Return the line of help of a command, read from its source, which is not imported."""
+    module, _, attribute = target.partition(":")
+    spec = find_spec(module)
+    tree = ast.parse(Path(spec.origin or "").read_text("utf-8") if spec else "")
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == attribute:
+            return (ast.get_docstring(node) or "").partition("\n")[0]
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == attribute:
+            words = [k.value for k in getattr(node.value, "keywords", ()) if k.arg == "help"]
+            return ast.literal_eval(words[0])
+    raise AssertionError(f"{target} is not there")
+
+
+def start(context: typer.Context) -> None:
+    """Find, train and compress the best image-restoration network that fits a budget."""
+    if context.invoked_subcommand is not None:
+        return
+    print("Find, train and compress the best image-restoration network that fits a budget.\n")
+    for number, (what, line) in enumerate(FIVE, 1):
+        print(f"{number}. {what}\n     {line}")
+    print(
+        "\nA run leaves a folder with report/index.html in it. All commands: "
+        "python -m search --help\nInstalled, the program is also called lightir; completion in "
+        "your shell: lightir --install-completion"
+    )
+
+
 app = typer.Typer(
     name="lightir",
+    cls=LazyGroup,
     help="Find, train and compress the best image-restoration network that fits a budget.",
     epilog="Start with:  python -m search run --budget 400k",
     invoke_without_command=True,
@@ -39,26 +141,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    run,
-    resume,
-    watch,
-    report,
-    compare,
-    dashboard,
-    compress,
-    export,
-    restore,
-    evaluate,
-    cost,
-    profile,
-    spaces,
-    preset,
-    import_,
-):
-    app.command(command.__name__.strip("_"))(command)
-app.add_typer(data, name="data")
-app.add_typer(cluster, name="cluster")
 
 
 def main() -> None:

@@ -21,8 +21,8 @@ from budgets.units import format_count
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import DataError
 from lightir_core.learning.recipe import PROXY
+from search.cli.cost import fitting
 from search.cli.options import DataFolders, Json, absolute
-from search.cli.preset import fitting
 from search.config import SearchConfig, cpu_count
 from search.devices import find_device
 from search.engines.calibrate import Measured, Workload, calibrate, recommend, share

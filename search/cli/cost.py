@@ -1,10 +1,9 @@
-"""`python -m search cost`: what an architecture costs."""
+"""`python -m search cost` and `preset`: what an architecture costs, and the published ones."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,18 +11,28 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from budgets.assess import CostSettings, excess, read_budget, read_sizes
+from budgets.assess import (
+    CostSettings,
+    assess,
+    excess,
+    read_budget,
+    read_sizes,
+    reference_size,
+    settings_on,
+)
 from budgets.breakdown import split_macs, table_params
 from budgets.latency import LatencyTable, latency
-from budgets.memory import inference_memory, training_memory
 from budgets.price import price
-from budgets.units import Size, format_bytes, format_count, format_time
+from budgets.units import Size, format_bytes, format_count, format_time, parse_size
 from lightir_core.architecture import Architecture, from_json
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import ArchitectureError
 from lightir_core.learning.recipe import PROXY
-from lightir_core.published.presets import PRESETS, preset
-from search.cli.options import Json, Sizes
+from lightir_core.published.presets import PRESETS, shrink
+from lightir_core.published.presets import preset as published
+from lightir_core.tensor_files import write_text_atomic
+from search.cli.options import Device, Json, Sizes
+from search.devices import find_device
 
 Costs = dict[str, Any]
 
@@ -42,7 +51,8 @@ def cost(
     patch: Annotated[int, typer.Option(help="Of the training step, pixels.", min=1)] = (
         PROXY.patch_px
     ),
-    timed: Annotated[bool, typer.Option("--latency", help="Also time it on this CPU.")] = False,
+    timed: Annotated[bool, typer.Option("--latency", help="Also time it on the device.")] = False,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Parameters, multiply-adds and memory of an architecture.
@@ -51,15 +61,15 @@ def cost(
     """
     sizes = read_sizes(",".join(at) if at else None, parse_task(task))
     known = what in PRESETS
-    architecture = preset(what, task) if known else read_architecture(Path(what))
-    costs = count(architecture, sizes, batch, patch)
+    architecture = published(what, task) if known else read_architecture(Path(what))
+    settings = settings_on(find_device(device), sizes, batch=batch, patch_px=patch)
+    costs = count(architecture, settings)
     if timed:
-        for found, size in zip(costs["sizes"], sizes, strict=True):
-            found["latency_ms"] = latency(architecture, size, LatencyTable())
+        for entry, size in zip(costs["sizes"], sizes, strict=True):
+            entry["latency_ms"] = latency(architecture, size, settings.times or LatencyTable())
     if budget is not None:
-        cost_settings = CostSettings(sizes=sizes, batch=batch, patch_px=patch, times=LatencyTable())
-        limits = read_budget(budget, task, cost_settings)
-        costs |= {"budget": limits.plain, "over": excess(architecture, limits, cost_settings)}
+        limits = read_budget(budget, task, settings)
+        costs |= {"budget": limits.plain, "over": excess(architecture, limits, settings)}
     costs |= costs["sizes"][0]
     if as_json:
         print(json.dumps(costs, indent=2))
@@ -67,22 +77,26 @@ def cost(
         Console().print(_table(costs, batch, patch))
 
 
-def count(architecture: Architecture, sizes: Sequence[Size], batch: int, patch_px: int) -> Costs:
-    """Everything that can be counted without a clock."""
-    params = price(architecture, sizes[0]).params
+def count(architecture: Architecture, settings: CostSettings) -> Costs:
+    """Count everything that can be counted without a clock, as trained and run on a device."""
+    costs = {
+        size: assess(architecture, ("inference-memory",), replace(settings, sizes=(size,)))
+        for size in settings.sizes
+    }
+    params = costs[settings.sizes[0]].params
     return {
         "id": architecture.id,
         "params": params,
         "params_without_tables": params - table_params(architecture),
-        "training_bytes": training_memory(architecture, batch, patch_px),
+        "training_bytes": assess(architecture, ("memory",), settings).training_bytes,
         "sizes": [
             {
                 "at": str(size),
-                "macs": price(architecture, size).macs,
+                "macs": cost.macs,
                 "macs_split": asdict(split_macs(architecture, size)),
-                "inference_bytes": inference_memory(architecture, size),
+                "inference_bytes": cost.inference_bytes,
             }
-            for size in sizes
+            for size, cost in costs.items()
         ],
     }
 
@@ -121,3 +135,48 @@ def _table(costs: Costs, batch: int, patch_px: int) -> Table:
     if "budget" in costs:
         table.add_row(f"budget {costs['budget']}", costs["over"] or "fits")
     return table
+
+
+def preset(
+    name: Annotated[
+        str | None, typer.Argument(help="Which one; without it, all are listed.")
+    ] = None,
+    task: Annotated[str, typer.Option(help="What it restores, such as sr-x2.")] = "sr-x2",
+    budget: Annotated[
+        str | None, typer.Option(help="Shrink width and depth until this holds.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(help="Output size for MACs, WIDTHxHEIGHT.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the architecture to this file.")] = None,
+    device: Device = "auto",
+) -> None:
+    """A published system: its costs, its architecture, or the largest one that fits a budget.
+
+    Example:  python -m search preset grformer --budget 400k --out grformer-400k.json
+    """
+    size = parse_size(at) if at else reference_size(parse_task(task))
+    table = Table("preset", "id", "width", "stages", "parameters", f"MACs at {size}", box=None)
+    for which in PRESETS if name is None else (name,):
+        architecture = fitting(which, task, budget, size, device)
+        cost = price(architecture, size)
+        table.add_row(
+            which,
+            architecture.id,
+            str(architecture.width),
+            str(len(architecture.stages)),
+            f"{cost.params:,}",
+            format_count(cost.macs),
+        )
+        if out is not None and name is not None:
+            write_text_atomic(out, architecture.to_json())
+    Console().print(table)
+
+
+def fitting(
+    name: str, task: str, budget: str | None, size: Size, device: str = "auto"
+) -> Architecture:
+    """Return the preset at its published size, or the largest of its design within `budget`."""
+    if budget is None:
+        return published(name, task)
+    settings = settings_on(find_device(device), (size,))
+    limits = read_budget(budget, task, settings)
+    return shrink(name, lambda smaller: excess(smaller, limits, settings) is None, task)

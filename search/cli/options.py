@@ -9,13 +9,11 @@ from typing import Annotated
 
 import typer
 
-from lightir_core.data.layouts import Folder, parse_folder
 from lightir_core.errors import SearchError
-from lightir_core.learning.tiling import TILE_PX
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")]
-Json = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout, for machines.")]
-Channels = Annotated[int, typer.Option(help="3 for colour, 1 for gray images.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, only the result.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
+Channels = Annotated[int, typer.Option(help="Restore images of 3 channels, or of 1: gray.")]
 DataFolders = Annotated[
     list[str] | None,
     typer.Option(
@@ -24,10 +22,7 @@ DataFolders = Annotated[
         help="Training images; repeatable. Default: embedded ones.",
     ),
 ]
-FIXED_TILES = (
-    f"channel attention pools over the whole input, so its tiles are fixed: images above "
-    f"{TILE_PX} pixels are cut into tiles of {TILE_PX}, which are part of the result"
-)
+Device = Annotated[str, typer.Option(help="Use auto, cpu or cuda.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
 Sizes = Annotated[
     list[str] | None,
@@ -37,6 +32,8 @@ Sizes = Annotated[
 
 def absolute(data: Sequence[str] | None) -> tuple[str, ...]:
     """The folders as they must stand in a config that is read from another place."""
+    from lightir_core.data.layouts import Folder, parse_folder
+
     folders = [parse_folder(text) for text in data or ()]
     return tuple(str(Folder(folder.path.resolve(), folder.weight)) for folder in folders)
 

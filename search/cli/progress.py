@@ -1,11 +1,17 @@
-"""Progress on stderr: a live display on a terminal, plain lines elsewhere, nothing if quiet."""
+"""What a run prints: progress and the time left on stderr, its networks in the end.
+
+A live display on a terminal, plain lines elsewhere, nothing if quiet.
+"""
 
 from __future__ import annotations
 
+import json
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,10 +20,16 @@ from rich.table import Table
 from rich.text import Text
 
 from budgets.units import format_count
+from lightir_core.errors import ResultsError
+from results.models import ModelResult, load_results
 from results.objectives import Objective, format_value, minimised, values_of
 from results.pareto import Front
-from results.study import Trial
+from results.run import RunFolder, read_config
+from results.study import Record, Trial
 from search.callbacks import Callback, Silent
+from search.config import load_config
+from search.forecast import Progress, seconds_left
+from search.recipes import kept_recipes
 
 Forecast = Callable[[str, int, float], float | None]
 """From phase, items done and seconds used to seconds left, None while nobody knows."""
@@ -36,23 +48,23 @@ class Lines:
     def phase(self, name: str, total: int) -> None:
         """See `Callback`."""
         self._tally.phase(name, total)
-        self._say(f"{name} ({total})" if total > 1 else name)
+        self._print(f"{name} ({total})" if total > 1 else name)
 
     def item(self, text: str) -> None:
         """See `Callback`."""
         self._tally.item()
-        self._say(f"  {text}")
+        self._print(f"  {text}")
 
     def trial(self, trial: Trial) -> None:
         """See `Callback`."""
         self._tally.trial(trial)
-        self._say(f"  {self._tally.describe(trial)}; {self._tally.times()}")
+        self._print(f"  {self._tally.describe(trial)}; {self._tally.times()}")
 
     def note(self, text: str) -> None:
         """See `Callback`."""
-        self._say(f"  note: {text}")
+        self._print(f"  note: {text}")
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         print(f"[{clock(self._tally.elapsed)}] {text}", file=sys.stderr, flush=True)
 
 
@@ -95,7 +107,7 @@ class Display:
         head.add_row(Text(tally.name, style="bold"), bar, Text(f"{tally.done}/{tally.total}"))
         parts = [head, Text(tally.times()), Text(self._last, style="dim")]
         if tally.front:
-            parts.append(_front_table(tally))
+            parts.append(front_table(tally.objectives, tally.front))
         self._live.update(Group(*parts), refresh=True)
 
 
@@ -190,10 +202,6 @@ def watching(
         yield Lines(objectives, forecast)
 
 
-def _front_table(tally: Tally) -> Table:
-    return front_table(tally.objectives, tally.front)
-
-
 def front_table(objectives: Sequence[Objective], front: Sequence[Trial]) -> Table:
     """The first members of a front."""
     table = Table(box=None, title="front", title_justify="left", title_style="bold")
@@ -205,4 +213,89 @@ def front_table(objectives: Sequence[Objective], front: Sequence[Trial]) -> Tabl
         values = values_of(objectives, trial.scores, trial.cost)
         shown = [show(value, kind) for value, kind in zip(values, objectives, strict=True)]
         table.add_row(str(trial.number), *shown, format_count(trial.cost["params"]))
+    return table
+
+
+def forecast_of(folder: Path, workers: int) -> Forecast:
+    """Return the forecast for the run in `folder`, which need not be there yet."""
+    opened: list[Record] = []
+
+    def left(phase: str, done: int, elapsed_s: float) -> float | None:
+        try:
+            if not opened:
+                opened.append(Record.open(folder))
+            trials = opened[0].trials()
+        except ResultsError:
+            return None  # not begun, or out of reach: progress can do without
+        settled = load_config(folder)
+        longer = kept_recipes(read_config(folder).get("recipes"), settled).longer
+        progress = Progress(phase=phase, done=done, elapsed_s=elapsed_s, workers=workers)
+        kinds = opened[0].objectives
+        return seconds_left(trials, kinds, settled, progress, time.time(), longer)
+
+    return left
+
+
+def print_result(folder: Path, *, as_json: bool) -> None:
+    """Print the models of the run in `folder` and where its report is."""
+    models = [model for model in load_results(folder) if model.kind != "parent"]
+    report = RunFolder(folder).report
+    if as_json:
+        print(json.dumps(_plain(folder, models), indent=2))
+        return
+    console = Console()
+    console.print(_table(models))
+    console.print(f"report  {report}", soft_wrap=True, markup=False, highlight=False)
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Say how to go on with the run in `folder` when Ctrl-C stops it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\ninterrupted; nothing that was finished is lost", file=sys.stderr)
+        if RunFolder(folder).config.exists():
+            command = f"python -m search resume {shlex.quote(str(folder))}"
+            print(f"go on with:  {command}", file=sys.stderr)
+        raise
+
+
+def _plain(folder: Path, models: list[ModelResult]) -> dict[str, object]:
+    return {
+        "run": str(folder),
+        "report": str(RunFolder(folder).report),
+        "models": [
+            {
+                "id": model.id,
+                "kind": model.kind,
+                "trial": model.trial,
+                "parent": model.parent,
+                "cost": model.cost,
+                "scores": model.scores,
+                "baseline": model.baseline,
+                "within_budget": model.within_budget,
+                "folder": str(RunFolder(folder).model(model.id)),
+            }
+            for model in models
+        ],
+    }
+
+
+def _table(models: list[ModelResult]) -> Table:
+    table = Table(box=None)
+    for name in ("network", "how", "parameters", "MACs", "score", "baseline", "gain"):
+        table.add_column(name, justify="left" if name in ("network", "how") else "right")
+    for model in models:
+        metric = next(iter(model.scores))
+        score, baseline = model.scores[metric], model.baseline[metric]
+        table.add_row(
+            model.id,
+            model.kind if model.parent is None else f"{model.kind} from {model.parent}",
+            f"{model.cost['params']:,}",
+            format_count(model.cost["macs"]),
+            f"{score:.2f} dB",
+            f"{baseline:.2f} dB",
+            f"{score - baseline:+.2f} dB",
+        )
     return table

@@ -1,149 +1,139 @@
-"""`python -m search run`: the whole job, from a budget to a report."""
+"""`python -m search run` and `resume`: the whole job, from a budget to a report."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
 
 import typer
 
-from lightir_core.data.tasks import parse_task
-from search import pipeline
-from search.cli.forecast import forecast_of
-from search.cli.options import Channels, DataFolders, Json, Quiet, Sizes
-from search.cli.outcome import resumable, tell
-from search.cli.progress import watching
-from search.cli.run_options import (
-    Address,
-    Budget,
-    CpusPerTrial,
-    Device,
-    Engine,
-    Eta,
-    Evaluator,
-    Fidelity,
-    Fill,
-    Finalists,
-    FinishRecipe,
-    FinishSteps,
-    Fix,
-    Goals,
-    GpusPerTrial,
-    Keep,
-    Only,
-    Out,
-    Patience,
-    Presets,
-    Prune,
-    PruneFrom,
-    RayDashboard,
-    Recipe,
-    Rung,
-    Seed,
-    SettingsFile,
-    Space,
-    Steps,
-    Storage,
-    Strategy,
-    Task,
-    Time,
-    Trials,
-    Val,
-    Workers,
-)
-from search.cli.settings import PREFIX, settle
-from search.cli.stopping import stopping
+from search.callbacks import Callback, Stop
+from search.cli.options import Channels, Json, Quiet, RunArgument
+from search.cli.progress import forecast_of, print_result, resumable, watching
+from search.cli.settings import PREFIX, settle, with_settings
 from search.cli.tracking import MlflowFlag, TensorBoardFlag, tracked
-from search.config import SearchConfig, default_folder
-from search.objectives import objectives
+from search.config import SETTINGS, SearchConfig, default_folder, load_config
 
-DEFAULT = SearchConfig()
-GOALS = ",".join(DEFAULT.search.objectives)
-WORDS = {"goals": "objectives", "keep": "keep_s"}
-"""Flags whose parameter has another name than the setting."""
-
-NOT_SETTINGS = {"settings", "out", "tensorboard", "mlflow", "quiet", "as_json"}
-"""Flags that decide nothing about the result."""
+FIRST = (
+    "stopping: what is running will be finished and kept, nothing new is started; "
+    "press Ctrl-C again to stop at once"
+)
 
 
+@with_settings
 def run(
     context: typer.Context,
-    settings: SettingsFile = None,
-    budget: Budget = DEFAULT.search.budget,
-    fill: Fill = "0",
-    task: Task = DEFAULT.data.task,
+    settings: Annotated[
+        Path | None,
+        typer.Option("--config", help="Read settings from TOML, YAML, JSON or a config.json."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Make this the run's folder; default: runs/…")
+    ] = None,
     channels: Channels = 3,
-    data: DataFolders = None,
-    val: Val = None,
-    out: Out = None,
-    trials: Trials = DEFAULT.search.trials,
-    patience: Patience = DEFAULT.search.patience,
-    recipe: Recipe = DEFAULT.training.recipe,
-    steps: Steps = DEFAULT.training.steps,
-    fidelity: Fidelity = DEFAULT.search.fidelity,
-    eta: Eta = DEFAULT.search.eta,
-    rung: Rung = DEFAULT.search.rung,
-    finish_recipe: FinishRecipe = DEFAULT.training.finish_recipe,
-    finish_steps: FinishSteps = DEFAULT.training.finish_steps,
-    finalists: Finalists = DEFAULT.training.finalists,
-    prune_from: PruneFrom = DEFAULT.compression.prune_from,
-    prune: Prune = DEFAULT.compression.prune,
-    presets: Presets = False,
-    time: Time = "10min",
-    space: Space = DEFAULT.search.space,
-    fix: Fix = None,
-    only: Only = None,
-    strategy: Strategy = DEFAULT.search.strategy,
-    goals: Goals = GOALS,
-    evaluator: Evaluator = DEFAULT.search.evaluator,
-    at: Sizes = None,
-    seed: Seed = DEFAULT.search.seed,
-    device: Device = DEFAULT.machine.device,
-    workers: Workers = DEFAULT.machine.workers,
-    engine: Engine = DEFAULT.machine.engine,
-    address: Address = None,
-    cpus_per_trial: CpusPerTrial = DEFAULT.cluster.cpus_per_trial,
-    gpus_per_trial: GpusPerTrial = DEFAULT.cluster.gpus_per_trial,
-    storage: Storage = None,
-    ray_dashboard: RayDashboard = False,
-    keep: Keep = DEFAULT.training.keep_s,
+    fix: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT …", help="Fix a dimension of the space, as width=48; repeatable."
+        ),
+    ] = None,
     tensorboard: TensorBoardFlag = False,
     mlflow: MlflowFlag = False,
     quiet: Quiet = False,
     as_json: Json = False,
+    **_: Any,  # noqa: ANN401  the settings, which the context holds
 ) -> None:
     """Search, train, prune, fine-tune and report, within a budget.
 
     Example:  python -m search run --budget 400k --data photos/ --time 30min
 
-    A file (--config) and variables (LIGHTIR_BUDGET=400k) set the same; flags come first.
+    Flags beat variables (LIGHTIR_BUDGET=400k), which beat a file (--config) and the (defaults).
     """
-    # the context holds the flags by name, and knows which of them were typed
-    flags = {WORDS.get(name, name): value for name, value in context.params.items()}
-    config = settle(flags, _given(context), settings)
+    config = settle(_given(context), settings)
     folder = out or default_folder(config)
-    kinds = objectives(
-        config.search.objectives, parse_task(config.data.task), config.search.evaluator
-    )
-    forecast = forecast_of(folder, config)
+    with _followed(folder, config, quiet, tensorboard=tensorboard, mlflow=mlflow) as (to, stop):
+        from search import pipeline
+
+        pipeline.run(config, folder, to, _command(), stop)
+    print_result(folder, as_json=as_json)
+
+
+def resume(
+    folder: RunArgument,
+    address: Annotated[
+        str | None, typer.Option(help="Use the cluster at auto or HOST:PORT, if it has moved.")
+    ] = None,
+    tensorboard: TensorBoardFlag = False,
+    mlflow: MlflowFlag = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Go on with a run that was interrupted or killed.
+
+    Example:  python -m search resume runs/sr-x2-400k-20260101-120000
+    """
+    config = load_config(folder)
+    with _followed(folder, config, quiet, tensorboard=tensorboard, mlflow=mlflow) as (to, stop):
+        from search import pipeline
+
+        pipeline.resume(folder, to, stop, address)
+    print_result(folder, as_json=as_json)
+
+
+@contextmanager
+def _followed(
+    folder: Path, config: SearchConfig, quiet: bool, *, tensorboard: bool, mlflow: bool
+) -> Iterator[tuple[Callback, Stop]]:
+    """Give what a run reports to and what stops it, each for as long as the run goes on."""
+    from lightir_core.data.tasks import parse_task
+    from search.devices import worker_count
+    from search.objectives import objectives
+
+    chosen = config.search
+    kinds = objectives(chosen.objectives, parse_task(config.data.task), chosen.evaluator)
     with (
         resumable(folder),
-        watching(kinds, quiet=quiet, forecast=forecast) as display,
+        watching(kinds, quiet=quiet, forecast=forecast_of(folder, worker_count(config))) as display,
         tracked(display, folder, tensorboard=tensorboard, mlflow=mlflow) as callback,
         stopping(callback) as stop,
     ):
-        pipeline.run(config, folder, callback, _command(), stop)
-    tell(folder, as_json=as_json)
+        yield callback, stop
 
 
-def _given(context: typer.Context) -> set[str]:
-    """The settings that stand on the command line."""
-    typed = {
-        name
-        for name in context.params
-        if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
+@contextmanager
+def stopping(callback: Callback) -> Iterator[Stop]:
+    """Give whether Ctrl-C was pressed; pressed again it raises KeyboardInterrupt as usual."""
+    pressed = threading.Event()
+
+    def first(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        pressed.set()
+        # a thread of its own: the display may just be drawing in this one
+        threading.Thread(target=callback.note, args=(FIRST,)).start()
+
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _given(context: typer.Context) -> dict[str, Any]:
+    """Return the settings that stand on the command line."""
+    return {
+        name: value
+        for name, value in context.params.items()
+        if (name in SETTINGS or name in ("channels", "fix"))
+        and (source := context.get_parameter_source(name))
+        and source.name == "COMMANDLINE"
     }
-    return {WORDS.get(name, name) for name in typed - NOT_SETTINGS}
 
 
 def _command() -> list[str]:

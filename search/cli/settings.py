@@ -1,170 +1,184 @@
-"""One set of settings from three places: what the command line says, the environment, a file.
+"""The settings of a run from three places: the command line, the environment, a file.
 
 A flag beats an environment variable such as LIGHTIR_BUDGET, which beats the file, which beats the
-default. All three are named after the flags of `run` or after the fields of `SearchConfig`, and all
-end in the same checked `SearchConfig`.
+default. All three are named after the fields of `search.config`, and are checked there. A duration
+may leave its unit out of the name: ``time`` is ``time_s``.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Collection, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from budgets.units import parse_share
-from lightir_core.data.tasks import with_channels
+import typer
+from pydantic.fields import FieldInfo
+
 from lightir_core.errors import SearchError, nearest
 from lightir_core.learning.recipe import RECIPES
 from lightir_core.settings_file import read_settings_file
 from results.run import FORMAT
 from search.cli.options import absolute
-from search.config import SETTINGS, SearchConfig, config_from_plain
+from search.config import GONE, PARTS, SETTINGS, SearchConfig, config_from_plain
 
 PREFIX = "LIGHTIR_"
-SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600}
-_FIELDS = tuple(SETTINGS)
-_WORDS = ("channels", "fix", "time")
+FLAGS = {name: name.removesuffix("_s") for name in SETTINGS}
+"""Name of a setting -> that of its flag, with underscores."""
+
+_NAMES = {flag: name for name, flag in FLAGS.items()} | {name: name for name in SETTINGS}
+_MORE = ("channels", "fix")
 """What the command line says otherwise than `SearchConfig` does."""
 
-_FOLDERS = ("val",)
-_NAMED: dict[str, Collection[str]] = {"space": (), "recipe": RECIPES, "finish_recipe": RECIPES}
+_FILES: dict[str, Collection[str]] = {"space": (), "recipe": RECIPES, "finish_recipe": RECIPES}
 """Settings that name a thing or the file that it is in, and the names that no file takes over."""
 
 
-def settle(
-    flags: Mapping[str, Any], given: Collection[str], file: Path | None = None
-) -> SearchConfig:
-    """The settings of a run.
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command a flag for each setting, in place of its ``**`` and behind its second one."""
+    own = [
+        p for p in signature(command, eval_str=True).parameters.values() if p.kind != p.VAR_KEYWORD
+    ]
+    every = [p.replace(kind=p.KEYWORD_ONLY) for p in (*own[:2], *_flags(), *own[2:])]
+    command.__dict__["__signature__"] = Signature(every)  # which typer reads
+    return command
+
+
+def _flags() -> Iterator[Parameter]:
+    """Yield the parameter that each setting is in the signature of a command."""
+    for name, (part, attribute) in SETTINGS.items():
+        field = PARTS[part].model_fields[attribute]
+        more: dict[str, Any] = dict(field.json_schema_extra or {})  # pyright: ignore
+        kind, default = _typed(field)
+        if more.pop("repeated", False):
+            kind, default, more = list[str] | None, None, {"metavar": "TEXT …", **more}
+        shown = "" if default is None or kind is bool else f" ({default})"
+        flag, text = f"--{FLAGS[name].replace('_', '-')}", f"{field.description}{shown}"
+        option = typer.Option(flag, help=text, show_default=False, **more)
+        yield Parameter(
+            name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
+        )
+
+
+def _typed(field: FieldInfo) -> tuple[Any, object]:
+    """Return the type of the flag and its default, as they are typed and shown."""
+    default = field.default
+    if field.annotation in (bool, int) or (field.annotation is float and not _is_text(field)):
+        return field.annotation, default
+    if isinstance(default, float):
+        return str, f"{default / 60:g}min" if default else "0"
+    return (str, ",".join(default)) if isinstance(default, tuple) else (str | None, default)
+
+
+def _is_text(field: FieldInfo) -> bool:
+    """Whether a number may be written with a unit, which a validator in front reads."""
+    return any(hasattr(entry, "func") for entry in field.metadata)
+
+
+def settle(given: Mapping[str, Any], file: Path | None = None) -> SearchConfig:
+    """Join the settings of a run.
 
     Args:
-        flags: the value of every flag, by the name of its setting.
-        given: the flags that stand on the command line; the others only hold defaults.
+        given: what stands on the command line, by the names of the settings.
         file: a TOML, YAML or JSON file with settings, or the config.json of a run.
 
     Raises:
         SearchError: an unknown setting (the nearest is named), or an impossible value.
     """
     values = {**(read_settings(file) if file else {}), **from_environment(os.environ)}
-    # a limit given anew replaces the old one in either spelling
-    for name in given:
-        for other in _SPELLINGS.get(name, (name,)):
-            values.pop(other, None)
-    values |= {name: flags[name] for name in given}
-    return config_from_plain(_as_fields(values))
-
-
-_SPELLINGS = {"time": ("time", "time_s"), "fix": ("fix",), "task": ("task", "channels")}
+    if "task" in given:
+        values.pop("channels", None)  # the task that is given anew says its own
+    return config_from_plain(_as_settings(values | dict(given)))
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The settings in a file; of a finished run its config.json holds them under "config".
+    """Read the settings in a file; of a finished run its config.json holds them under "config".
 
     Paths in it are meant from the file's folder, those of a run from anywhere.
 
     Raises:
         SearchError: no such file, not of a known form, or with an unknown setting.
     """
-    found = read_settings_file(path, what="settings", example='budget = "400k"', error=SearchError)
-    if found.get("format") == FORMAT:
-        return dict(found.get("config") or {})
-    return _from(path.parent, _known(found, f"in {path.name}"))
+    values = read_settings_file(path, what="settings", example='budget = "400k"', error=SearchError)
+    if values.get("format") == FORMAT:
+        return dict(values.get("config") or {})
+    return _from(path.parent, _known(values, f"in {path.name}"))
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    """The settings in variables such as LIGHTIR_BUDGET.
+    """Read the settings in variables such as LIGHTIR_BUDGET.
 
     Objectives are joined by commas, folders and limits on dimensions by semicolons.
 
     Raises:
         SearchError: a variable that starts so and means nothing.
     """
-    found = {
+    values = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environment.items()
         if name.startswith(PREFIX) and value
     }
-    return _known(found, f"in the environment ({PREFIX}…)")
-
-
-def parse_duration(text: str) -> float:
-    """Seconds in a text such as ``90s``, ``10min``, ``2h`` or a bare number of seconds.
-
-    Raises:
-        SearchError: another form, or a negative time.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|m|h)?\s*", text)
-    if match is None:
-        raise SearchError(f"time {text!r} is not a duration; write 90s, 10min or 2h, or 0 for none")
-    return float(match[1]) * SECONDS[match[2] or "s"]
+    return _known(values, f"in the environment ({PREFIX}…)")
 
 
 def _known(values: Mapping[Any, Any], where: str) -> dict[str, Any]:
-    """The values under their names with underscores."""
-    names = {str(name).replace("-", "_"): value for name, value in values.items()}
-    for name in names:
-        if name not in (*_FIELDS, *_WORDS):
-            names_known = (*_FIELDS, *_WORDS)
-            hint = nearest(name, names_known) or f"; use one of {', '.join(names_known)}"
+    """Return the values by the names of their settings; of two spellings the short one counts."""
+    settings: dict[str, Any] = {}
+    for key, value in sorted(values.items(), key=lambda item: -len(str(item[0]))):
+        name = str(key).replace("-", "_")
+        if name in GONE:
+            print(f"note: setting {name!r} {where} decides nothing: {GONE[name]}", file=sys.stderr)
+        elif name in _NAMES or name in _MORE:
+            settings[_NAMES.get(name, name)] = value
+        else:
+            names = (*_NAMES, *_MORE)
+            hint = nearest(name, names) or f"; use one of {', '.join(names)}"
             raise SearchError(f"unknown setting {name!r} {where}{hint}")
-    return names
+    return settings
 
 
 def _from(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """The values with the paths in a file made independent of where the program is called."""
-    for name in _FOLDERS:
-        if isinstance(values.get(name), str):
-            values[name] = str(folder / values[name])
+    """Make the paths in a file independent of where the program is called."""
+    if isinstance(values.get("val"), str):
+        values["val"] = str(folder / values["val"])
     if "data" in values:
         values["data"] = [str(folder / text) for text in _listed(values["data"])]
-    for name, known in _NAMED.items():
+    for name, reserved in _FILES.items():
         text = values.get(name)
-        if isinstance(text, str) and text not in known and (folder / text).is_file():
+        if isinstance(text, str) and text not in reserved and (folder / text).is_file():
             values[name] = str(folder / text)
     return values
 
 
-def _as_fields(values: dict[str, Any]) -> dict[str, Any]:
-    """From the words of the command line to the fields of `SearchConfig`."""
-    rest = {name: value for name, value in values.items() if name not in _WORDS}
-    if "time" in values:
-        rest["time_s"] = parse_duration(str(values["time"]))
-    if "fill" in rest:
-        rest["fill"] = parse_share(str(rest["fill"]))
+def _as_settings(values: dict[str, Any]) -> dict[str, Any]:
+    """Turn the words of the command line into settings, with paths that hold from anywhere."""
+    rest = {name: value for name, value in values.items() if name not in _MORE}
     rest["only"] = (*_listed(values.get("fix")), *_listed(rest.get("only")))
-    if isinstance(rest.get("objectives"), str):
-        rest["objectives"] = tuple(part.strip() for part in rest["objectives"].split(","))
-    if not isinstance(rest.get("at"), str | None):
-        rest["at"] = ",".join(rest["at"])
+    if "data" in rest:
+        rest["data"] = absolute(_listed(rest["data"]))
+    if rest.get("val"):
+        rest["val"] = str(Path(rest["val"]).resolve())
+    for name, reserved in _FILES.items():
+        text = str(rest.get(name, ""))
+        if text not in reserved and Path(text).is_file():
+            rest[name] = str(Path(text).resolve())
     channels = _channels(values.get("channels", 3))
     if channels != 3:
+        from lightir_core.data.tasks import with_channels
+
         rest["task"] = with_channels(rest.get("task", SearchConfig().data.task), channels)
-    return rest | _absolute(rest)
-
-
-def _absolute(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the values is a path, made independent of where the program is called."""
-    paths: dict[str, Any] = {}
-    if "data" in values:
-        paths["data"] = absolute(_listed(values["data"]))
-    for name in _FOLDERS:
-        if values.get(name):
-            paths[name] = str(Path(values[name]).resolve())
-    for name, known in _NAMED.items():
-        text = str(values.get(name, ""))
-        if text not in known and Path(text).is_file():
-            paths[name] = str(Path(text).resolve())
-    return paths
+    return rest
 
 
 def _listed(value: object) -> tuple[str, ...]:
-    """One text, or several, as several; those of an environment variable are joined by ";"."""
-    if value is None:
-        return ()
+    """Return one text, or several, as several; those of a variable are joined by ";"."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(";") if part.strip())
-    return tuple(map(str, value)) if isinstance(value, Sequence) else (str(value),)
+    if value is None:
+        return ()
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
 
 
 def _channels(value: object) -> int:

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from search.plan import find_space, format_size
+from search.config import find_space, format_size
 from spaces import SPACES, Dimension, Space
 
 

@@ -17,8 +17,7 @@ from results.run import RunFolder
 from results.run_view import RunView, read_run
 from search.cli.options import RunArgument
 from search.cli.progress import front_table
-from search.config import config_from_plain
-from search.devices import worker_count
+from search.config import SearchConfig, config_from_plain, cpu_count
 from search.forecast import PRUNE, RIVALS, SEARCH, TRAIN_ON, Progress, seconds_left
 from search.recipes import kept_recipes
 
@@ -118,7 +117,14 @@ def _left(view: RunView) -> str:
         phase=phase,
         done=done.get(phase, 0),
         elapsed_s=now - min(starts).timestamp(),
-        workers=worker_count(config),
+        workers=_workers(view, config),
     )
     left = seconds_left(view.trials, view.objectives, config, progress, now, longer)
     return "" if left is None else f", about {format_duration(left)} more in all"
+
+
+def _workers(view: RunView, config: SearchConfig) -> int:
+    """Return how many trainings the run does at once, as far as its record shows it."""
+    running = sum(trial.state == "running" for trial in view.trials)
+    on_gpu = config.machine.device.startswith("cuda")
+    return config.machine.workers or running or (1 if on_gpu else cpu_count())

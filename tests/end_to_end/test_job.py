@@ -4,6 +4,9 @@ import csv
 import json
 import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -243,3 +246,27 @@ def test_help_shows_a_line_to_paste(in_process, arguments):
     ended = in_process(*arguments)
     assert "python -m search" in ended.out + ended.err
     assert ended.status in (0, 2)
+
+
+WITHOUT_TORCH = """
+import sys
+from search.cli.app import main
+try:
+    main()
+finally:
+    print("loaded", *sorted({"torch", "ray", "onnx", "skimage"} & sys.modules.keys()))
+"""
+
+
+@pytest.mark.parametrize("name", ["watch", "report", "compare"])
+def test_a_run_is_looked_at_without_loading_torch(run, tmp_path, name):
+    copy = shutil.copytree(run.path, tmp_path / "run")
+    more = {"watch": ["--once"], "compare": [str(run.path), "--out", str(tmp_path / "both")]}
+    ended = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, name, str(copy), *more.get(name, [])],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines()[-1] == "loaded"
