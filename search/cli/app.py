@@ -65,7 +65,7 @@ INTERRUPTED = 130
 
 
 class LazyGroup(TyperGroup):
-    """The commands of a table; one is imported when it is called, and only read for its help."""
+    """Offer the commands of a table: one is imported when called, and only read for its help."""
 
     def __init__(self, **attrs: Any) -> None:  # noqa: ANN401  as of its parent
         """Know the names, among which the nearest to a misspelt one is looked for."""
@@ -111,8 +111,8 @@ def _help_of(target: str) -> str:
         if isinstance(node, ast.FunctionDef) and node.name == attribute:
             return (ast.get_docstring(node) or "").partition("\n")[0]
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == attribute:
-            words = [k.value for k in getattr(node.value, "keywords", ()) if k.arg == "help"]
-            return ast.literal_eval(words[0])
+            texts = [k.value for k in getattr(node.value, "keywords", ()) if k.arg == "help"]
+            return ast.literal_eval(texts[0])
     raise AssertionError(f"{target} is not there")
 
 

@@ -59,7 +59,7 @@ def check(
     ),
     as_json: Json = False,
 ) -> None:
-    """Is a Ray cluster ready? Versions, images, GPUs and the time of a training step, by node.
+    """Check a Ray cluster: versions, images, GPUs and the time of a training step, by node.
 
     Ends with 1 when something must be mended, with 2 when there is no cluster.
 
@@ -136,7 +136,7 @@ def calibrated(
         float, typer.Option(help="Of each measurement, after its warm-up.", min=0.1)
     ] = 4.0,
 ) -> None:
-    """How many trials at once one device takes, and how to train them; about two minutes.
+    """Measure how many trials at once a device takes, and how to train them; two minutes or so.
 
     Run it on a node as it is in use: on another kind of GPU the answer is another.
 
@@ -189,7 +189,7 @@ def _show(rows: list[Measured], device: torch.device) -> None:
 
 
 def advice(best: Measured, device: torch.device) -> str:
-    """What to type for the trainings that were found best."""
+    """Return what to type for the trainings that were best."""
     if device.type != "cuda":
         flags = f"--workers {best.together}  (on a cluster: --cpus-per-trial 1)"
     else:

@@ -111,7 +111,7 @@ def compress(
     )
     if not parent.trained:
         print(f"note: the preset {parent.name} has no trained weights", file=sys.stderr)
-    result = bring_down(parent, how, out, _silent if quiet else _say)
+    result = bring_down(parent, how, out, _silent if quiet else _print_line)
     if as_json:
         print(json.dumps(_plain(out, result), indent=2))
     else:
@@ -120,7 +120,7 @@ def compress(
 
 
 def _source(parent: Parent, task: str | None, data: list[str] | None, val: Path | None) -> Source:
-    """The images that were named, else the parent's own, else the embedded ones."""
+    """Return the images that were named, else the parent's own, else the embedded ones."""
     known = parent.source or Source(task="sr-x2")
     if not data and val is None:
         return replace(known, task=task or known.task)
@@ -128,7 +128,7 @@ def _source(parent: Parent, task: str | None, data: list[str] | None, val: Path 
     return Source(task=task or known.task, data=folders, val=str(val.resolve()) if val else None)
 
 
-def _say(text: str) -> None:
+def _print_line(text: str) -> None:
     print(text, file=sys.stderr)
 
 
@@ -149,7 +149,7 @@ def _plain(out: Path, result: ModelResult) -> dict[str, object]:
 
 
 def _table(result: ModelResult, budget: Budget) -> Table:
-    """Costs and scores before and after."""
+    """Show costs and scores before and after."""
     before = result.compression
     table = Table("", "parent", "pruned", "budget", box=None)
     shown = dict.fromkeys(["params", "macs", *(axis for axis, _ in budget.limits)])

@@ -55,7 +55,7 @@ def cost(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Parameters, multiply-adds and memory of an architecture.
+    """Count the parameters, multiply-adds and memory of an architecture.
 
     Example:  python -m search cost grformer --at 1280x720
     """
@@ -102,7 +102,7 @@ def count(architecture: Architecture, settings: CostSettings) -> Costs:
 
 
 def read_architecture(path: Path) -> Architecture:
-    """The architecture in a file, or in the architecture.json of a model folder.
+    """Read the architecture in a file, or in the architecture.json of a model folder.
 
     Raises:
         ArchitectureError: nothing there, or not an architecture; the path is named.
@@ -124,14 +124,14 @@ def _table(costs: Costs, batch: int, patch_px: int) -> Table:
     table.add_row("  without bias tables", f"{costs['params_without_tables']:,}")
     step = f"training memory, batch {batch} of {patch_px}x{patch_px}"
     table.add_row(step, format_bytes(costs["training_bytes"]))
-    for found in costs["sizes"]:
-        macs = found["macs"]
-        table.add_row(f"MACs, {found['at']} output", f"{macs:,} ({format_count(macs)})")
-        for kind, some in found["macs_split"].items():
+    for entry in costs["sizes"]:
+        macs = entry["macs"]
+        table.add_row(f"MACs, {entry['at']} output", f"{macs:,} ({format_count(macs)})")
+        for kind, some in entry["macs_split"].items():
             table.add_row(f"  {kind.replace('_', '-')}", format_count(some))
-        table.add_row("inference memory", format_bytes(found["inference_bytes"]))
-        if "latency_ms" in found:
-            table.add_row("latency", format_time(found["latency_ms"]))
+        table.add_row("inference memory", format_bytes(entry["inference_bytes"]))
+        if "latency_ms" in entry:
+            table.add_row("latency", format_time(entry["latency_ms"]))
     if "budget" in costs:
         table.add_row(f"budget {costs['budget']}", costs["over"] or "fits")
     return table
@@ -149,7 +149,7 @@ def preset(
     out: Annotated[Path | None, typer.Option(help="Write the architecture to this file.")] = None,
     device: Device = "auto",
 ) -> None:
-    """A published system: its costs, its architecture, or the largest one that fits a budget.
+    """Show a published system: its costs, its architecture, or the largest that fits a budget.
 
     Example:  python -m search preset grformer --budget 400k --out grformer-400k.json
     """

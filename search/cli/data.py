@@ -30,18 +30,18 @@ TaskOption = Annotated[str, typer.Option(help="What the images are for, such as 
 def check(
     folder: Folder, task: TaskOption = "sr-x2", channels: Channels = 3, as_json: Json = False
 ) -> None:
-    """What a folder, or a packed file, holds for a task; ends with 1 when no image is usable.
+    """Show what a folder, or a packed file, holds for a task; ends with 1 when no image is usable.
 
     Example:  python -m search data check photos/ --task denoise
     """
     if not folder.exists():
         raise DataError(f"{folder}: there is no such folder")
-    found = look(folder, _task(task, channels))
+    checked = look(folder, _task(task, channels))
     if as_json:
-        print(json.dumps(asdict(found), indent=2))
+        print(json.dumps(asdict(checked), indent=2))
     else:
-        _show(found)
-    if not found.is_usable:
+        _show(checked)
+    if not checked.is_usable:
         raise typer.Exit(1)
 
 
@@ -72,13 +72,13 @@ def _task(text: str, channels: int) -> Task:
     return parse_task(text if channels == 3 else with_channels(text, channels))
 
 
-def _show(found: Check) -> None:
+def _show(checked: Check) -> None:
     table = Table(box=None, show_header=False)
-    for row in found.rows():
+    for row in checked.rows():
         table.add_row(*row)
     console = Console()
     console.print(table)
-    for problem in found.problems:
+    for problem in checked.problems:
         print(f"problem: {problem}")
-    for note in shorten(note for note in found.notes if note not in found.problems):
+    for note in shorten(note for note in checked.notes if note not in checked.problems):
         print(f"note: {note}")

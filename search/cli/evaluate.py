@@ -65,7 +65,7 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: Json = False,
 ) -> None:
-    """PSNR and SSIM of a network on whole images, beside the plain method's.
+    """Measure PSNR and SSIM of a network on whole images, beside the plain method's.
 
     Example:  python -m search evaluate runs/x/models/0123456789ab --data Set5/HR
     """
@@ -86,15 +86,15 @@ def evaluate(
     )
     with torch.inference_mode():
         ways = WAYS if self_ensemble else (0,)
-        found = score_network(network, pairs, kind, where, kind.metrics, ways=ways)
+        measured = score_network(network, pairs, kind, where, kind.metrics, ways=ways)
     if as_json:
-        print(json.dumps(_plain(found, plain, kind), indent=2))
+        print(json.dumps(_plain(measured, plain, kind), indent=2))
     else:
-        Console().print(_table(found, plain, kind))
+        Console().print(_table(measured, plain, kind))
 
 
 def _read(model: str, weights: Path | None) -> Network:
-    """The network of a model folder, or that of published weights.
+    """Load the network of a model folder, or that of published weights.
 
     Raises:
         CheckpointError: neither, or a preset whose weights are missing.
@@ -110,7 +110,7 @@ def _read(model: str, weights: Path | None) -> Network:
 
 
 def _fitting(task: Task, architecture: Architecture, model: str) -> Task:
-    """The task, in gray for a gray network.
+    """Return the task, in gray for a gray network.
 
     Raises:
         DataError: the network does something else.
@@ -128,19 +128,19 @@ def _fitting(task: Task, architecture: Architecture, model: str) -> Task:
     return for_gray(task) if architecture.in_channels == 1 else task
 
 
-def _plain(found: Evaluation, plain: Evaluation, task: Task) -> dict[str, object]:
+def _plain(measured: Evaluation, plain: Evaluation, task: Task) -> dict[str, object]:
     return {
-        "mean": found.mean,
-        "images": dict(zip(found.names, found.images, strict=True)),
+        "mean": measured.mean,
+        "images": dict(zip(measured.names, measured.images, strict=True)),
         task.baseline_name: plain.mean,
     }
 
 
-def _table(found: Evaluation, plain: Evaluation, task: Task) -> Table:
+def _table(measured: Evaluation, plain: Evaluation, task: Task) -> Table:
     names = (*task.metrics, *(f"{task.baseline_name} {metric}" for metric in task.metrics))
     table = Table("image", *names, box=None)
-    rows = zip(found.names, found.images, plain.images, strict=True)
-    for name, mine, theirs in (*rows, ("mean", found.mean, plain.mean)):
+    rows = zip(measured.names, measured.images, plain.images, strict=True)
+    for name, mine, theirs in (*rows, ("mean", measured.mean, plain.mean)):
         table.add_row(
             name,
             *(f"{mine[metric]:.4f}" for metric in task.metrics),
@@ -183,7 +183,7 @@ def restore(
 
 
 def _read_images(source: Path) -> tuple[Image, ...]:
-    """The images of a folder, with notes on stderr, or the one in a file."""
+    """Read the images of a folder, with notes on stderr, or the one in a file."""
     if not source.is_dir():
         return (Image(source.name, read_image(source)),)
     gallery = read_gallery(source)
@@ -193,7 +193,7 @@ def _read_images(source: Path) -> tuple[Image, ...]:
 
 
 def _targets(source: Path, names: Sequence[str], target: Path) -> list[Path]:
-    """Where each restored image goes: into a folder as PNG, or to the file that was named.
+    """Return where each restored image goes: into a folder as PNG, or to the file that was named.
 
     Raises:
         DataError: an input would be overwritten, or one result by another.

@@ -58,10 +58,10 @@ def export(
         check_task(parent.network, parent.name, parse_task(source.task))
         open_images(source)
     made = [export_onnx(parent.network, folder / FLOAT_FILE)]
-    print(_in_words(made[0]), file=sys.stderr)
+    print(_sentence(made[0]), file=sys.stderr)
     if int8:
         made.append(_quantised(parent, folder, source))
-        print(_in_words(made[1]), file=sys.stderr)
+        print(_sentence(made[1]), file=sys.stderr)
     add_exports(folder, made)
     if (folder / RESULT).is_file():
         write_card(folder, load_result(folder))
@@ -75,22 +75,22 @@ def export(
 
 
 def _find(what: str) -> tuple[Path, Parent]:
-    """The folder of the model, and the model."""
-    place = Path(what.partition("#")[0])
-    if not RunFolder(place).journal.is_file():
-        return place, open_model(place)
+    """Return the folder of the model, and the model."""
+    path = Path(what.partition("#")[0])
+    if not RunFolder(path).journal.is_file():
+        return path, open_model(path)
     parent = open_parent(what, None, 0)
-    folder = RunFolder(place).model(parent.network.architecture.id)
+    folder = RunFolder(path).model(parent.network.architecture.id)
     if not folder.is_dir():
         raise SearchError(
             f"{what} was not trained to the end, so it has no model folder; compress it or export "
-            f"one of {RunFolder(place).models}"
+            f"one of {RunFolder(path).models}"
         )
     return folder, parent
 
 
 def _source(parent: Parent, task: str | None, data: list[str] | None, val: Path | None) -> Source:
-    """The images that were named, else those that the model was trained on, else embedded ones."""
+    """Return the images that were named, else those of its training, else embedded ones."""
     known = parent.source or Source(task="sr-x2")
     if not data and val is None:
         return replace(known, task=task or known.task)
@@ -121,7 +121,7 @@ def _score(network: OnnxNetwork, source: Source, task: Task) -> dict[str, float]
     return evaluate(network, whole_images(source), task, cpu, task.metrics).mean
 
 
-def _in_words(entry: dict[str, Any]) -> str:
+def _sentence(entry: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in entry.items())
 
 

@@ -31,7 +31,7 @@ Sizes = Annotated[
 
 
 def absolute(data: Sequence[str] | None) -> tuple[str, ...]:
-    """The folders as they must stand in a config that is read from another place."""
+    """Return the folders as a config must name them that is read from anywhere."""
     from lightir_core.data.layouts import Folder, parse_folder
 
     folders = [parse_folder(text) for text in data or ()]
@@ -39,7 +39,7 @@ def absolute(data: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def whole(option: str, text: str) -> int:
-    """A whole number above 0.
+    """Read a whole number above 0.
 
     Raises:
         SearchError: it is none; `option` is named.
@@ -52,20 +52,20 @@ def whole(option: str, text: str) -> int:
 
 
 def wholes(option: str, text: str) -> tuple[int, ...]:
-    """Whole numbers above 0, joined by commas; raises as `whole`."""
+    """Read whole numbers above 0, joined by commas; raises as `whole`."""
     return tuple(whole(option, part) for part in text.split(","))
 
 
 def decimals(option: str, text: str) -> tuple[float, ...]:
-    """Numbers above 0, joined by commas.
+    """Read numbers above 0, joined by commas.
 
     Raises:
         SearchError: one is none; `option` is named.
     """
     try:
-        found = tuple(float(part) for part in text.split(","))
+        numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
-        found = (math.nan,)
-    if not all(0 < number < math.inf for number in found):
+        numbers = (math.nan,)
+    if not all(0 < number < math.inf for number in numbers):
         raise SearchError(f"{option} {text!r}: use numbers above 0, such as 0.5,60")
-    return found
+    return numbers

@@ -46,7 +46,7 @@ def profile(
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Whether a budget can be met, by how much of the space, and what binds. Nothing is trained.
+    """Tell whether a budget can be met, by how much of the space, and what binds; train nothing.
 
     Example:  python -m search profile --budget 400k,macs=30G
     """
@@ -65,17 +65,17 @@ def profile(
     axes = [a for a in AXES if a in (*("params", "macs"), *dict(limits.limits))]
     if memory:
         axes = [a for a in AXES if a in (*axes, *COSTLY)]
-    found = profiling.profile(feasible, task, axes, seed)
+    profiled = profiling.profile(feasible, task, axes, seed)
     if as_json:
-        print(json.dumps(_plain(feasible, found), indent=2))
+        print(json.dumps(_plain(feasible, profiled), indent=2))
     else:
-        _show(feasible, found, axes)
+        _show(feasible, profiled, axes)
 
 
-def _plain(feasible: Feasible, found: profiling.Profile) -> dict[str, Any]:
+def _plain(feasible: Feasible, profiled: profiling.Profile) -> dict[str, Any]:
     presets = {
         name: {**cost.to_plain(), "fits": over is None, "over": over}
-        for name, (cost, over) in found.presets.items()
+        for name, (cost, over) in profiled.presets.items()
     }
     return {
         "budget": dict(feasible.budget.limits),
@@ -85,7 +85,7 @@ def _plain(feasible: Feasible, found: profiling.Profile) -> dict[str, Any]:
         ],
         "space": feasible.space.name,
         "points": str(feasible.space.size),
-        **asdict(found),
+        **asdict(profiled),
         "presets": presets,
     }
 
@@ -97,25 +97,25 @@ ANSWERS = {
 }
 
 
-def _show(feasible: Feasible, found: profiling.Profile, axes: list[str]) -> None:
+def _show(feasible: Feasible, profiled: profiling.Profile, axes: list[str]) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     sizes = ", ".join(map(str, feasible.cost_settings.sizes if feasible.cost_settings else ()))
     limits = ", ".join(f"{a} <= {AXES[a].format(v)}" for a, v in feasible.budget.limits)
-    console.print(f"budget {limits} (at {sizes}) {ANSWERS[found.satisfiable]}")
+    console.print(f"budget {limits} (at {sizes}) {ANSWERS[profiled.satisfiable]}")
     if feasible.fill:
         console.print(
             f"within {feasible.fill:.3g} below the limit on {feasible.budget.limits[0][0]}"
         )
     console.print(f"space {feasible.space.name}, {format_size(feasible.space.size)} points")
-    console.print(f"share that fits: {_share(found.share)}")
-    for axis, alone in found.alone.items():
+    console.print(f"share that fits: {_share(profiled.share)}")
+    for axis, alone in profiled.alone.items():
         of = (
             "of the space" if axis in profiling.ADDITIVE else "of what meets the limits that add up"
         )
-        mark = "  <- binds" if axis == found.binding else ""
+        mark = "  <- binds" if axis == profiled.binding else ""
         console.print(f"  {axis} alone is met by {_percent(alone)} {of}{mark}")
-    console.print(_spans(found, axes))
-    console.print(_presets(found, axes))
+    console.print(_spans(profiled, axes))
+    console.print(_presets(profiled, axes))
 
 
 def _share(share: profiling.Share) -> str:
@@ -131,9 +131,9 @@ def _percent(share: float) -> str:
     return f"{100 * share:.4g} %"
 
 
-def _spans(found: profiling.Profile, axes: list[str]) -> Table:
+def _spans(profiled: profiling.Profile, axes: list[str]) -> Table:
     table = Table("", "axis", "smallest", "median", "largest", box=None)
-    for title, spans in (("in the space", found.space), ("of what fits, drawn", found.fits)):
+    for title, spans in (("in the space", profiled.space), ("of what fits, drawn", profiled.fits)):
         for axis in axes:
             if axis in spans:
                 span = spans[axis]
@@ -142,9 +142,9 @@ def _spans(found: profiling.Profile, axes: list[str]) -> Table:
     return table
 
 
-def _presets(found: profiling.Profile, axes: list[str]) -> Table:
+def _presets(profiled: profiling.Profile, axes: list[str]) -> Table:
     table = Table("preset", *axes, "fits", box=None)
-    for name, (cost, over) in found.presets.items():
+    for name, (cost, over) in profiled.presets.items():
         values = (getattr(cost, AXES[axis].field) for axis in axes)
         cells = [AXES[axis].format(value) for axis, value in zip(axes, values, strict=True)]
         table.add_row(name, *cells, over or "yes")

@@ -39,7 +39,7 @@ ROWS = 8
 
 
 class Lines:
-    """Plain lines, for logs and pipes."""
+    """Print plain lines, for logs and pipes."""
 
     def __init__(self, objectives: tuple[Objective, ...], forecast: Forecast | None = None) -> None:
         """`objectives` decide what is shown of a trial."""
@@ -69,7 +69,7 @@ class Lines:
 
 
 class Display:
-    """One live display: the phase, the front so far, the last trial, time used and left."""
+    """Draw one live display: the phase, the front so far, the last trial, time used and left."""
 
     def __init__(
         self, objectives: tuple[Objective, ...], live: Live, forecast: Forecast | None = None
@@ -112,7 +112,7 @@ class Display:
 
 
 class Tally:
-    """What both displays know: the front, how many are done, how long it takes."""
+    """Count what both displays show: the front, how many are done, how long it takes."""
 
     def __init__(self, objectives: tuple[Objective, ...], forecast: Forecast | None = None) -> None:
         """Start the clock."""
@@ -162,8 +162,8 @@ class Tally:
             f"{objective.label} {show(value, objective)}"
             for objective, value in zip(self.objectives, self.values(trial), strict=True)
         )
-        said = (trial.restart.text if trial.restart else "", trial.reason or "")
-        end = "".join(f"; {words}" for words in said if words)
+        notes = (trial.restart.text if trial.restart else "", trial.reason or "")
+        end = "".join(f"; {text}" for text in notes if text)
         return f"{head}: {shown}, {format_count(trial.cost['params'])} parameters{end}"
 
     def times(self) -> str:
@@ -174,7 +174,7 @@ class Tally:
 
 
 def show(value: float, objective: Objective) -> str:
-    """A value with its unit, as short as it can be read."""
+    """Return a value with its unit, as short as it can be read."""
     if objective.unit == "dB":
         return f"{value:.3f} dB"  # a digit more than in reports: trials are short and close
     text = format_value(objective, value)
@@ -182,7 +182,7 @@ def show(value: float, objective: Objective) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as m:ss."""
+    """Return seconds as m:ss."""
     whole = round(seconds)
     return f"{whole // 60}:{whole % 60:02d}"
 
@@ -191,7 +191,7 @@ def clock(seconds: float) -> str:
 def watching(
     objectives: tuple[Objective, ...], *, quiet: bool, forecast: Forecast | None = None
 ) -> Iterator[Callback]:
-    """The callback that suits where stderr goes; `forecast` tells how long the run still takes."""
+    """Give the callback that suits where stderr goes; `forecast` tells the time that is left."""
     console = Console(stderr=True)
     if quiet:
         yield Silent()
@@ -203,7 +203,7 @@ def watching(
 
 
 def front_table(objectives: Sequence[Objective], front: Sequence[Trial]) -> Table:
-    """The first members of a front."""
+    """Return a table of the first members of a front."""
     table = Table(box=None, title="front", title_justify="left", title_style="bold")
     table.add_column("trial", justify="right")
     for objective in objectives:

@@ -35,7 +35,7 @@ def compare(
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("comparison"),
     as_json: Json = False,
 ) -> None:
-    """Fronts and hypervolumes of several runs, and whether they differ by more than chance.
+    """Compare fronts and hypervolumes of several runs, and tell differences from chance.
 
     Runs that differ in nothing but --seed count as one variant; three of each make a test.
 

@@ -112,7 +112,7 @@ def stopping(callback: Callback) -> Iterator[Stop]:
     """Give whether Ctrl-C was pressed; pressed again it raises KeyboardInterrupt as usual."""
     pressed = threading.Event()
 
-    def first(number: int, frame: FrameType | None) -> None:
+    def first(number: int, where: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         pressed.set()
         # a thread of its own: the display may just be drawing in this one

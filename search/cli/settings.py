@@ -38,10 +38,10 @@ _FILES: dict[str, Collection[str]] = {"space": (), "recipe": RECIPES, "finish_re
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command a flag for each setting, in place of its ``**`` and behind its second one."""
-    own = [
+    others = [
         p for p in signature(command, eval_str=True).parameters.values() if p.kind != p.VAR_KEYWORD
     ]
-    every = [p.replace(kind=p.KEYWORD_ONLY) for p in (*own[:2], *_flags(), *own[2:])]
+    every = [p.replace(kind=p.KEYWORD_ONLY) for p in (*others[:2], *_flags(), *others[2:])]
     command.__dict__["__signature__"] = Signature(every)  # which typer reads
     return command
 

@@ -23,7 +23,7 @@ MlflowFlag = Annotated[bool, typer.Option("--mlflow", help="Also log to MLflow."
 def tracked(
     callback: Callback, folder: Path, *, tensorboard: bool, mlflow: bool
 ) -> Iterator[Callback]:
-    """The callback, which also tells the trackers that were asked for.
+    """Give the callback, which also reports to the trackers that were asked for.
 
     Raises:
         SearchError: one of them is not installed; how to install it is told.

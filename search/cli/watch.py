@@ -64,8 +64,8 @@ def picture(view: RunView) -> RenderableType:
         lines.append(front_table(view.objectives, view.front))
     for model in view.results:
         score = model.scores.get(view.metric.name)
-        told = "" if score is None else f", {score:.2f} {view.metric.unit}"
-        lines.append(Text(f"{model.kind} {model.id}: {model.cost['params']:,} parameters{told}"))
+        quality = "" if score is None else f", {score:.2f} {view.metric.unit}"
+        lines.append(Text(f"{model.kind} {model.id}: {model.cost['params']:,} parameters{quality}"))
     if is_over(view):
         lines.append(Text(f"report  {RunFolder(view.folder).report}"))
     return Group(*lines)
