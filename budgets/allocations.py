@@ -135,5 +135,5 @@ class Allocations(TorchDispatchMode):
 
 
 def bytes_of(tensor: Tensor) -> int:
-    """Bytes that the elements of a tensor take."""
+    """Return bytes that the elements of a tensor take."""
     return tensor.numel() * tensor.element_size()

@@ -53,12 +53,12 @@ class CostSettings:
 
 
 def reference_size(task: Task) -> Size:
-    """The output size that costs are stated at: the field's custom for each kind of task."""
+    """Return the output size that costs are stated at: the field's custom for each kind of task."""
     return Size(720, 1280) if task.scale > 1 else Size(256, 256)
 
 
 def read_sizes(text: str | None, task: Task) -> tuple[Size, ...]:
-    """Output sizes joined by commas, largest first; None is the task's usual one.
+    """Return output sizes joined by commas, largest first; None is the task's usual one.
 
     Raises:
         BudgetError: one of them is not WIDTHxHEIGHT, or is given twice.
@@ -78,7 +78,7 @@ def settings_on(
     batch: int = PROXY.batch,
     patch_px: int = PROXY.patch_px,
 ) -> CostSettings:
-    """How networks are trained and run on a device; parts are timed there when first asked for."""
+    """Return how networks run on a device; parts are timed there when first asked for."""
     return CostSettings(
         sizes=sizes,
         batch=batch,
@@ -90,7 +90,7 @@ def settings_on(
 
 
 def read_budget(text: str, task: str, settings: CostSettings) -> Budget:
-    """A budget in plain numbers; shares of a preset such as ``60%@grformer`` are worked out.
+    """Return a budget in plain numbers; shares of a preset such as ``60%@grformer`` are worked out.
 
     Raises:
         BudgetError: no such axis, or a limit in the wrong unit.
@@ -104,7 +104,7 @@ def read_budget(text: str, task: str, settings: CostSettings) -> Budget:
 
 
 def assess(architecture: Architecture, axes: Collection[str], settings: CostSettings) -> Cost:
-    """Parameters, MACs, and what else `axes` name; other axes stay empty.
+    """Return parameters, MACs, and what else `axes` name; other axes stay empty.
 
     Args:
         architecture: what is priced.
@@ -132,7 +132,7 @@ def assess(architecture: Architecture, axes: Collection[str], settings: CostSett
 
 
 def excess(architecture: Architecture, budget: Budget, settings: CostSettings) -> str | None:
-    """What is over budget, in words, or None; the cheap axes are looked at first.
+    """Return what is over budget, in words, or None; the cheap axes are looked at first.
 
     Raises:
         BudgetError: as `assess`.

@@ -36,7 +36,7 @@ class MacSplit:
 
 
 def split_macs(architecture: Architecture, size: Size) -> MacSplit:
-    """MACs of `architecture` for an output of `size`, by kind of work.
+    """Return MACs of `architecture` for an output of `size`, by kind of work.
 
     Raises:
         BudgetError: a part performs an operation whose cost is not known.
@@ -49,7 +49,7 @@ def split_macs(architecture: Architecture, size: Size) -> MacSplit:
 
 
 def table_params(architecture: Architecture) -> int:
-    """Parameters in tables of relative positions, which some papers do not count."""
+    """Return parameters in tables of relative positions, which some papers do not count."""
     size = Size(architecture.window_multiple, architecture.window_multiple)
     return sum(_part_table_params(use.part) * use.copies for use in parts(architecture, size))
 

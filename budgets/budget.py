@@ -124,17 +124,17 @@ class Budget:
         return Budget(tuple(limits.items()), text)
 
     def limit(self, axis: str) -> float | None:
-        """The limit on `axis`, or None when the budget leaves it free."""
+        """Return the limit on `axis`, or None when the budget leaves it free."""
         return dict(self.limits).get(axis)
 
     def scaled(self, factor: float) -> Budget:
-        """The same axes with every limit times `factor`."""
+        """Return the same axes with every limit times `factor`."""
         limits = tuple((axis, limit * factor) for axis, limit in self.limits)
         return Budget(limits, f"{factor:g} x ({self.text})")
 
     @property
     def plain(self) -> str:
-        """The budget in full digits, which `parse` reads without any preset."""
+        """Return the budget in full digits, which `parse` reads without any preset."""
         return ",".join(f"{axis}={AXES[axis].write(limit)}" for axis, limit in self.limits)
 
     def shares(self, cost: Cost) -> dict[str, float]:

@@ -38,7 +38,7 @@ class CostCache:
         self._known: dict[str, Numbers] | None = None
 
     def get(self, key: str) -> Numbers | None:
-        """The numbers stored under `key`, or None."""
+        """Return the numbers stored under `key`, or None."""
         if self._known is None:
             self._known = dict(_read(self._file))
         return self._known.get(key)
@@ -55,7 +55,7 @@ class CostCache:
 
 
 def default_file(kind: str = "costs") -> Path | None:
-    """The file of one kind of record, for this version of the code, in the user's cache."""
+    """Return the file of one kind of record, for this version of the code, in the user's cache."""
     root = os.environ.get("XDG_CACHE_HOME")
     try:
         folder = Path(root) if root else Path.home() / ".cache"
@@ -72,7 +72,7 @@ def cost_cache() -> CostCache:
 
 @cache
 def fingerprint() -> str:
-    """Sixteen hexadecimal digits that change with the priced code and with torch."""
+    """Return sixteen hexadecimal digits that change with the priced code and with torch."""
     digest = hashlib.sha256(torch.__version__.encode())
     for file in _sources():
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")

@@ -26,13 +26,13 @@ class Cost:
 
     @staticmethod
     def zero() -> Cost:
-        """The cost of nothing, to start a sum with."""
+        """Return the cost of nothing, to start a sum with."""
         return Cost(0, 0)
 
     def to_plain(self) -> dict[str, int | float]:
-        """The axes that were counted, by field name."""
+        """Return the axes that were counted, by field name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def __add__(self, other: Cost) -> Cost:
-        """Parameters and MACs of both; peaks of memory do not add up and are left out."""
+        """Return parameters and MACs of both; peaks of memory do not add up and are left out."""
         return Cost(self.params + other.params, self.macs + other.macs)

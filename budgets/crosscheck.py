@@ -33,7 +33,7 @@ _FREE = FREE | {
 
 
 def count_with_fvcore(network: nn.Module, *inputs: Tensor) -> int:
-    """Multiply-adds of one call of `network`, as fvcore counts them; norms are left out.
+    """Return multiply-adds of one call of `network`, as fvcore counts them; norms are left out.
 
     Raises:
         BudgetError: fvcore met operations that it does not know and that may multiply.

@@ -71,7 +71,7 @@ class LatencyTable:
         self.name = device_name(device) if name is None else name
 
     def time_ms(self, key: str, prepare: Callable[[], Callable[[], object]]) -> float:
-        """The time stored under `key`; else the median time of what `prepare` makes, on the device.
+        """Return the time stored under `key`, else the median time of what `prepare` makes.
 
         Raises:
             BudgetError: the time is not in the table and the device is not here.
@@ -92,7 +92,7 @@ class LatencyTable:
 
 
 def latency(architecture: Architecture, size: Size, table: LatencyTable) -> float:
-    """Milliseconds of one forward pass of one image for an output of `size`, in single precision.
+    """Return milliseconds of a single-precision forward pass of one image to an output of `size`.
 
     Raises:
         BudgetError: a time is missing and the table's device is not here.
@@ -117,14 +117,14 @@ def _part_ms(part: Part, size: Size, table: LatencyTable) -> float:
 
 
 def device_name(device: str = "cpu") -> str:
-    """What tells this device's times from others': model and, on a CPU, threads."""
+    """Return what tells this device's times from others': model and, on a CPU, threads."""
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{_processor()} x{torch.get_num_threads()}"
 
 
 def time_ns(run: Callable[[], object], device: torch.device) -> tuple[int, int]:
-    """Median nanoseconds of `run` on each of `CLOCKS`, after a warm-up, synchronised."""
+    """Return median nanoseconds of `run` on each of `CLOCKS`, after a warm-up, synchronised."""
     for _ in range(2):
         run()
     synchronise(device)

@@ -76,7 +76,7 @@ def training_memory(
 
 
 def weights_memory(params: int, state_copies: int = 2) -> int:
-    """Bytes that training needs for the weights alone: they, their gradients, the optimiser."""
+    """Return the training bytes of the weights alone: they, their gradients, the optimiser."""
     return FLOAT * params * (2 + ORIGIN + state_copies)
 
 
@@ -110,17 +110,17 @@ class _Trunk:
     map_bytes: tuple[int, ...]
 
     def owners(self) -> list[PartMemory]:
-        """One memory for each set of weights."""
+        """Return one memory for each set of weights."""
         pairs = zip(self.steps, self.memories, strict=True)
         return list({step.weights: memory for step, memory in pairs if memory is not None}.values())
 
     def weights(self) -> tuple[int, int]:
-        """Bytes of parameters and buffers; shared ones once."""
+        """Return bytes of parameters and buffers; shared ones once."""
         owners = self.owners()
         return sum(memory.parameters for memory in owners), sum(m.buffers for m in owners)
 
     def kept_maps(self, index: int) -> list[int]:
-        """Numbers of the maps at its borders that a step keeps for the gradient."""
+        """Return numbers of the maps at its borders that a step keeps for the gradient."""
         step, memory = self.steps[index], self.memories[index]
         if memory is None:
             return []
@@ -129,7 +129,7 @@ class _Trunk:
         return [*kept, index + 1] if memory.keeps_output else kept
 
     def kept(self) -> int:
-        """Bytes kept for the gradient when the trunk has run."""
+        """Return bytes kept for the gradient when the trunk has run."""
         maps = {number for index in range(len(self.steps)) for number in self.kept_maps(index)}
         inner = sum(memory.kept for memory in self.memories if memory is not None)
         casts = sum(memory.casts for memory in self.owners())
@@ -156,7 +156,7 @@ def _trace(
 
 
 def _forward_peak(trunk: _Trunk) -> int:
-    """The most that the trunk's forward pass holds without a gradient, its input left out."""
+    """Return the most that the trunk's forward pass holds, its input left out, no gradient."""
     peak = 0
     for index, (step, memory) in enumerate(zip(trunk.steps, trunk.memories, strict=True)):
         held = sum(trunk.map_bytes[number] for number in {*step.inputs, *step.held} - {0})
@@ -165,7 +165,7 @@ def _forward_peak(trunk: _Trunk) -> int:
 
 
 def _backward_peak(trunk: _Trunk) -> int:
-    """The most that the trunk's backward pass holds, the gradient that comes in left out.
+    """Return the most that the trunk's backward pass holds, the gradient that comes in left out.
 
     Gradients wait in buffers for the map they belong to. A sum hands the same one to both its
     inputs, so several maps may wait with one buffer.
@@ -253,7 +253,7 @@ class EndsMemory:
 def part_memory(
     part: Part, size: Size, setting: MemorySetting, itemsizes: tuple[int, ...]
 ) -> PartMemory:
-    """Memory of a part, traced at the first question and then remembered.
+    """Return memory of a part, traced at the first question and then remembered.
 
     Args:
         part: what runs.
@@ -270,7 +270,7 @@ def part_memory(
 
 @lru_cache(maxsize=2**12)
 def ends_memory(ends: Architecture, image: Size, setting: MemorySetting) -> EndsMemory:
-    """Memory of everything but the trunk, traced at the first question and then remembered.
+    """Return memory of everything but the trunk, traced at the first question and then remembered.
 
     Args:
         ends: the network without its trunk, see `budgets.parts.without_trunk`.

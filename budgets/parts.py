@@ -55,7 +55,7 @@ class Part:
     width: int
 
     def key(self, size: Size) -> str:
-        """The part at a feature size as canonical JSON."""
+        """Return the part at a feature size as canonical JSON."""
         plain = _plain(self.settings)
         return f'["{self.kind}", {plain}, {self.width}, {size.height}, {size.width}]'
 
@@ -89,7 +89,7 @@ _NO_WINDOWS = arch.StageConfig(blocks=(arch.BlockConfig(mixer=arch.ResidualConvo
 
 
 def parts(architecture: arch.Architecture, size: Size) -> Iterator[Use]:
-    """The parts of `architecture` for an output of `size`, in the order in which they run."""
+    """Yield the parts of `architecture` for an output of `size`, in the order in which they run."""
     patch = architecture.stem.patch_size
     features = feature_size(architecture.scale, patch, architecture.window_multiple // patch, size)
     stem, body, tail = skeleton_parts(architecture, features)
@@ -104,7 +104,7 @@ def parts(architecture: arch.Architecture, size: Size) -> Iterator[Use]:
 
 
 def stage_parts(settings: arch.StageConfig, width: int, size: Size) -> Iterator[Use]:
-    """Blocks, taken apart, and closing convolution of one stage at a feature size."""
+    """Yield blocks, taken apart, and closing convolution of one stage at a feature size."""
     copies = 1 if settings.tied else settings.recursions
     for block in settings.blocks:
         for part in block_parts(block, width):
@@ -114,7 +114,7 @@ def stage_parts(settings: arch.StageConfig, width: int, size: Size) -> Iterator[
 
 
 def block_parts(block: arch.BlockConfig, width: int) -> Iterator[Part]:
-    """Mixer, feed-forward and the shell around them: far fewer to trace than whole blocks."""
+    """Yield mixer, feed-forward and the shell around them: far fewer to trace than whole blocks."""
     feed_forward = block.feed_forward and _STAND_IN
     shell = replace(block, mixer=arch.ResidualConvolutionConfig(), feed_forward=feed_forward)
     yield Part("shell", shell, width)
@@ -129,13 +129,13 @@ def _unmoved(mixer: arch.Mixer) -> arch.Mixer:
 
 
 def cross_parts(settings: arch.StageConfig, width: int, size: Size) -> Iterator[Use]:
-    """The cross-layer module after a stage, which no two stages share."""
+    """Yield the cross-layer module after a stage, which no two stages share."""
     if settings.cross_layer is not None:
         yield Use(Part("cross_layer", settings.cross_layer, width), size)
 
 
 def skeleton_parts(architecture: arch.Architecture, size: Size) -> tuple[Use, Use, Use]:
-    """Stem, body and tail around a feature map of `size`."""
+    """Return stem, body and tail around a feature map of `size`."""
     frame, width = skeleton(architecture), architecture.width
     return (
         Use(Part("stem", frame, width), size),
@@ -145,12 +145,12 @@ def skeleton_parts(architecture: arch.Architecture, size: Size) -> tuple[Use, Us
 
 
 def skeleton(architecture: arch.Architecture) -> arch.Architecture:
-    """The architecture without its stages: equal for all that share stem, body and tail."""
+    """Return the architecture without its stages: equal for all that share stem, body and tail."""
     return replace(architecture, stages=(_NO_WINDOWS,), stage_sharing=1)
 
 
 def without_trunk(architecture: arch.Architecture) -> arch.Architecture:
-    """The skeleton with the padding of the whole: stages that only hold its windows."""
+    """Return the skeleton with the padding of the whole: stages that only hold its windows."""
     windows = {
         block.mixer.window_size
         for stage in architecture.stages
@@ -169,7 +169,7 @@ def without_trunk(architecture: arch.Architecture) -> arch.Architecture:
 
 
 def feature_size(scale: int, patch: int, multiple: int, size: Size) -> Size:
-    """The trunk's padded feature size for an output of `size` pixels.
+    """Return the trunk's padded feature size for an output of `size` pixels.
 
     Args:
         scale: of the network.
@@ -190,13 +190,13 @@ def _plain(settings: Settings) -> str:
 
 
 def build_part(part: Part) -> nn.Module:
-    """The part's module, on torch's current default device."""
+    """Return the part's module, on torch's current default device."""
     module = BUILDERS[part.kind](part.settings, part.width)
     return nn.Identity() if module is None else module
 
 
 def _emptied(block: stage.Block) -> stage.Block:
-    """The block without its mixer and feed-forward."""
+    """Return the block without its mixer and feed-forward."""
     block.mixer = nn.Identity()
     if block.feed_forward is not None:
         block.feed_forward = nn.Identity()
@@ -204,7 +204,7 @@ def _emptied(block: stage.Block) -> stage.Block:
 
 
 def part_inputs(part: Part, size: Size, batch: int = 1) -> tuple[Any, ...]:
-    """Arguments for one call of the part, channels-last as in the network, of undefined content.
+    """Return arguments for one call of the part, channels-last and of undefined content.
 
     Args:
         part: what will be called.
@@ -266,7 +266,7 @@ class _Flow:
 
 
 def trunk_steps(architecture: arch.Architecture) -> tuple[Step, ...]:
-    """The stages and their cross-layer slots, as `lightir_core.network` runs them."""
+    """Return the stages and their cross-layer slots, as `lightir_core.network` runs them."""
     flow = _Flow(architecture.width)
     referenced = any(one.cross_layer is not None for one in architecture.stages)
     x, outputs = 0, [0]
@@ -283,7 +283,7 @@ def trunk_steps(architecture: arch.Architecture) -> tuple[Step, ...]:
 
 
 def _run_stage(flow: _Flow, settings: arch.StageConfig, entry: int, owner: int) -> int:
-    """As `lightir_core.stage` runs it; `owner` numbers the set of weights."""
+    """Add the steps of one stage, as `lightir_core.stage` runs it; `owner` numbers its weights."""
     x, held = entry, flow.held
     for number in range(settings.recursions):
         flow.held = [*held, x]

@@ -70,7 +70,7 @@ _by_address: dict[int, tuple[StageConfig, _Priced]] = {}
 
 
 def price(architecture: Architecture, size: Size) -> Cost:
-    """Parameters and MACs of `architecture` for an output of `size` pixels.
+    """Return parameters and MACs of `architecture` for an output of `size` pixels.
 
     The input is `size` divided by the scale, rounded up and padded as the network pads it. The
     optional axes of the cost stay empty.
@@ -93,7 +93,7 @@ def price(architecture: Architecture, size: Size) -> Cost:
 
 
 def stage_cost(stage: StageConfig, width: int, size: Size) -> StageCost:
-    """Cost of one stage in a network of `width` channels on a feature map of `size`.
+    """Return cost of one stage in a network of `width` channels on a feature map of `size`.
 
     Raises:
         BudgetError: a part performs an operation whose cost is not known.
@@ -104,7 +104,7 @@ def stage_cost(stage: StageConfig, width: int, size: Size) -> StageCost:
 
 
 def skeleton_cost(architecture: Architecture, size: Size) -> Cost:
-    """Cost of stem, body and tail around a feature map of `size`; the stages do not matter.
+    """Return cost of stem, body and tail around a feature map of `size`; the stages do not matter.
 
     Raises:
         BudgetError: a part performs an operation whose cost is not known.
@@ -113,7 +113,7 @@ def skeleton_cost(architecture: Architecture, size: Size) -> Cost:
 
 
 def _find(stage: StageConfig) -> tuple[StageConfig, _Priced]:
-    """The entry of an equal stage, remembered for this object too."""
+    """Return the entry of an equal stage, remembered for this object too."""
     priced = _by_value.get(stage)
     if priced is None:
         priced = _by_value[stage] = _Priced(stage)
@@ -135,7 +135,7 @@ _skeletons: dict[tuple[object, ...], tuple[int, int]] = {}
 
 
 def _skeleton(architecture: Architecture, features: Features) -> tuple[int, int]:
-    """Parameters and MACs of stem, body and tail."""
+    """Return parameters and MACs of stem, body and tail."""
     key = (
         features,
         architecture.in_channels,
@@ -167,7 +167,7 @@ def _sides(scale: int, patch: int, multiple: int, height: int, width: int) -> tu
 
 
 def part_cost(part: Part, size: Size) -> Cost:
-    """Cost of one part run once at a feature size; traced at the first question.
+    """Return cost of one part run once at a feature size; traced at the first question.
 
     Raises:
         BudgetError: the part performs an operation whose cost is not known.

@@ -32,7 +32,7 @@ def _vector_product(left: int) -> Formula:
 
 
 def _convolution(args: Arguments, out: Tensor) -> int:
-    """Each output (or, transposed, each input) element meets one filter of the kernel."""
+    """Count one filter of the kernel for each output (or, transposed, each input) element."""
     image, weight, transposed = args[0], args[1], args[6]
     return (image if transposed else out).numel() * math.prod(weight.shape[1:])
 
@@ -178,7 +178,7 @@ class MacCounter(TorchDispatchMode):
 
 
 def count_macs(function: Callable[[], object]) -> int:
-    """Multiply-adds that `function` performs; see `MacCounter`."""
+    """Return multiply-adds that `function` performs; see `MacCounter`."""
     with torch.no_grad(), MacCounter() as counter:
         function()
     return counter.macs

@@ -51,7 +51,7 @@ class Size:
                 )
 
     def __str__(self) -> str:
-        """The size as people write it: WIDTHxHEIGHT."""
+        """Return the size as people write it: WIDTHxHEIGHT."""
         return f"{self.width}x{self.height}"
 
 
@@ -95,7 +95,7 @@ def parse_time(text: str) -> float:
 
 
 def parse_share(text: str) -> float:
-    """A share such as ``5%`` or ``0.05``; ``0`` is none.
+    """Return a share such as ``5%`` or ``0.05``; ``0`` is none.
 
     Raises:
         BudgetError: another form, or not from 0 to below 1.
@@ -108,24 +108,24 @@ def parse_share(text: str) -> float:
 
 
 def format_count(count: float) -> str:
-    """A count in four digits at most: ``400k``, ``780.9k``, ``363.1G``."""
+    """Return a count in four digits at most: ``400k``, ``780.9k``, ``363.1G``."""
     return _format(count, (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3), ("", 1)))
 
 
 def format_bytes(count: float) -> str:
-    """A memory size in binary units: ``512MiB``, ``1.25GiB``."""
+    """Return a memory size in binary units: ``512MiB``, ``1.25GiB``."""
     return _format(count, (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1)))
 
 
 def format_time(time_ms: float) -> str:
-    """A duration given in milliseconds: ``40ms``, ``1.2s``, ``850us``."""
+    """Return a duration given in milliseconds: ``40ms``, ``1.2s``, ``850us``."""
     return _format(time_ms * 1000, (("s", 10**6), ("ms", 10**3), ("us", 1)))
 
 
 def _parse(
     text: str, what: str, units: dict[str, int] | dict[str, Decimal], examples: str
 ) -> tuple[Decimal, str]:
-    """The number in base units, and the examples for a later message."""
+    """Return the number in base units, and the examples for a later message."""
     match = _NUMBER.fullmatch(text.strip())
     if match is None:
         raise BudgetError(f"{what} {text!r} is not a positive number; write {examples}")

@@ -80,7 +80,7 @@ class LearningCurve:
 
     @property
     def ended(self) -> bool:
-        """Whether it is time to stop early."""
+        """Return whether it is time to stop early."""
         return 0 < self._patience <= self._stale
 
 
@@ -134,7 +134,7 @@ class DivergenceCheck:
             )
 
     def to_plain(self) -> dict[str, list[float]]:
-        """What was seen and still counts."""
+        """Return what was seen and still counts."""
         return {"first": list(self._first), "last": list(self._last)}
 
     def restore(self, plain: Mapping[str, list[float]]) -> None:
@@ -159,12 +159,12 @@ class Restart:
 
     @staticmethod
     def of(error: DivergedError, recipe: Recipe) -> Restart:
-        """The second attempt at a training that diverged."""
+        """Return the second attempt at a training that diverged."""
         return Restart(step=error.step, before=recipe.rates, after=recipe.gentler().rates)
 
     @staticmethod
     def from_plain(plain: Mapping[str, Any] | None) -> Restart | None:
-        """What `to_plain` gave, if anything."""
+        """Return what `to_plain` gave, if anything."""
         return None if not plain else Restart(**plain)
 
     def to_plain(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Evaluation:
 
     @property
     def mean(self) -> dict[str, float]:
-        """Mean over the images, each image counting the same."""
+        """Return mean over the images, each image counting the same."""
         return {
             metric: sum(scores[metric] for scores in self.images) / len(self.images)
             for metric in self.images[0]

@@ -55,7 +55,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """One update of all matrices that have a gradient; `closure` is torch's and not used."""
+        """Update all matrices that have a gradient; `closure` is torch's and not used."""
         [group] = self.param_groups
         lr, decay = group["lr"], group["weight_decay"]
         for shape, all_of_it in self._shapes.items():
@@ -70,7 +70,7 @@ class Muon(torch.optim.Optimizer):
                 matrix.add_(update, alpha=-rate)
 
     def _momentum(self, matrix: Tensor) -> Tensor:
-        """The update before it is made orthogonal."""
+        """Return the update before it is made orthogonal."""
         state = self.state[matrix]
         grad = matrix.grad
         assert grad is not None
@@ -82,7 +82,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """About the nearest orthogonal matrix of each: (K, A, B) to (K, A, B), in bfloat16.
+    """Return about the nearest orthogonal matrix of each: (K, A, B) to (K, A, B), in bfloat16.
 
     Singular values end between 0.7 and 1.2 (Newton and Schulz's iteration, quintic).
     """
@@ -169,7 +169,7 @@ class Optimiser:
             parameter.grad = None
 
     def state(self) -> dict[str, Tensor]:
-        """The moments of all updates so far, by optimiser, parameter and name."""
+        """Return the moments of all updates so far, by optimiser, parameter and name."""
         return {
             f"{which}.{index}.{name}": tensor
             for which, optimiser in enumerate(self._optimisers)
@@ -219,7 +219,7 @@ def schedule(number: int, recipe: Recipe) -> float:
 
 
 def _is_matrix(name: str, parameter: Tensor) -> bool:
-    """Whether a parameter maps channels to channels inside the trunk."""
+    """Return whether a parameter maps channels to channels inside the trunk."""
     if name.startswith(EDGES) or "position" in name or parameter.ndim < 2:
         return False
     inputs, outputs = (-1, -2) if parameter.ndim == 3 else (1, 0)
@@ -227,7 +227,7 @@ def _is_matrix(name: str, parameter: Tensor) -> bool:
 
 
 def _by_side(matrices: Sequence[tuple[nn.Parameter, Sequence[Tensor]]]) -> dict[int, list[Tensor]]:
-    """The matrices by the side of the kernels that they are of, 1 for what is no kernel.
+    """Return the matrices by the side of the kernels that they are of, 1 for what is no kernel.
 
     A kernel's rate is divided by its side: Muon takes the k² taps that see nearly the same for as
     many independent inputs, and moves all of them by √(k²) too far.

@@ -99,12 +99,12 @@ class Recipe:
 
     @property
     def rates(self) -> dict[str, float]:
-        """The peak learning rates that are in use."""
+        """Return the peak learning rates that are in use."""
         rates = {"lr": self.lr, "matrix_lr": self.matrix_lr}
         return rates if self.optimiser == "muon" else {"lr": self.lr}
 
     def suited(self, *, sparse: bool) -> Recipe:
-        """The recipe for damage that is sparse, or that is everywhere.
+        """Return the recipe for damage that is sparse, or that is everywhere.
 
         Where most pixels are as they should be, the smallest absolute error on average is that of
         leaving all of them alone: a short training on snow ends there, exactly. Squared errors
@@ -114,11 +114,11 @@ class Recipe:
         return replace(self, loss="mse") if sparse and self.loss == "l1" else self
 
     def lasting(self, steps: int) -> Recipe:
-        """The same recipe over another number of steps."""
+        """Return the same recipe over another number of steps."""
         return replace(self, steps=steps)
 
     def gentler(self) -> Recipe:
-        """The same recipe at lower rates, for a training that diverged with these."""
+        """Return the same recipe at lower rates, for a training that diverged with these."""
         return replace(self, lr=GENTLER * self.lr, matrix_lr=GENTLER * self.matrix_lr)
 
 
@@ -157,7 +157,7 @@ _KINDS = {
 
 
 def read_recipe(name_or_path: str | Path) -> Recipe:
-    """The recipe of that name, or in the TOML, YAML or JSON file at that path.
+    """Return the recipe of that name, or in the TOML, YAML or JSON file at that path.
 
     Raises:
         TrainingError: neither a known name nor a usable file; the nearest name is told.
@@ -176,7 +176,7 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
 
 
 def recipe_from_plain(values: Mapping[Any, Any], source: str) -> Recipe:
-    """The recipe that names and values describe.
+    """Return the recipe that names and values describe.
 
     Args:
         values: fields of `Recipe`; what is missing is as in the recipe that "base" names, which is

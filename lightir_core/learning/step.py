@@ -25,7 +25,7 @@ class Batches(Protocol):
     """Where patches come from; `lightir_core.data.datasets.TrainingSet` is one."""
 
     def batch(self, seed: int, step: int, batch: int, patch_px: int) -> tuple[Tensor, Tensor]:
-        """`(lq, gt)` in [0, 1], determined by `seed` and `step` alone."""
+        """Return `(lq, gt)` in [0, 1], determined by `seed` and `step` alone."""
         ...
 
 
@@ -119,7 +119,7 @@ class Prefetch:
         self._block: tuple[tuple[int, ...], Tensor, Tensor] | None = None
 
     def batch(self, seed: int, step: int, batch: int, patch_px: int) -> tuple[Tensor, Tensor]:
-        """`(lq, gt)` of a step, on the device."""
+        """Return `(lq, gt)` of a step, on the device."""
         number, index = divmod(step, self._steps)
         wanted = (seed, number, batch, patch_px)
         if self._block is None or self._block[0] != wanted:
@@ -135,7 +135,7 @@ class Prefetch:
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether light networks train faster under bfloat16 autocast there than in single precision.
+    """Return whether light networks train faster under bfloat16 autocast than without.
 
     On a CPU, even with instructions for it, the casts of many small tensors cost networks of 90,000
     parameters more than the products save, and break about even at 400,000
@@ -147,7 +147,7 @@ def has_fast_bfloat16(device: torch.device) -> bool:
 def precision(
     device: torch.device, half: bool | None = None
 ) -> contextlib.AbstractContextManager[object]:
-    """bfloat16 autocast if `half`, or where that is faster; else nothing."""
+    """Return bfloat16 autocast if `half`, or where that is faster; else nothing."""
     if has_fast_bfloat16(device) if half is None else half:
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()
@@ -158,7 +158,7 @@ def _laid_out(lq: Tensor) -> Tensor:
 
 
 def distance(output: Tensor, target: Tensor, recipe: Recipe) -> Tensor:
-    """The loss that `recipe` asks for, between images of one shape."""
+    """Return the loss that `recipe` asks for, between images of one shape."""
     difference = output - target
     if recipe.loss == "mse":
         return difference.square().mean()

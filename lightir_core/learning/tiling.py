@@ -26,7 +26,7 @@ def restore(
     overlap_px: int = OVERLAP_PX,
     fast: bool = False,
 ) -> Tensor:
-    """The restored image, clamped to [0, 1].
+    """Return the restored image, clamped to [0, 1].
 
     Tiles of `tile_px` meet in the middle of an overlap of `2 * overlap_px`, so that no output
     pixel is nearer than `overlap_px` to a cut. Networks with a channel branch (CASA) pool over
@@ -72,7 +72,7 @@ def restore_turned(
     tile_px: int = TILE_PX,
     fast: bool = False,
 ) -> Tensor:
-    """The mean of `restore` over turned and mirrored forms of the image, each turned back.
+    """Return the mean of `restore` over turned and mirrored forms of the image, each turned back.
 
     Over all eight ways it is the self-ensemble of EDSR (Lim et al., CVPRW 2017, section 3.4), which
     is eight times the work. It fits any degradation that does not see which way is up; a Bayer

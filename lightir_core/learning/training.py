@@ -98,14 +98,14 @@ def train(
 
 
 def _stretch(recipe: Recipe, options: StateOptions | None, state: TrainingState) -> tuple[int, int]:
-    """The steps that are due, from and to; what was kept before the first is brought back."""
+    """Return the steps that are due, from and to, with what was saved brought back."""
     if options is None:
         return 0, recipe.steps
     return restore_state(options.file, state), min(options.until, recipe.steps)
 
 
 def _learn(state: TrainingState, loss: Tensor, step: int, ema: float) -> None:
-    """One update of the weights and of their average."""
+    """Return one update of the weights and of their average."""
     loss.backward()
     state.optimiser.step(step)
     if state.averaged is not None:
@@ -122,7 +122,7 @@ def _settle(state: TrainingState) -> None:
 
 
 def _milestones(steps: int, checks: int | Collection[int]) -> set[int]:
-    """Steps after which the curve is measured."""
+    """Return steps after which the curve is measured."""
     if isinstance(checks, int):
         return {round(steps * (i + 1) / checks) for i in range(checks)} - {0}
     return set(checks)
