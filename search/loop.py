@@ -11,10 +11,9 @@ is brought back by replaying the record through it; what was running runs again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Protocol
 
 from lightir_core.errors import SearchError
 from results.objectives import Objective, minimised, values_of
@@ -274,26 +273,3 @@ def _check_replay(candidates: Mapping[int, Candidate], record: Record) -> None:
                 f"{candidate.architecture.id}: the run was made by another version; its report "
                 f"still works, its search cannot go on"
             )
-
-
-class Engine(Protocol):
-    """Whatever runs jobs that are iterated over; None in place of a job says that none is ready."""
-
-    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Outcome]]:
-        """Outcomes as they come."""
-        ...
-
-
-def search(
-    strategy: Strategy,
-    record: Record,
-    engine: Engine,
-    make_job: MakeJob,
-    limits: Limits,
-    callback: Callback,
-    rungs: Rungs,
-) -> None:
-    """Run a whole search by an engine that iterates, until those that measure have drivers."""
-    source = Search(strategy, record, make_job, limits, callback, rungs)
-    for job, outcome in engine.run(iter(source.ask, source)):
-        source.tell(job, outcome)
