@@ -19,12 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from lightir_core.errors import SearchError, nearest
+from lightir_core.learning.step import Batches
 from lightir_core.network import Network
 from search.compress.channels import gather, slices
 from search.compress.units import Unit, units
@@ -37,14 +37,6 @@ PATCH_PX = 16
 
 Ranking = Mapping[Unit, Tensor]
 """For each unit (lanes, channels) of float64: the larger, the more a channel is missed."""
-
-
-class Batches(Protocol):
-    """Where patches come from, as in `lightir_core.learning.training`."""
-
-    def batch(self, seed: int, step: int, batch: int, patch_px: int) -> tuple[Tensor, Tensor]:
-        """`(lq, gt)` in [0, 1], determined by `seed` and `step` alone."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,7 @@ def rank(network: Network, kind: str, data: Batches | None, seed: int) -> Rankin
     """Return the importance of every channel.
 
     Args:
-        network: with plain projections (`search.compress.fold`), in eval mode; its gradients are
+        network: with plain projections (`search.compress.surgery.fold`), in eval mode; its gradients are
             cleared.
         kind: a key of `IMPORTANCES`.
         data: patches, for those that look at images.
