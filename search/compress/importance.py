@@ -61,8 +61,8 @@ def rank(network: Network, kind: str, data: Batches | None, seed: int) -> Rankin
     """Return the importance of every channel.
 
     Args:
-        network: with plain projections (`search.compress.surgery.fold`), in eval mode; its gradients are
-            cleared.
+        network: with plain projections (`search.compress.surgery.fold`), in eval mode; its
+            gradients are cleared.
         kind: a key of `IMPORTANCES`.
         data: patches, for those that look at images.
         seed: decides the patches, and the order for "random".
