@@ -108,6 +108,7 @@ class _Trials:
         self._nodes: dict[str, str] = {}
         self._losses: dict[str, list[str]] = {}
         self._results: dict[str, Mapping[str, Any] | None] = {}
+        self._again: list[tuple[Job, list[str]]] = []
         self._fruitless = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -129,10 +130,12 @@ class _Trials:
                 f"{self._fruitless} worker processes died one after the other without any "
                 f"result; look into Ray's logs in /tmp/ray/session_latest/logs"
             )
-        job = self._source.ask() if len(self._running) < workers else None
+        if len(self._running) == workers:
+            return None
+        job, losses = self._again.pop(0) if self._again else (self._source.ask(), [])
         if job is None:
             return None if self._running else "FINISHED"
-        self._running[trial_id], self._losses[trial_id] = job, []
+        self._running[trial_id], self._losses[trial_id] = job, losses
         absolute = job.moved(Path.resolve)
         if self._driver.storage is not None:
             self._driver.storage.send(absolute)
@@ -164,9 +167,14 @@ class _Trials:
         self._results[trial_id] = None if error else result
 
     def _report(self, trial: str, job: Job, result: Mapping[str, Any] | None) -> None:
-        storage, nodes = self._driver.storage, tuple(self._losses.pop(trial))
+        storage, losses = self._driver.storage, self._losses.pop(trial)
+        nodes = tuple(losses)
+        if result is None and len(losses) <= RETRIES:
+            # it was given to a process that had died while it was idle: Tune tries that once only
+            self._again.append((job, losses))
+            return
         if result is None:
-            self._source.tell(job, worker_died(job, f"{RETRIES + 1} times", nodes))
+            self._source.tell(job, worker_died(job, f"{len(losses)} times", nodes))
             return
         outcome, error = _unpacked(result["outcome"])
         if error is not None:
@@ -246,8 +254,8 @@ def _searcher(driver: RayDriver, source: JobSource) -> Any:  # noqa: ANN401  Ray
 def _scheduler(searcher: _Trials, workers: int) -> Any:  # noqa: ANN401  Ray's
     """Return what runs trials as they come, hears of lost workers, and keeps idle ones.
 
-    Two private attributes of Ray 2.60's controller: by itself it keeps one idle process of all when
-    a generation ends, and a trial that is given to an idle process that has died waits for ever.
+    By a private attribute of Ray 2.60's controller: by itself it keeps one idle process of all when
+    a generation ends.
     """
     from ray.tune.schedulers import FIFOScheduler
 
@@ -260,7 +268,6 @@ def _scheduler(searcher: _Trials, workers: int) -> Any:  # noqa: ANN401  Ray's
                 tune_controller._actor_cache.increase_max(trial.placement_group_factory)
 
         def on_trial_error(self, tune_controller: Any, trial: Any) -> None:  # noqa: ANN401
-            tune_controller._resetting_trials.discard(trial)
             searcher.on_trial_loss(trial.trial_id)
 
     return Keeping()

@@ -113,6 +113,15 @@ def test_processes_are_kept_between_generations(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_here")
+def test_a_process_that_dies_while_it_is_idle_keeps_nobody_waiting(tmp_path):
+    source = Generations(jobs(tmp_path, "0a", "0b", "1a", "1b"))
+    RayDriver(work.score_and_kill, WorkerSpec(2)).drive(source)
+    assert len(source.pids) == 4
+    assert source.pids[0] not in source.pids[2:]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_here")
 def test_an_error_of_the_work_is_raised_in_the_driver(tmp_path):
     queue = JobQueue(jobs(tmp_path, "x", "refused", "y"))
     with pytest.raises(ValueError, match="refused is not for me"):
