@@ -70,7 +70,7 @@ class LazyGroup(TyperGroup):
     def __init__(self, **attrs: Any) -> None:  # noqa: ANN401  as of its parent
         """Know the names, among which the nearest to a misspelt one is looked for."""
         super().__init__(**attrs)
-        self.commands.update(dict.fromkeys(COMMANDS))  # pyright: ignore[reportArgumentType]
+        self.commands.update(dict.fromkeys(COMMANDS))  # pyright: ignore[reportCallIssue, reportArgumentType]
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401  typer's own, or click's
         """Return the names, in the order of the table."""
