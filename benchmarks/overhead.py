@@ -32,7 +32,8 @@ from results.study import Record
 from results.trials import Trial
 from search.callbacks import Silent
 from search.config import SearchConfig, find_space, known
-from search.feasible.space import Candidate, Feasible
+from search.feasible.candidate import Candidate
+from search.feasible.space import Feasible
 from search.jobs import Job, Outcome, Source, drive_function
 from search.loop import Limits, Search
 from search.objectives import objectives

@@ -36,7 +36,8 @@ from lightir_core.seeds import derive
 from search.cli.options import wholes
 from search.config import SearchConfig, find_space
 from search.evaluators.images import open_images, validation_crops
-from search.feasible.space import Candidate, Feasible
+from search.feasible.candidate import Candidate
+from search.feasible.space import Feasible
 from search.jobs import Source
 from spaces import TaskShape
 

@@ -18,7 +18,7 @@ from benchmarks.table import BUDGET, GENERATION, OBJECTIVES, TABLE, Table, read_
 from results.objectives import minimised
 from results.pareto import hypervolume, hypervolume_history, reference_point
 from search.config import known
-from search.feasible.space import Candidate
+from search.feasible.candidate import Candidate
 from search.strategies import STRATEGIES, Scenario
 
 TRIALS = 64

@@ -28,7 +28,8 @@ from lightir_core.seeds import derive
 from lightir_core.tensor_files import write_text_atomic
 from results.objectives import Objective
 from search.evaluators.train import evaluate_candidate
-from search.feasible.space import Candidate, Feasible
+from search.feasible.candidate import Candidate
+from search.feasible.space import Feasible
 from search.jobs import Job, Source
 from spaces import Choices, Dimension, Space, TaskShape, When, space_from_plain, space_to_plain
 from spaces.space import combinations

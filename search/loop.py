@@ -20,10 +20,10 @@ from results.objectives import Objective, minimised, values_of
 from results.pareto import Front
 from results.study import Record
 from search.callbacks import Callback, Stop, never
-from search.feasible.space import Candidate
+from search.feasible.candidate import Candidate
 from search.jobs import Job, Outcome
 from search.rungs import Climb, Comparison, Rungs
-from search.strategies import Strategy
+from search.strategies.strategy import Strategy
 
 MakeJob = Callable[[int, Candidate, int], Job]
 """Makes the job that trains a candidate, by number, up to a step."""

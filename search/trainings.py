@@ -12,7 +12,7 @@ from results.models import ModelResult
 from results.study import Trial
 from search.compress.prune import Pruned
 from search.evaluators.train import CHECKS
-from search.feasible.space import Candidate
+from search.feasible.candidate import Candidate
 from search.jobs import Job
 from search.plan import Plan
 

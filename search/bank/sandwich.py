@@ -15,7 +15,8 @@ from budgets.budget import AXES
 from lightir_core.architecture import Architecture
 from lightir_core.errors import SearchError
 from lightir_core.seeds import derive
-from search.feasible.space import Candidate, Feasible
+from search.feasible.candidate import Candidate
+from search.feasible.space import Feasible
 
 TURNS = ("smallest", "random", "random", "largest", "random", "random")
 

@@ -16,8 +16,10 @@ from budgets.cost import Cost
 from lightir_core.architecture import Architecture
 from lightir_core.published.presets import PRESETS, preset
 from lightir_core.seeds import derive
-from search.feasible.region import ADDITIVE, NORMAL_95, Region, extremes
+from search.feasible.count_table import BODY, TAIL, CountTable, Skeleton, StageContext
+from search.feasible.region import ADDITIVE, NORMAL_95, Region
 from search.feasible.space import Feasible
+from search.feasible.stage_costs import UNLIMITED, Integers, StageCosts
 
 DRAWS = 300
 """Points that are drawn for medians."""
@@ -218,3 +220,60 @@ def _presets(
 
 def _value(cost: Cost, axis: str) -> Any:  # noqa: ANN401  the fields differ in type
     return getattr(cost, AXES[axis].field)
+
+
+def extremes(costs: StageCosts) -> tuple[Integers, Integers]:
+    """Return the smallest and the largest cost in a whole space, by column.
+
+    Padding to a larger multiple never takes less work, so the smallest is found whichever feature
+    map a network belongs to. For the largest, a stage must need the feature map it is priced on.
+    """
+    table = CountTable(costs, np.full(1 + len(costs.sizes), UNLIMITED), (0, 1))
+    pairs = [_of_skeleton(table, skeleton) for skeleton in table.skeletons()]
+    lows, highs = zip(*(pair for pair in pairs if pair is not None), strict=True)
+    return np.min(lows, axis=0), np.max(highs, axis=0)
+
+
+def _of_skeleton(table: CountTable, skeleton: Skeleton) -> tuple[Integers, Integers] | None:
+    low = high = skeleton.cost
+    losses: list[Integers] = []
+    for context in skeleton.contexts:
+        joints = range(len(table.costs.joint_choices(context.known)))
+        ranges = [_of_joint(table, context, joint) for joint in joints]
+        low = low + np.min([least for least, _, _ in ranges], axis=0)
+        most = np.max([largest for _, largest, _ in ranges], axis=0)
+        high = high + most
+        losses += [most - owned for _, _, owned in ranges if owned is not None]
+    if table.owner(1) == skeleton.contexts[0].features:
+        return low, high
+    # the cheapest way to have one stage that asks for this feature map
+    return (low, high - np.min(losses, axis=0)) if losses else None
+
+
+def _of_joint(
+    table: CountTable, context: StageContext, joint: int
+) -> tuple[Integers, Integers, Integers | None]:
+    """Return a stage's least and largest cost, and the largest that needs its feature map."""
+    mixers, feed_forwards, passes = context.groups(table.costs, joint, BODY)
+    closings, slots = context.groups(table.costs, joint, TAIL)
+    if not len(mixers.costs):
+        nothing = np.zeros(mixers.costs.shape[1], np.int64)
+        return nothing + UNLIMITED, nothing, None
+    copies, runs = passes.costs.T
+    work = context.uses
+    times = np.stack([copies, *[runs * work] * (mixers.costs.shape[1] - 1)], axis=1)
+    both = np.full(times.shape[1], work)
+    shared = np.array([1, *both[1:]])
+    owners = [table.owner(int(multiple)) == context.features for multiple in mixers.multiples]
+
+    def least_and_most(mixers: Integers) -> list[Integers]:
+        return [
+            (of(mixers, axis=0) + of(feed_forwards.costs, axis=0)) * of(times, axis=0)
+            + of(closings.costs, axis=0) * shared
+            + of(slots.costs, axis=0) * both
+            for of in (np.min, np.max)
+        ]
+
+    least, most = least_and_most(mixers.costs)
+    owned = mixers.costs[np.array(owners)]
+    return least, most, least_and_most(owned)[1] if len(owned) else None

@@ -16,20 +16,12 @@ from budgets.memory import weights_memory
 from budgets.units import Size
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, SearchError
+from search.feasible.candidate import Candidate
 from search.feasible.region import ADDITIVE, Region, region_of
 from spaces import Choices, Space, TaskShape, Value
 
 ATTEMPTS = 2000
 STARTS = 4
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A point of the space, what it builds and what that costs."""
-
-    choices: Choices
-    architecture: Architecture
-    cost: Cost
 
 
 @dataclass(frozen=True)

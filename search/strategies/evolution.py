@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from results.pareto import Point, ranks
-from search.feasible.space import Candidate
+from search.feasible.candidate import Candidate
 from search.strategies.strategy import Scenario, SeedingStrategy
 from spaces import Choices, Space
 

@@ -19,7 +19,7 @@ from optuna.trial import TrialState, create_trial
 
 from lightir_core.errors import SearchError
 from results.pareto import pareto_front
-from search.feasible.space import Candidate
+from search.feasible.candidate import Candidate
 from search.strategies.optuna_sampler import PoolSampler, quiet
 from search.strategies.strategy import INACTIVE, Scenario, SeedingStrategy, answers, to_row
 from spaces import Choices, Value

@@ -19,7 +19,7 @@ import numpy as np
 from lightir_core.errors import SearchError
 from lightir_core.seeds import derive
 from results.objectives import minimised
-from search.feasible.space import Candidate
+from search.feasible.candidate import Candidate
 from search.strategies.evolution import positions
 from search.strategies.strategy import INACTIVE, Row, Scenario, answers, to_row, to_wish
 

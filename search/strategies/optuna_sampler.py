@@ -39,7 +39,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from lightir_core.seeds import derive
 from results.objectives import minimised
 from results.pareto import dominates
-from search.feasible.space import Candidate
+from search.feasible.candidate import Candidate
 from search.strategies.strategy import Scenario
 from spaces import Choices, Value
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from lightir_core.seeds import derive
 from results.objectives import Objective, minimised
-from search.feasible.space import Candidate, Feasible
+from search.feasible.candidate import Candidate, CandidateSource
 from spaces import Choices, Space, Value
 
 INACTIVE = "-"
@@ -32,7 +32,7 @@ class Scenario:
         seed: of all proposals.
     """
 
-    feasible: Feasible
+    feasible: CandidateSource
     objectives: tuple[Objective, ...]
     generation: int
     seed: int

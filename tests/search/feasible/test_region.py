@@ -8,8 +8,8 @@ from scipy.stats import chisquare
 
 from budgets.price import price
 from budgets.units import Size
-from search.feasible import sample as drawing
-from search.feasible.region import extremes
+from search.feasible import region as drawing
+from search.feasible.profile import extremes
 from tests.search.feasible.conftest import MIXED, SHAPE, SIZE
 
 

@@ -1,0 +1,40 @@
+"""A candidate, and what strategies ask for one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from budgets.cost import Cost
+from lightir_core.architecture import Architecture
+from spaces import Choices, Space, Value
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A point of the space, what it builds and what that costs."""
+
+    choices: Choices
+    architecture: Architecture
+    cost: Cost
+
+
+class CandidateSource(Protocol):
+    """Gives candidates within a budget; `search.feasible.space.Feasible` is one."""
+
+    @property
+    def space(self) -> Space:
+        """What may be chosen."""
+        ...
+
+    def near(
+        self, given: Mapping[str, Value], rng: random.Random, taken: Collection[str] = ()
+    ) -> Candidate:
+        """Find a candidate that is not `taken`, as close to `given` as chance allows."""
+        ...
+
+    def draw(self, rng: random.Random, taken: Collection[str] = ()) -> Candidate:
+        """Draw a candidate that is not `taken`, uniform among the points that fit."""
+        ...
