@@ -372,8 +372,9 @@ class Region:
             picked = pick(np.concatenate(ways), len(which), rng)
             sampler_of[which] = np.searchsorted(ends, picked, side="right")
             tails[which] = picked - np.concatenate([[0], ends])[sampler_of[which]]
-        columns = np.zeros((4, len(cells)), np.int64)
-        made = DrawnStages(*columns, np.zeros((len(cells), len(self._upper)), np.int64))
+        joints, bodies, kinds, multiples = np.zeros((4, len(cells)), np.int64)
+        costs = np.zeros((len(cells), len(self._upper)), np.int64)
+        made = DrawnStages(joints, bodies, kinds, multiples, costs)
         for number, sampler in enumerate(samplers):
             here = np.flatnonzero(sampler_of == number)
             sampler.fill(made, here, cells[here], tails[here], rng)
