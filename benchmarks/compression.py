@@ -38,7 +38,7 @@ from lightir_core.architecture import (
 )
 from lightir_core.checkpoints import load_model, save_model
 from lightir_core.data.datasets import make_pairs
-from lightir_core.data.tasks import Task, parse_task
+from lightir_core.data.tasks import Task
 from lightir_core.learning.distil import Teacher
 from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.recipe import PROXY, Recipe
@@ -48,7 +48,7 @@ from lightir_core.seeds import derive
 from search.cli.options import decimals
 from search.compress.prune import Pruning, prune
 from search.evaluators.images import open_images
-from search.jobs import Source
+from search.jobs import ImageSource
 
 CPU = torch.device("cpu")
 WAYS = ("taylor", "scratch", "magnitude", "random")
@@ -72,7 +72,7 @@ class Setting:
         folder: where rows and trained networks are kept.
     """
 
-    source: Source
+    source: ImageSource
     width: int
     steps: int
     finish: int
@@ -113,7 +113,7 @@ def _steps(setting: Setting, seeds: Sequence[int]) -> Iterator[Step]:
 
 def _row(setting: Setting, way: str, cut: float, seed: int) -> Row:
     """Make, keep and score a network."""
-    task = parse_task(setting.source.task)
+    task = setting.source.task
     network = _made(setting, way, cut, seed)
     save_model(setting.folder / f"{seed}-{way}-{cut:g}", network)
     pairs = make_pairs(task, open_images(setting.source).validation, crop_px=CROP_PX)
@@ -126,7 +126,7 @@ def _made(setting: Setting, way: str, cut: float, seed: int) -> Network:
     whole = PROXY.lasting(setting.steps + setting.finish)
     if way in ("parent", "scratch"):
         architecture = (
-            parent_architecture(setting.width, parse_task(setting.source.task))
+            parent_architecture(setting.width, setting.source.task)
             if way == "parent"
             else load_model(setting.folder / f"{seed}-taylor-{cut:g}").architecture
         )
@@ -149,7 +149,7 @@ def _start(setting: Setting, seed: int) -> Path:
     """Return the folder of the parent after its first T0 steps, which is trained once."""
     folder = setting.folder / f"{seed}-start"
     if not (folder / "weights.safetensors").is_file():
-        task = parse_task(setting.source.task)
+        task = setting.source.task
         network = _fresh(parent_architecture(setting.width, task), seed)
         recipe = replace(PROXY.lasting(setting.steps), final_lr=STOPPED)
         save_model(folder, _train(setting, network, recipe, seed, "start"))

@@ -16,9 +16,10 @@ import torch
 import typer
 from scipy import stats
 
+from lightir_core.data.tasks import parse_task
 from lightir_core.tensor_files import write_text_atomic
 from search.cli.options import DataFolders, absolute
-from search.jobs import Source
+from search.jobs import ImageSource
 
 Row = dict[str, Any]
 """One measurement, in plain values."""
@@ -161,9 +162,11 @@ def publish(heading: str, lines: Sequence[str], file: Path | None = None) -> Non
     write_text_atomic(file, f"{head.rstrip()}\n\n{text}{mark}{after}".lstrip())
 
 
-def source(task: str, data: DataFolders, val: Path | None) -> Source:
+def source(task: str, data: DataFolders, val: Path | None) -> ImageSource:
     """Return task and images of the command line, independent of the working directory."""
-    return Source(task=task, data=absolute(data), val=str(val.resolve()) if val else None)
+    return ImageSource(
+        task=parse_task(task), data=absolute(data), val=str(val.resolve()) if val else None
+    )
 
 
 @contextlib.contextmanager

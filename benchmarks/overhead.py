@@ -34,7 +34,7 @@ from search.callbacks import Silent
 from search.config import SearchConfig, find_space, known
 from search.feasible.candidate import Candidate
 from search.feasible.space import Feasible
-from search.jobs import Job, Outcome, Source, drive_function
+from search.jobs import ImageSource, Job, Outcome, drive_function
 from search.loop import Limits, Search
 from search.objectives import objectives
 from search.rungs import rungs_for
@@ -63,7 +63,7 @@ def no_job(number: int, candidate: Candidate, seed: int, until: int | None = Non
         number=number,
         architecture=candidate.architecture,
         recipe=PROXY,
-        source=Source(task="sr-x2"),
+        source=ImageSource(task=parse_task("sr-x2")),
         seed=derive(seed, "train", number),
         device="cpu",
         weights=Path("unused"),

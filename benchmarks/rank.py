@@ -38,7 +38,7 @@ from search.config import SearchConfig, find_space
 from search.evaluators.images import open_images, validation_crops
 from search.feasible.candidate import Candidate
 from search.feasible.space import Feasible
-from search.jobs import Source
+from search.jobs import ImageSource
 from spaces import TaskShape
 
 SMALLEST = 0.25
@@ -74,7 +74,7 @@ class Setting:
     band: int
     banded: int
     recipes: tuple[Recipe, ...]
-    source: Source
+    source: ImageSource
     seed: int
 
 
@@ -126,9 +126,9 @@ def _steps(setting: Setting) -> Iterator[Step]:
             yield key, partial(_train, candidate, recipe, setting.source, seed)
 
 
-def _train(candidate: Candidate, recipe: Recipe, source: Source, seed: int) -> Row:
+def _train(candidate: Candidate, recipe: Recipe, source: ImageSource, seed: int) -> Row:
     """Train a network on one core, weights and patches from `seed`, and score it on the way."""
-    task, crops = parse_task(source.task), validation_crops(source)
+    task, crops = source.task, validation_crops(source)
     seen: list[tuple[float, ...]] = []
 
     def validate(network: nn.Module) -> float:

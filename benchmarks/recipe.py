@@ -26,7 +26,6 @@ from benchmarks.harness import DataFolders, More, Out, Row, Step, Val, one_core,
 from benchmarks.tries import SIZES, SYSTEMS, TRIES, Attempt, choose_systems, find_try, system
 from lightir_core.architecture import Architecture
 from lightir_core.data.datasets import Pair, validation_set
-from lightir_core.data.tasks import parse_task
 from lightir_core.errors import TrainingError
 from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.step import Batches
@@ -36,7 +35,7 @@ from lightir_core.seeds import derive
 from search.cli.options import decimals
 from search.config import SearchConfig
 from search.evaluators.images import open_images, validation_crops
-from search.jobs import Source
+from search.jobs import ImageSource
 
 CPU = torch.device("cpu")
 CHECKS = 4
@@ -69,7 +68,7 @@ class Setting:
     systems: tuple[tuple[str, str], ...]
     seconds: tuple[float, ...]
     seeds: int
-    source: Source
+    source: ImageSource
     test: Path | None = None
 
 
@@ -89,7 +88,7 @@ def rows_of(
     setting: Setting, folder: Path, log: Callable[[str], None], *, more: bool = True
 ) -> list[Row]:
     """Return rows of all races, kept in `folder`; goes on where it was stopped."""
-    task = parse_task(setting.source.task)
+    task = setting.source.task
     # a folder that is of no use is refused before anything is raced
     test = validation_set(task, setting.test) if setting.test else ()
     timed = harness.measure(folder / "pace.jsonl", _timings(setting), log, more=more)
@@ -106,7 +105,7 @@ def _key(setting: Setting, *parts: object) -> str:
 def _timings(setting: Setting) -> Iterator[Step]:
     """Time all ways one after the other in every round, so that a busy machine hurts all alike."""
     for kind, size in setting.systems:
-        network = system(kind, size, parse_task(setting.source.task))
+        network = system(kind, size, setting.source.task)
         recipes = [(name, one.recipe.lasting(1)) for name, one in setting.attempts.items()]
         run = partial(_timing, {"kind": kind, "size": size}, network, setting)
         yield _key(setting, network.id, recipes), run
@@ -123,7 +122,7 @@ def _timing(known: Row, network: Architecture, setting: Setting) -> Row:
 
 @one_core()
 def step_seconds(
-    network: Architecture, attempts: Sequence[Attempt], source: Source, rounds: int = ROUNDS
+    network: Architecture, attempts: Sequence[Attempt], source: ImageSource, rounds: int = ROUNDS
 ) -> list[float]:
     """Return CPU seconds of a training step of each attempt on one core, patches included."""
 
@@ -147,7 +146,7 @@ def _races(
         range(setting.seeds), setting.seconds, setting.systems, setting.attempts.items()
     )
     for seed, seconds, (kind, size), (name, attempt) in everything:
-        network = system(kind, size, parse_task(setting.source.task))
+        network = system(kind, size, setting.source.task)
         key = _key(setting, f"{seconds:g}s", network.id, name, seed, attempt.recipe.lasting(1))
         known = {"seconds": seconds, "kind": kind, "size": size, "recipe": name, "seed": seed}
         step_s = seconds_of.get((kind, size), {}).get(name, math.inf)
@@ -166,7 +165,7 @@ def _race(known: Row, *arguments: object) -> Row:
 def race(
     network: Architecture,
     attempt: Attempt,
-    source: Source,
+    source: ImageSource,
     steps: float,
     seed: int,
     test: Sequence[Pair] = (),
@@ -177,7 +176,7 @@ def race(
         `score` on the validation crops in dB and `test` on whole images that nothing was chosen by,
         NaN if the training failed or there are none; `steps`, `cpu_s` and `curve`.
     """
-    task, crops = parse_task(source.task), validation_crops(source)
+    task, crops = source.task, validation_crops(source)
     aside = 0.0
 
     def validate(network: nn.Module) -> float:

@@ -24,7 +24,7 @@ from lightir_core.learning.step import distance, precision
 from lightir_core.network import build
 from search.config import SearchConfig
 from search.evaluators.images import open_images
-from search.jobs import Source
+from search.jobs import ImageSource
 
 ROUNDS = 15
 """Steps of each form, one form after the other in every round; their medians count."""
@@ -37,7 +37,7 @@ CPU = torch.device("cpu")
 
 
 @one_core()
-def measure_steps(architecture: Architecture, recipe: Recipe, source: Source) -> list[Row]:
+def measure_steps(architecture: Architecture, recipe: Recipe, source: ImageSource) -> list[Row]:
     """Return median CPU milliseconds of the parts of a step, in single precision and bfloat16.
 
     `torch_muon` is what torch's Muon, matrix by matrix, would take in place of ours, `muon`.
@@ -61,7 +61,7 @@ def _one_step(
     network: nn.Module,
     optimiser: Optimiser,
     recipe: Recipe,
-    source: Source,
+    source: ImageSource,
     number: int,
     *,
     half: bool,

@@ -21,16 +21,17 @@ import typer
 from benchmarks.harness import More, Row, Step, measure
 from budgets.budget import Budget
 from budgets.units import Size
+from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.curve import Point
 from lightir_core.learning.recipe import PROXY
 from lightir_core.seeds import derive
 from lightir_core.tensor_files import write_text_atomic
 from results.objectives import Objective
-from search.evaluators.train import evaluate_candidate
+from search.evaluators.evaluate import score_candidate
 from search.feasible.candidate import Candidate
 from search.feasible.space import Feasible
-from search.jobs import Job, Source
+from search.jobs import ImageSource, Job
 from spaces import Choices, Dimension, Space, TaskShape, When, space_from_plain, space_to_plain
 from spaces.space import combinations
 
@@ -131,12 +132,12 @@ def _train(candidate: Candidate, folder: Path) -> Row:
         number=0,
         architecture=candidate.architecture,
         recipe=PROXY.lasting(STEPS),
-        source=Source(task=TASK),
+        source=ImageSource(task=parse_task(TASK)),
         seed=derive(0, "table", 0),
         device="cpu",
         weights=folder / "last.safetensors",
     )
-    outcome = evaluate_candidate(job)
+    outcome = score_candidate(job)
     if outcome.reason is not None:
         raise SearchError(f"network {candidate.architecture.id} was not trained: {outcome.reason}")
     return {

@@ -27,6 +27,13 @@ from results.trials import Trial
 SECONDS = Objective(name="seconds", direction="minimise", unit="s", label="Training time")
 
 
+def trial_front(trials: Sequence[Trial], axes: Sequence[Objective]) -> list[Trial]:
+    """Return the finished trials that are non-dominated, best value of the first axis first."""
+    finished = [trial for trial in trials if trial.state == "finished"]
+    points = [minimised(axes, values_of(axes, t.scores, t.cost)) for t in finished]
+    return [finished[index] for index in sorted(pareto_front(points), key=points.__getitem__)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunView:
     """One run as found in its folder.
@@ -137,9 +144,8 @@ class RunView:
         return {AXES[name].field: float(limit) for name, limit in budget.limits}
 
     def front_of(self, axes: Sequence[Objective]) -> list[Trial]:
-        """Return the trials that are non-dominated in some axes, best value of the first first."""
-        points = [self.point(trial, axes) for trial in self.finished]
-        return [self.finished[i] for i in sorted(pareto_front(points), key=points.__getitem__)]
+        """The trials that are non-dominated in some axes, best value of the first one first."""
+        return trial_front(self.finished, axes)
 
     def point(self, trial: Trial, axes: Sequence[Objective]) -> tuple[float, ...]:
         """Return the trial's values on some axes, smaller being better."""

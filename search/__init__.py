@@ -2,8 +2,8 @@
 
     from search import SearchConfig, run
 
-    found = run(SearchConfig(budget="400k"), "runs/mine")
-    print(found.best(params=400_000).scores, found.report)
+    mine = run(SearchConfig(budget="400k"), "runs/mine")
+    print(mine.best(params=400_000).scores, mine.report)
 
 The names below are loaded when they are first used: importing the package costs nothing.
 """

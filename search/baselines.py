@@ -8,31 +8,16 @@ from dataclasses import replace
 
 from budgets.price import price
 from lightir_core.architecture import Architecture
-from lightir_core.errors import ArchitectureError, SearchError
+from lightir_core.errors import ArchitectureError
 from lightir_core.published.presets import PRESETS, preset, shrink
 from lightir_core.seeds import derive
 from results.baselines import Baseline, read_baselines, write_baselines
 from search.callbacks import Callback, Stop
-from search.config import SearchConfig
-from search.evaluators.choice import parse_evaluator
 from search.jobs import Driver, Job, JobQueue, Outcome
 from search.plan import Plan
 
 
-def check_rivals(config: SearchConfig) -> None:
-    """Refuse to train published systems where the trials are not trained.
-
-    Raises:
-        SearchError: their scores would be of another kind than the trials'.
-    """
-    if config.search.presets and parse_evaluator(config.search.evaluator).kind != "train":
-        raise SearchError(
-            f"--presets trains published systems as trials are trained, but --evaluator "
-            f"{config.search.evaluator} does not train them; leave one of the two out"
-        )
-
-
-def stand_rivals(
+def evaluate_baselines(
     plan: Plan, driver: Driver, deadline: float, callback: Callback, stop: Stop
 ) -> None:
     """Leave presets.json in the run folder; what is there already is not done again.
@@ -40,21 +25,23 @@ def stand_rivals(
     A system that is trained gets the steps, images and recipe of a trial, so that their scores may
     be compared. None is begun after `deadline` on `time.monotonic`'s clock, or once `stop` says so.
     """
-    known = {rival.name: rival for rival in read_baselines(plan.folder.path)}
-    rivals = {name: known.get(name) or _counted(plan, name) for name in PRESETS}
+    known = {baseline.name: baseline for baseline in read_baselines(plan.folder.path)}
+    baselines = {name: known.get(name) or _counted(plan, name) for name in PRESETS}
 
-    def keep(rival: Baseline) -> None:
-        rivals[rival.name] = rival
-        write_baselines(plan.folder.path, rivals.values())
-        score = rival.scores.get(plan.task.metric)
-        restarted = f"; {rival.restart}" if rival.restart else ""
-        callback.item(f"{rival.name}: " + (rival.reason or f"{score:.2f} dB") + restarted)
+    def keep(baseline: Baseline) -> None:
+        baselines[baseline.name] = baseline
+        write_baselines(plan.folder.path, baselines.values())
+        score = baseline.scores.get(plan.task.metric)
+        restarted = f"; {baseline.restart}" if baseline.restart else ""
+        callback.item(f"{baseline.name}: " + (baseline.reason or f"{score:.2f} dB") + restarted)
 
     if plan.config.search.presets:
-        callback.phase("published systems", len(rivals))
-        waiting = [rival for rival in rivals.values() if not (rival.scores or rival.reason)]
+        callback.phase("published systems", len(baselines))
+        waiting = [
+            baseline for baseline in baselines.values() if not (baseline.scores or baseline.reason)
+        ]
         _train(plan, waiting, driver, deadline, stop, keep)
-    write_baselines(plan.folder.path, rivals.values())
+    write_baselines(plan.folder.path, baselines.values())
 
 
 def _counted(plan: Plan, name: str) -> Baseline:
@@ -71,19 +58,19 @@ def _train(
     keep: Callable[[Baseline], None],
 ) -> None:
     shrunk: dict[int, tuple[Baseline, Architecture]] = {}
-    for number, rival in enumerate(waiting):
+    for number, baseline in enumerate(waiting):
         try:
-            smaller = _framed(shrink(rival.name, plan.target.fits, plan.config.data.task))
+            smaller = _framed(shrink(baseline.name, plan.target.fits, plan.config.data.task))
         except ArchitectureError as error:
-            keep(replace(rival, reason=str(error)))
+            keep(replace(baseline, reason=str(error)))
             continue
         cost = price(smaller, plan.feasible.size).to_plain()
-        shrunk[number] = replace(rival, shrunk=smaller.id, shrunk_cost=cost), smaller
+        shrunk[number] = replace(baseline, shrunk=smaller.id, shrunk_cost=cost), smaller
     jobs = (_job(plan, number, r.name, smaller) for number, (r, smaller) in shrunk.items())
     queue = JobQueue(
         jobs,
         lambda: stop() or time.monotonic() >= deadline,
-        lambda job, outcome: keep(_told(plan, shrunk[job.number][0], outcome)),
+        lambda job, outcome: keep(_scored(plan, shrunk[job.number][0], outcome)),
     )
     driver.drive(queue)
 
@@ -109,9 +96,9 @@ def _job(plan: Plan, number: int, name: str, architecture: Architecture) -> Job:
     )
 
 
-def _told(plan: Plan, rival: Baseline, outcome: Outcome) -> Baseline:
+def _scored(plan: Plan, baseline: Baseline, outcome: Outcome) -> Baseline:
     return replace(
-        rival,
+        baseline,
         scores=outcome.scores,
         curve=outcome.curve,
         steps=plan.recipes.search.steps,

@@ -17,8 +17,8 @@ from search.config import SearchConfig, describe, find_space
 from search.jobs import Job, Outcome
 from search.loop import Search
 from search.plan import Plan, make_plan
-from search.planned import plan_search
 from search.rungs import Fidelity
+from search.trainings import plan_search
 from spaces import space_to_plain
 
 Scores = Mapping[str, float]

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lightir_core.published.presets import PRESETS
-from results.objectives import Objective, minimised, values_of
-from results.pareto import pareto_front
+from results.objectives import Objective
+from results.run_view import trial_front
 from results.trials import Trial
 from search.config import SearchConfig
 
@@ -26,7 +26,8 @@ KEEPING_S = 15.0
 """Scoring whole images, timing and saving of one final network on two loaded cores, and about what
 pruning one takes besides."""
 
-SEARCH, RIVALS, TRAIN_ON, PRUNE = "search", "published systems", "train on", "prune and fine-tune"
+SEARCH, BASELINES = "search", "published systems"
+TRAIN_ON, PRUNE = "train on", "prune and fine-tune"
 """The phases of the pipeline, in their order."""
 
 
@@ -71,7 +72,7 @@ def seconds_left(
         return None
     cost = _Line.through([t.cost["macs"] for t in ended], [t.seconds or 0.0 for t in ended])
     steps = _steps(trials, objectives, config, cost, progress.workers, longer)
-    order = [SEARCH, RIVALS, TRAIN_ON, PRUNE]
+    order = [SEARCH, BASELINES, TRAIN_ON, PRUNE]
     place = order.index(progress.phase) if progress.phase in order else len(order)
     left = sum(steps[name] for name in order[place + 1 :])
     if progress.phase == SEARCH:
@@ -133,23 +134,14 @@ def _steps(
     """Seconds of each phase after the search."""
     costs = [cost(trial.cost["macs"]) for trial in trials]
     mean = sum(costs) / len(costs)
-    finalists = _finalists(trials, objectives, config)
+    finalists = trial_front(trials, objectives)[: config.training.finalists]
     times = [longer * (trial.seconds or mean) for trial in finalists]
     return {
         # shrunk until they just fit: as dear as the dearest trial
-        RIVALS: max(costs) * len(PRESETS) / workers if config.search.presets else 0.0,
+        BASELINES: max(costs) * len(PRESETS) / workers if config.search.presets else 0.0,
         TRAIN_ON: _together(times, workers) + KEEPING_S * len(times),
         PRUNE: TEACHING * max(times, default=0.0) + 2 * KEEPING_S,
     }
-
-
-def _finalists(
-    trials: Sequence[Trial], objectives: Sequence[Objective], config: SearchConfig
-) -> list[Trial]:
-    ended = [t for t in trials if t.state == "finished"]
-    points = [minimised(objectives, values_of(objectives, t.scores, t.cost)) for t in ended]
-    front = sorted(pareto_front(points), key=points.__getitem__)
-    return [ended[index] for index in front[: config.training.finalists]]
 
 
 def _together(times: Sequence[float], workers: int) -> float:
@@ -162,5 +154,5 @@ def _together(times: Sequence[float], workers: int) -> float:
 
 
 def _share_left(progress: Progress, config: SearchConfig) -> float:
-    totals = {RIVALS: len(PRESETS), TRAIN_ON: config.training.finalists, PRUNE: 1}
+    totals = {BASELINES: len(PRESETS), TRAIN_ON: config.training.finalists, PRUNE: 1}
     return max(0.0, 1 - progress.done / totals[progress.phase])

@@ -18,26 +18,27 @@ from typing import Protocol
 from lightir_core.architecture import Architecture
 from lightir_core.checkpoints import ARCHITECTURE_FILE, WEIGHTS_FILE
 from lightir_core.data.layouts import parse_folder
+from lightir_core.data.tasks import Task
 from lightir_core.learning.cuda_graph import LaunchMode
 from lightir_core.learning.curve import Point, Restart
 from lightir_core.learning.recipe import PROXY, Recipe
 from search.callbacks import Stop, never
-from search.evaluators.choice import TRAIN, Choice
+from search.objectives import TRAIN, Evaluator
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class ImageSource:
     """Where images come from; the photographs inside the dependencies where nothing is named.
 
     Attributes:
-        task: as `lightir_core.data.tasks.parse_task` reads it.
+        task: what is restored.
         data: folders or packs to train on, as `lightir_core.data.layouts.parse_folder` reads them.
         val: a folder or a pack to validate on.
         patch_px: side of the largest low-quality patches that are trained on.
         recipe: name of the recipe that takes these.
     """
 
-    task: str
+    task: Task
     data: tuple[str, ...] = ()
     val: str | None = None
     patch_px: int = PROXY.patch_px
@@ -65,10 +66,9 @@ class Job:
         start: weights to begin from, or None for a fresh network.
         teacher: folder of a model to distil from, or None.
         evaluator: how to score it, if not by training.
-        bank: file of the weight bank that it inherits from, or None.
         checks: steps after which the learning curve is measured; none is a few, evenly.
         until: step to pause after, with everything kept in `state`; None trains to the end.
-        launch: how the kernels of a step are launched; see `lightir_core.learning.cuda_graph`.
+        launch_mode: how the kernels of a step are launched; see `lightir_core.learning.cuda_graph`.
         state: file that a paused training, or one whose process died, goes on from.
         keep_s: seconds after which a running training is kept there again; 0 is never.
     """
@@ -76,18 +76,17 @@ class Job:
     number: int
     architecture: Architecture
     recipe: Recipe
-    source: Source
+    source: ImageSource
     seed: int
     device: str
     weights: Path
     start: Path | None = None
     teacher: Path | None = None
-    evaluator: Choice = TRAIN
-    bank: Path | None = None
+    evaluator: Evaluator = TRAIN
     checks: tuple[int, ...] = ()
     until: int | None = None
     state: Path | None = None
-    launch: LaunchMode = "eager"
+    launch_mode: LaunchMode = "eager"
     keep_s: float = 0.0
 
     @property
@@ -100,11 +99,11 @@ class Job:
         """Return the files that it begins from, but for its state."""
         files = (ARCHITECTURE_FILE, WEIGHTS_FILE) if self.teacher else ()
         model = [self.teacher / file for file in files if self.teacher]
-        return tuple(path for path in (self.start, self.bank, *model) if path is not None)
+        return tuple(path for path in (self.start, *model) if path is not None)
 
     def moved(self, move: Callable[[Path], Path]) -> Job:
         """Return the job with all its files elsewhere."""
-        names = ("weights", "start", "teacher", "bank", "state")
+        names = ("weights", "start", "teacher", "state")
         paths = {name: path for name in names if (path := getattr(self, name)) is not None}
         return replace(self, **{name: move(path) for name, path in paths.items()})
 

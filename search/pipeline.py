@@ -10,26 +10,24 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from budgets.assess import Target
 from budgets.budget import Budget
-from lightir_core.checkpoints import load_model
-from lightir_core.data.tasks import Task
+from lightir_core.checkpoints import load_model, load_weights
 from lightir_core.errors import BudgetError, RunFailedError, SearchError
 from lightir_core.learning.distil import Teacher
 from lightir_core.learning.recipe import Recipe
+from lightir_core.network import build
 from lightir_core.seeds import derive
 from results.models import ModelResult, load_results
-from results.objectives import minimised, values_of
-from results.pareto import pareto_front
 from results.report.page import build_report
 from results.run import read_config, remove_drafts, write_config
+from results.run_view import trial_front
 from results.study import Record, Trial, is_unused
-from search.bank.prepare import prepare_bank
-from search.baselines import check_rivals, stand_rivals
+from search.baselines import evaluate_baselines
 from search.callbacks import Callback, Stop, never
 from search.compress.prune import Pruned, Pruning, prune
 from search.config import SearchConfig, describe, find_space, load_config
@@ -37,13 +35,11 @@ from search.custom_objective import CUSTOM
 from search.devices import torch_device
 from search.engines.start import started
 from search.evaluators.images import open_images
-from search.evaluators.score import Finished, keep_model
+from search.evaluators.score import keep_network
 from search.jobs import Driver, Job, JobQueue, Outcome
-from search.pace import finishing_seconds
 from search.plan import Plan, facts_of, make_plan
-from search.planned import plan_search
 from search.recipes import kept_recipes
-from search.trainings import finish_job, tuning_jobs
+from search.trainings import finish_job, finishing_seconds, plan_search, tuning_job
 from spaces import space_from_plain
 
 FINISH_SHARE = 0.35
@@ -70,7 +66,6 @@ def run(
             f"{folder} exists already; choose another --out, or continue it with "
             f"`python -m search resume {shlex.quote(str(folder))}`"
         )
-    check_rivals(config)
     plan = make_plan(config, folder, find_space(config.search.space, config.search.only))
     if "%" in config.search.budget:
         # a share of a preset becomes a number now: the record says what was held
@@ -81,7 +76,7 @@ def run(
         started(plan, callback) as driver,
         _new_record(plan, {**describe(plan.config), **facts}) as record,
     ):
-        return _conduct(plan, record, driver, callback, stop)
+        return _Steps(plan, driver, callback, stop).all(record)
 
 
 def resume(
@@ -112,7 +107,7 @@ def resume(
     plan = make_plan(config, folder, space, recipes)
     with _known_record(plan) as record, started(plan, callback) as driver:
         remove_drafts(folder)
-        return _conduct(plan, record, driver, callback, stop)
+        return _Steps(plan, driver, callback, stop).all(record)
 
 
 def _new_record(plan: Plan, config: dict[str, object]) -> Record:
@@ -136,200 +131,181 @@ def _known_record(plan: Plan) -> Record:
     return Record.open(plan.folder.path, write=True)
 
 
-def _conduct(plan: Plan, record: Record, driver: Driver, callback: Callback, stop: Stop) -> Path:
-    """The picture above, step by step; once `stop` says so only the report."""
-    begun = time.monotonic()
-    prepare_bank(plan, callback, stop)
-    driver.drive(plan_search(plan, record, callback, begun + plan.config.search.search_s, stop))
-    if not stop():
-        stand_rivals(plan, driver, begun + plan.config.search.trials_s, callback, stop)
-        finalists = _finalists(plan, record)
-        recipe = _affordable(plan, finalists, begun, callback)
-        trained = list(_train_on(plan, finalists, recipe, driver, callback, stop))
-        if not stop():
-            _compress(plan, trained, recipe, driver, callback, stop)
-    callback.phase("report", 1)
-    report = build_report(plan.folder.path)
-    if stop():
-        raise KeyboardInterrupt
-    return report
+@dataclass(frozen=True)
+class _Steps:
+    """The steps of the picture above, for one run."""
 
+    plan: Plan
+    driver: Driver
+    callback: Callback
+    stop: Stop
 
-def _finalists(plan: Plan, record: Record) -> list[Trial]:
-    """The best of the front by its first objective.
+    def all(self, record: Record) -> Path:
+        """Do one after the other; once `stop` says so only the report. Its path."""
+        plan, settings, begun = self.plan, self.plan.config.search, time.monotonic()
+        search = plan_search(plan, record, self.callback, begun + settings.search_s, self.stop)
+        self.driver.drive(search)
+        if not self.stop():
+            deadline = begun + settings.trials_s
+            evaluate_baselines(plan, self.driver, deadline, self.callback, self.stop)
+            finalists = self._finalists(record)
+            recipe = self._affordable(finalists, begun)
+            trained = self._train_on(finalists, recipe)
+            if not self.stop():
+                self._compress(trained, recipe)
+        self.callback.phase("report", 1)
+        report = build_report(plan.folder.path)
+        if self.stop():
+            raise KeyboardInterrupt
+        return report
 
-    Raises:
-        SearchError: no trial has finished; the reasons are told.
-    """
-    finished = [trial for trial in record.trials() if trial.state == "finished"]
-    if not finished:
-        reasons = {trial.reason for trial in record.trials() if trial.reason}
-        raise RunFailedError(
-            f"no trial finished: {'; '.join(sorted(reasons)) or 'none was started'}"
+    def _finalists(self, record: Record) -> list[Trial]:
+        """Return the best of the front by its first objective.
+
+        Raises:
+            RunFailedError: no trial has finished; the reasons are told.
+        """
+        trials = record.trials()
+        finalists = trial_front(trials, record.objectives)[: self.plan.config.training.finalists]
+        if not finalists:
+            reasons = {trial.reason for trial in trials if trial.reason}
+            raise RunFailedError(
+                f"no trial finished: {'; '.join(sorted(reasons)) or 'none was started'}"
+            )
+        return finalists
+
+    def _affordable(self, finalists: Sequence[Trial], begun: float) -> Recipe:
+        """Return the recipe for further training, shortened if the time limit asks for it."""
+        limit_s, recipe = self.plan.config.search.time_s, self.plan.recipes.finish
+        if not limit_s:
+            return recipe
+        left_s = limit_s - (time.monotonic() - begun)
+        step_s = max(finishing_seconds(self.plan, trial) for trial in finalists)
+        affordable = int(FINISH_SHARE * left_s / step_s) if step_s else recipe.steps
+        steps = min(recipe.steps, max(affordable, LEAST_FINISH_STEPS))
+        if steps < recipe.steps:
+            self.callback.note(f"time is short: {steps} further steps in place of {recipe.steps}")
+        return recipe.lasting(steps)
+
+    def _train_on(self, finalists: Sequence[Trial], recipe: Recipe) -> list[ModelResult]:
+        """Train the finalists further and keep them as models."""
+        self.callback.phase("train on", len(finalists))
+        known = {m.trial: m for m in load_results(self.plan.folder.path) if m.kind != "pruned"}
+        waiting = [trial for trial in finalists if trial.number not in known]
+        queue = JobQueue([finish_job(self.plan, trial, recipe) for trial in waiting], self.stop)
+        self.driver.drive(queue)
+        outcomes = {job.number: (job, outcome) for job, outcome in queue.outcomes}
+        models: list[ModelResult] = []
+        for trial in finalists:
+            model = known.get(trial.number)
+            if model is None and trial.number in outcomes:  # it is missing if the user stopped
+                model = self._keep(*outcomes[trial.number])
+            if model is not None:
+                over = ", over budget: to be pruned" if model.kind == "parent" else ""
+                self.callback.item(self._describe(model) + over)
+                models.append(model)
+        return models
+
+    def _compress(self, trained: Sequence[ModelResult], recipe: Recipe) -> None:
+        """Bring every finalist within budget, the parents teaching; if all are, prune the best."""
+        parents = [model for model in trained if model.kind == "parent"]
+        self.callback.phase("prune and fine-tune", len(parents) or 1)
+        results = load_results(self.plan.folder.path)
+        done = {model.parent for model in results if model.kind == "pruned"}
+        if not parents and done:
+            return
+        pruned = self._pruned([m for m in parents if m.id not in done])
+        if not parents:
+            pruned = self._smaller(trained)
+        parent_of = {parent.trial: parent for parent, _ in pruned}
+        jobs = (tuning_job(self.plan, parent, smaller, recipe) for parent, smaller in pruned)
+
+        def keep(job: Job, outcome: Outcome) -> None:
+            model = self._keep(job, outcome, parent_of[job.number])
+            if model is not None:
+                self.callback.item(self._describe(model))
+
+        self.driver.drive(JobQueue(jobs, self.stop, keep))
+
+    def _pruned(self, parents: Sequence[ModelResult]) -> list[tuple[ModelResult, Pruned]]:
+        """Return each parent with what it is within the budget; a note on those that cannot be."""
+        pairs: list[tuple[ModelResult, Pruned]] = []
+        for parent in parents:
+            try:
+                pairs.append((parent, self._prune(parent, self.plan.target)))
+            except (SearchError, BudgetError) as error:
+                self.callback.note(f"{parent.id}: {error}")
+        return pairs
+
+    def _smaller(self, trained: Sequence[ModelResult]) -> list[tuple[ModelResult, Pruned]]:
+        """Return the best network that can lose the share of parameters that the settings name."""
+        plan = self.plan
+        for parent in sorted(trained, key=lambda model: -model.scores[plan.task.metric]):
+            params = round(parent.cost["params"] * (1 - plan.config.compression.prune))
+            target = Target(Budget.parse(f"params={params}"), plan.target.cost_settings)
+            try:
+                return [(parent, self._prune(parent, target))]
+            except (SearchError, BudgetError) as error:
+                self.callback.note(str(error))
+        self.callback.note("no network could be pruned")
+        return []
+
+    def _prune(self, parent: ModelResult, target: Target) -> Pruned:
+        network = load_model(self.plan.folder.model(parent.id))
+        return prune(network, target, open_images(self.plan.source).training, self._pruning(parent))
+
+    def _pruning(self, parent: ModelResult) -> Pruning:
+        return Pruning(seed=derive(self.plan.config.search.seed, "prune", parent.trial))
+
+    def _compression(self, parent: ModelResult) -> dict[str, object]:
+        """Return what a pruned model says about how it came to be, as `compress` has it."""
+        return {
+            "parent": parent.id,
+            "parent_cost": parent.cost,
+            "parent_scores": parent.scores,
+            "parent_data": parent.data,
+            "budget": self.plan.target.budget.text,
+            "pruning": asdict(self._pruning(parent)),
+            "distillation": {"weight": Teacher.weight, "features": Teacher.features},
+        }
+
+    def _keep(
+        self, job: Job, outcome: Outcome, parent: ModelResult | None = None
+    ) -> ModelResult | None:
+        """Keep what a job trained as a model; None, with a note, if the training failed."""
+        plan, architecture, recipe = self.plan, job.architecture, job.recipe
+        if outcome.reason is not None:
+            self.callback.note(f"{architecture.id} was not trained on: {outcome.reason}")
+            return None
+        restart = {}
+        if outcome.restart is not None:
+            recipe, restart = recipe.gentler(), {"restart": outcome.restart.text}
+            self.callback.note(f"{architecture.id} {outcome.restart.text}")
+        cost, within = plan.feasible.price(architecture), plan.target.fits(architecture)
+        result = ModelResult(
+            id=architecture.id,
+            kind="pruned" if parent else "trained" if within else "parent",
+            trial=job.number,
+            parent=parent.id if parent else None,
+            architecture=architecture,
+            cost=cost.to_plain(),
+            scores={},
+            within_budget=plan.target.budget.allows(cost),
+            curve=outcome.curve,
+            seconds=outcome.seconds,
+            steps=recipe.steps,
+            recipe={**asdict(recipe), **restart},
+            compression=self._compression(parent) if parent else {},
         )
-    points = [
-        minimised(record.objectives, values_of(record.objectives, t.scores, t.cost))
-        for t in finished
-    ]
-    front = sorted(pareto_front(points), key=lambda index: points[index])
-    return [finished[index] for index in front[: plan.config.training.finalists]]
+        network = build(architecture)
+        load_weights(job.weights, network)
+        folder = plan.folder.model(architecture.id)
+        return keep_network(folder, network, plan.source, result, torch_device(plan.config))
 
-
-def _affordable(plan: Plan, finalists: Sequence[Trial], begun: float, callback: Callback) -> Recipe:
-    """The recipe for further training, shortened if the time limit asks for it."""
-    config, recipe = plan.config, plan.recipes.finish
-    if not config.search.time_s:
-        return recipe
-    left_s = config.search.time_s - (time.monotonic() - begun)
-    step_s = max(finishing_seconds(plan, trial) for trial in finalists)
-    affordable = int(FINISH_SHARE * left_s / step_s) if step_s else recipe.steps
-    steps = min(recipe.steps, max(affordable, LEAST_FINISH_STEPS))
-    if steps < recipe.steps:
-        callback.note(f"time is short: {steps} further steps in place of {recipe.steps}")
-    return recipe.lasting(steps)
-
-
-def _train_on(
-    plan: Plan,
-    finalists: Sequence[Trial],
-    recipe: Recipe,
-    driver: Driver,
-    callback: Callback,
-    stop: Stop,
-) -> Iterator[ModelResult]:
-    """Train the finalists further and keep them as models."""
-    callback.phase("train on", len(finalists))
-    known = {m.trial: m for m in load_results(plan.folder.path) if m.kind != "pruned"}
-    jobs = [finish_job(plan, trial, recipe) for trial in finalists if trial.number not in known]
-    queue = JobQueue(jobs, stop)
-    driver.drive(queue)
-    outcomes = {job.number: (job, outcome) for job, outcome in queue.outcomes}
-    for trial in finalists:
-        model = known.get(trial.number)
-        if model is None and trial.number in outcomes:  # it is missing if the user stopped
-            model = _keep(plan, *outcomes[trial.number], callback)
-        if model is not None:
-            over = ", over budget: to be pruned" if model.kind == "parent" else ""
-            callback.item(_in_words(model, plan.task) + over)
-            yield model
-
-
-def _compress(
-    plan: Plan,
-    trained: Sequence[ModelResult],
-    recipe: Recipe,
-    driver: Driver,
-    callback: Callback,
-    stop: Stop,
-) -> None:
-    """Bring every finalist within budget, the parents teaching; if all are, prune the best."""
-    parents = [model for model in trained if model.kind == "parent"]
-    callback.phase("prune and fine-tune", len(parents) or 1)
-    done = {model.parent for model in load_results(plan.folder.path) if model.kind == "pruned"}
-    if not parents and done:
-        return
-    pruned = _pruned(plan, [m for m in parents if m.id not in done], callback)
-    if not parents:
-        pruned = _smaller(plan, trained, callback)
-    jobs = {job.number: (job, parent) for job, parent in tuning_jobs(plan, pruned, recipe)}
-
-    def keep(job: Job, outcome: Outcome) -> None:
-        model = _keep(plan, job, outcome, callback, jobs[job.number][1])
-        if model is not None:
-            callback.item(_in_words(model, plan.task))
-
-    driver.drive(JobQueue((job for job, _ in jobs.values()), stop, keep))
-
-
-def _pruned(
-    plan: Plan, parents: Sequence[ModelResult], callback: Callback
-) -> list[tuple[ModelResult, Pruned]]:
-    """Each parent with what it is within the budget; a note on those that cannot be."""
-    found: list[tuple[ModelResult, Pruned]] = []
-    for parent in parents:
-        try:
-            found.append((parent, _prune_to(plan, parent, plan.target)))
-        except (SearchError, BudgetError) as error:
-            callback.note(f"{parent.id}: {error}")
-    return found
-
-
-def _smaller(
-    plan: Plan, trained: Sequence[ModelResult], callback: Callback
-) -> list[tuple[ModelResult, Pruned]]:
-    """The best network that can lose the share of its parameters that the settings name."""
-    for parent in sorted(trained, key=lambda model: -model.scores[plan.task.metric]):
-        params = round(parent.cost["params"] * (1 - plan.config.compression.prune))
-        target = Target(Budget.parse(f"params={params}"), plan.target.cost_settings)
-        try:
-            return [(parent, _prune_to(plan, parent, target))]
-        except (SearchError, BudgetError) as error:
-            callback.note(str(error))
-    callback.note("no network could be pruned")
-    return []
-
-
-def _prune_to(plan: Plan, parent: ModelResult, target: Target) -> Pruned:
-    return prune(
-        load_model(plan.folder.model(parent.id)),
-        target,
-        open_images(plan.source).training,
-        _pruning(plan, parent),
-    )
-
-
-def _pruning(plan: Plan, parent: ModelResult) -> Pruning:
-    return Pruning(seed=derive(plan.config.search.seed, "prune", parent.trial))
-
-
-def _record(plan: Plan, parent: ModelResult) -> dict[str, object]:
-    """What a pruned model says about how it came to be, as `compress` has it."""
-    return {
-        "parent": parent.id,
-        "parent_cost": parent.cost,
-        "parent_scores": parent.scores,
-        "parent_data": parent.data,
-        "budget": plan.target.budget.text,
-        "pruning": asdict(_pruning(plan, parent)),
-        "distillation": {"weight": Teacher.weight, "features": Teacher.features},
-    }
-
-
-def _keep(
-    plan: Plan, job: Job, outcome: Outcome, callback: Callback, parent: ModelResult | None = None
-) -> ModelResult | None:
-    """Keep what a job trained as a model of the run; None, with a note, if the training failed."""
-    if outcome.reason is not None:
-        callback.note(f"{job.architecture.id} was not trained on: {outcome.reason}")
-        return None
-    recipe = job.recipe
-    if outcome.restart is not None:
-        recipe = recipe.gentler()
-        callback.note(f"{job.architecture.id} {outcome.restart.text}")
-    within = plan.target.fits(job.architecture)
-    finished = Finished(
-        kind="pruned" if parent else "trained" if within else "parent",
-        trial=job.number,
-        parent=parent.id if parent else None,
-        architecture=job.architecture,
-        cost=plan.feasible.price(job.architecture),
-        outcome=outcome,
-        recipe=recipe,
-        compression=_record(plan, parent) if parent else {},
-    )
-    return keep_model(
-        plan.folder.path,
-        job.weights,
-        plan.source,
-        finished,
-        plan.target.budget,
-        torch_device(plan.config),
-    )
-
-
-def _in_words(model: ModelResult, task: Task) -> str:
-    score, baseline = model.scores[task.metric], model.baseline[task.metric]
-    return (
-        f"{model.id}: {model.cost['params']:,} parameters, {score:.2f} dB "
-        f"({score - baseline:+.2f} dB to {task.baseline_name})"
-    )
+    def _describe(self, model: ModelResult) -> str:
+        task = self.plan.task
+        score, baseline = model.scores[task.metric], model.baseline[task.metric]
+        return (
+            f"{model.id}: {model.cost['params']:,} parameters, {score:.2f} dB "
+            f"({score - baseline:+.2f} dB to {task.baseline_name})"
+        )

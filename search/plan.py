@@ -16,12 +16,11 @@ from results.run import RunFolder
 from search.callbacks import Callback
 from search.config import SearchConfig, format_size, known
 from search.devices import job_device, torch_device
-from search.evaluators.choice import Choice, parse_evaluator
 from search.evaluators.images import describe_images, open_images
 from search.evaluators.score import score_baseline
 from search.feasible.space import Feasible
-from search.jobs import Source
-from search.objectives import objectives, priced_axes
+from search.jobs import ImageSource
+from search.objectives import Evaluator, objectives, parse_evaluator, priced_axes
 from search.recipes import Recipes, find_recipes, recipes_to_plain
 from search.rungs import Rungs, rungs_for
 from search.strategies import STRATEGIES
@@ -34,7 +33,7 @@ from spaces import (
 
 @dataclass(frozen=True)
 class Plan:
-    """A configuration with everything looked up: what the steps below work with.
+    """A configuration with everything looked up once: what every step works with.
 
     `config` says the steps of both recipes, where the user left them to these.
 
@@ -47,27 +46,14 @@ class Plan:
     config: SearchConfig
     folder: RunFolder
     task: Task
+    evaluator: Evaluator
+    objectives: tuple[Objective, ...]
     feasible: Feasible
     target: Target
-    source: Source
+    source: ImageSource
     rungs: Rungs
     recipes: Recipes
     device: str
-
-    @property
-    def evaluator(self) -> Choice:
-        """How candidates are scored."""
-        return parse_evaluator(self.config.search.evaluator)
-
-    @property
-    def objectives(self) -> tuple[Objective, ...]:
-        """What the search optimises."""
-        return objectives(self.config.search.objectives, self.task, self.config.search.evaluator)
-
-    @property
-    def bank(self) -> Path:
-        """Where the weight bank of the run is kept."""
-        return self.folder.checkpoints / "bank.safetensors"
 
 
 def make_plan(
@@ -81,49 +67,69 @@ def make_plan(
     recipes = recipes or find_recipes(config)
     steps, finish_steps = (recipe.steps for recipe in recipes.both)
     config = config.replace(steps=steps, finish_steps=finish_steps)
-    task = parse_task(config.data.task)
-    shape = TaskShape(task.scale, task.in_channels, task.out_channels)
-    known("strategy", config.search.strategy, STRATEGIES)
-    parse_evaluator(config.search.evaluator)
+    wanted, task = config.search, parse_task(config.data.task)
+    known("strategy", wanted.strategy, STRATEGIES)
+    evaluator = parse_evaluator(wanted.evaluator)
+    _check_trained(config, evaluator)
     # a limit on memory holds for every training of the run
     largest = max(recipes.both, key=lambda recipe: recipe.pixels)
     cost_settings = settings_on(
         torch_device(config),
-        read_sizes(config.search.at, task),
+        read_sizes(wanted.at, task),
         batch=largest.batch,
         patch_px=largest.patch_px,
     )
-    budget = read_budget(config.search.budget, config.data.task, cost_settings)
-    # who asks for networks that fill the budget gets them by the search
-    wide = (
-        budget
-        if config.search.fill or config.compression.prune_from == 1
-        else budget.scaled(config.compression.prune_from)
+    target = Target(read_budget(wanted.budget, config.data.task, cost_settings), cost_settings)
+    return Plan(
+        config=config,
+        folder=RunFolder(folder),
+        task=task,
+        evaluator=evaluator,
+        objectives=objectives(wanted.objectives, task, evaluator),
+        feasible=_feasible(config, task, space, target),
+        target=target,
+        source=_source(config, task, recipes),
+        rungs=rungs_for(wanted.fidelity, steps, wanted.eta, wanted.rung),
+        recipes=recipes,
+        device=job_device(config),
     )
-    priced = priced_axes(config.search.objectives)
-    feasible = Feasible(
-        space, shape, wide, cost_settings.sizes[0], cost_settings, config.search.fill, priced
-    )
-    if config.search.fidelity != "none" and config.search.evaluator != "train":
+
+
+def _check_trained(config: SearchConfig, evaluator: Evaluator) -> None:
+    """Refuse what needs trained candidates where they are not.
+
+    Raises:
+        SearchError: scores would be missing, or of another kind than the trials'.
+    """
+    wanted = config.search
+    if wanted.presets and evaluator.kind != "train":
         raise SearchError(
-            f"fidelity {config.search.fidelity!r} compares trials while they train, which "
-            f"evaluator {config.search.evaluator!r} does not do; use "
-            f"--evaluator train or --fidelity none"
+            f"--presets trains published systems as trials are trained, but --evaluator "
+            f"{wanted.evaluator} does not train them; leave one of the two out"
         )
-    rungs = rungs_for(
-        config.search.fidelity, config.training.steps, config.search.eta, config.search.rung
-    )
-    folders, target = RunFolder(folder), Target(budget, cost_settings)
-    source = _source(config, recipes)
-    device = job_device(config)
-    return Plan(config, folders, task, feasible, target, source, rungs, recipes, device)
+    if wanted.fidelity != "none" and evaluator.kind != "train":
+        raise SearchError(
+            f"fidelity {wanted.fidelity!r} compares trials while they train, which evaluator "
+            f"{wanted.evaluator!r} does not do; use --evaluator train or --fidelity none"
+        )
 
 
-def _source(config: SearchConfig, recipes: Recipes) -> Source:
+def _feasible(config: SearchConfig, task: Task, space: Space, target: Target) -> Feasible:
+    """Return what the search may propose."""
+    wanted, prune_from = config.search, config.compression.prune_from
+    shape = TaskShape(task.scale, task.in_channels, task.out_channels)
+    # who asks for networks that fill the budget gets them by the search
+    exact = bool(wanted.fill) or prune_from == 1
+    budget = target.budget if exact else target.budget.scaled(prune_from)
+    settings, priced = target.cost_settings, priced_axes(wanted.objectives)
+    return Feasible(space, shape, budget, settings.sizes[0], settings, wanted.fill, priced)
+
+
+def _source(config: SearchConfig, task: Task, recipes: Recipes) -> ImageSource:
     """The images, those that are too small for one of the recipes left out."""
     greedy = max(recipes.both, key=lambda recipe: recipe.patch_px)
-    return Source(
-        task=config.data.task,
+    return ImageSource(
+        task=task,
         data=config.data.folders,
         val=config.data.val,
         patch_px=greedy.patch_px,
@@ -139,11 +145,10 @@ def facts_of(plan: Plan, command: Sequence[str], callback: Callback) -> dict[str
     callback.item(
         f"space {space.name}: {format_size(space.size)} points, budget {plan.config.search.budget}"
     )
-    kinds = plan.objectives
     return {
         "command": shlex.join(command),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "objectives": [kind.to_plain() for kind in kinds],
+        "objectives": [objective.to_plain() for objective in plan.objectives],
         "baseline": score_baseline(plan.source),
         "data": describe_images(plan.source),
         "space": space_to_plain(plan.feasible.space),

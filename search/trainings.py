@@ -1,24 +1,53 @@
-"""The trainings of a run as jobs: of a candidate, of a finalist, of a pruned network."""
+"""The search of a plan, and its trainings as jobs: of candidates, finalists and pruned networks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lightir_core.checkpoints import save_weights
 from lightir_core.learning.recipe import Recipe
 from lightir_core.seeds import derive
 from results.models import ModelResult
-from results.study import Trial
+from results.study import Record, Trial
+from search.callbacks import Callback, Stop, never
 from search.compress.prune import Pruned
-from search.evaluators.train import CHECKS
+from search.devices import torch_device
+from search.evaluators.evaluate import CHECKS
+from search.evaluators.step_time import time_step
 from search.feasible.candidate import Candidate
 from search.jobs import Job
+from search.loop import Limits, Search
 from search.plan import Plan
+from search.strategies import STRATEGIES, Scenario
+
+
+def plan_search(
+    plan: Plan, record: Record, callback: Callback, deadline: float, stop: Stop = never
+) -> Search:
+    """Return the search of a plan, which ends at a limit of the configuration or for want of new.
+
+    Args:
+        plan: what is searched.
+        record: of the trials; those in it are not run again.
+        callback: told about progress.
+        deadline: by `time.monotonic`, when no more trials begin.
+        stop: likewise, when it says so.
+    """
+    config = plan.config.search
+    scenario = Scenario(plan.feasible, record.objectives, config.generation, config.seed)
+    callback.phase("search", config.trials)
+    return Search(
+        STRATEGIES[config.strategy](scenario),
+        record,
+        lambda number, candidate, until: trial_job(plan, number, candidate, until),
+        Limits(config.trials, config.generation, deadline, config.patience, stop),
+        callback,
+        plan.rungs,
+    )
 
 
 def trial_job(plan: Plan, number: int, candidate: Candidate, until: int) -> Job:
-    """Score a candidate for the search, at a rung or at the end of its training."""
+    """Return the job that scores a candidate, at a rung or at the end of its training."""
     untrained = plan.evaluator.kind == "zero-cost"
     recipe = plan.recipes.search
     steps = plan.rungs.ladder(number).steps
@@ -32,11 +61,10 @@ def trial_job(plan: Plan, number: int, candidate: Candidate, until: int) -> Job:
         source=plan.source,
         # proxies are compared on one batch
         seed=derive(plan.config.search.seed, *(("proxy",) if untrained else ("train", number))),
-        launch=plan.config.training.launch_mode,
+        launch_mode=plan.config.training.launch_mode,
         device=plan.device,
         weights=weights,
         evaluator=plan.evaluator,
-        bank=plan.bank if plan.evaluator.kind == "bank" else None,
         checks=tuple(sorted(evenly | {*steps})),
         until=until,
         state=weights.with_suffix(".state") if len(steps) > 1 or keep_s else None,
@@ -48,16 +76,8 @@ def _weights(plan: Plan, number: int) -> Path:
     return plan.folder.checkpoints / f"trial-{number:05d}.safetensors"
 
 
-def tuning_jobs(
-    plan: Plan, pruned: Sequence[tuple[ModelResult, Pruned]], recipe: Recipe
-) -> Iterator[tuple[Job, ModelResult]]:
-    """Fine-tune pruned networks; each job with the parent that teaches."""
-    for parent, smaller in pruned:
-        yield _tuning_job(plan, parent, smaller, recipe), parent
-
-
 def finish_job(plan: Plan, trial: Trial, recipe: Recipe) -> Job:
-    """Train a trial's network further, or at all if the search did not."""
+    """Return the job that trains a finalist further, or at all if the search did not."""
     fresh, first = plan.evaluator.kind == "zero-cost", plan.recipes.search
     weights = plan.folder.checkpoints / f"finished-{trial.number:05d}.safetensors"
     return Job(
@@ -66,7 +86,7 @@ def finish_job(plan: Plan, trial: Trial, recipe: Recipe) -> Job:
         recipe=first.lasting(first.steps + recipe.steps) if fresh else recipe,
         source=plan.source,
         seed=derive(plan.config.search.seed, "finish", trial.number),
-        launch=plan.config.training.launch_mode,
+        launch_mode=plan.config.training.launch_mode,
         device=plan.device,
         weights=weights,
         start=None if fresh else _weights(plan, trial.number),
@@ -75,8 +95,8 @@ def finish_job(plan: Plan, trial: Trial, recipe: Recipe) -> Job:
     )
 
 
-def _tuning_job(plan: Plan, parent: ModelResult, pruned: Pruned, recipe: Recipe) -> Job:
-    """Fine-tune a pruned network, its parent teaching."""
+def tuning_job(plan: Plan, parent: ModelResult, pruned: Pruned, recipe: Recipe) -> Job:
+    """Return the job that fine-tunes a pruned network, its parent teaching; keep its weights."""
     start = plan.folder.checkpoints / f"pruned-{pruned.architecture.id}.safetensors"
     save_weights(start, pruned.network)
     weights = plan.folder.checkpoints / f"tuned-{pruned.architecture.id}.safetensors"
@@ -86,7 +106,7 @@ def _tuning_job(plan: Plan, parent: ModelResult, pruned: Pruned, recipe: Recipe)
         recipe=recipe,
         source=plan.source,
         seed=derive(plan.config.search.seed, "fine-tune", parent.trial),
-        launch=plan.config.training.launch_mode,
+        launch_mode=plan.config.training.launch_mode,
         device=plan.device,
         weights=weights,
         start=start,
@@ -96,8 +116,19 @@ def _tuning_job(plan: Plan, parent: ModelResult, pruned: Pruned, recipe: Recipe)
     )
 
 
+def finishing_seconds(plan: Plan, trial: Trial) -> float:
+    """Return the seconds of a step that trains the network of a trial on.
+
+    Taken from its training, or measured if it was scored without one.
+    """
+    recipe = plan.recipes.finish
+    if plan.evaluator.kind == "train":
+        return (trial.seconds or 0.0) * plan.recipes.longer / recipe.steps
+    return time_step(trial.architecture, recipe, torch_device(plan.config))
+
+
 def _state(plan: Plan, weights: Path, recipe: Recipe) -> Path | None:
-    """Where such a training is kept on its way; one of another length is another training."""
+    """Return where such a training is kept; one of another length is another training."""
     if not plan.config.training.keep_s:
         return None
     return weights.with_name(f"{weights.stem}-{recipe.steps}.state")

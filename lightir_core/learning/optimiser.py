@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -96,21 +95,6 @@ def orthogonal(matrices: Tensor) -> Tensor:
     return x.mT if tall else x
 
 
-@dataclass(frozen=True)
-class Memory:
-    """What an optimiser remembers of one parameter.
-
-    Attributes:
-        mean: of the gradients so far, shaped and laid out as the parameter (Muon's momentum).
-        square: mean of their squares, likewise; Muon has no use for it.
-        steps: how many there were.
-    """
-
-    mean: Tensor
-    square: Tensor
-    steps: int
-
-
 class Optimiser:
     """One `step` over both optimisers, with warm-up and schedule."""
 
@@ -133,26 +117,6 @@ class Optimiser:
             muon = Muon(views, lr=recipe.matrix_lr / side, weight_decay=recipe.weight_decay)
             self._optimisers.append(muon)
         self._peaks = [optimiser.param_groups[0]["lr"] for optimiser in self._optimisers]
-
-    def remember(self, memories: Mapping[nn.Parameter, Memory]) -> None:
-        """Go on from what was remembered of every parameter; each step changes it in place."""
-        matrices = {parameter for parameter, _ in self._matrices}
-        for optimiser in self._optimisers:
-            if isinstance(optimiser, torch.optim.Adam):
-                for parameter in memories.keys() - matrices:
-                    known = memories[parameter]
-                    optimiser.state[parameter] = {
-                        "step": torch.tensor(float(known.steps)),
-                        "exp_avg": known.mean,
-                        "exp_avg_sq": known.square,
-                    }
-            else:
-                mine = set(optimiser.param_groups[0]["params"])
-                for parameter, views in self._matrices:
-                    buffers = _matrices(memories[parameter].mean)
-                    for view, buffer in zip(views, buffers, strict=True):
-                        if view in mine:
-                            optimiser.state[view] = {"momentum_buffer": buffer}
 
     def step(self, number: int) -> None:
         """Clip the gradients, apply update `number` (from 0) and clear the gradients."""

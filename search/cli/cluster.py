@@ -33,8 +33,8 @@ from search.engines.ray_nodes import (
     problems,
     remarks,
 )
-from search.evaluators.timing import time_training_step
-from search.jobs import Source
+from search.evaluators.step_time import time_step
+from search.jobs import ImageSource
 
 DEFAULT = SearchConfig()
 MOST = 16
@@ -65,8 +65,10 @@ def check(
 
     Example:  python -m search cluster check --data /scratch/div2k-x2.pack --out /shared/runs
     """
-    source = Source(
-        task=DEFAULT.data.task, data=absolute(data), val=str(val.resolve()) if val else None
+    source = ImageSource(
+        task=parse_task(DEFAULT.data.task),
+        data=absolute(data),
+        val=str(val.resolve()) if val else None,
     )
     for path in source.paths:
         if not path.exists():
@@ -74,7 +76,7 @@ def check(
     with gathered(address, nodes):
         task = DEFAULT.data.task
         network = fitting(NETWORK, task, budget, reference_size(parse_task(task)))
-        step = partial(time_training_step, network, Source(task=task), PROXY)
+        step = partial(time_step, network, PROXY)
         reports = inspect_nodes(source, out, step)
     wrong = problems(reports, nodes)
     if as_json:
@@ -144,7 +146,7 @@ def calibrated(
     """
     used = find_device(device)
     network = fitting(system, task, budget, reference_size(parse_task(task)))
-    source = Source(task=task, data=absolute(data))
+    source = ImageSource(task=parse_task(task), data=absolute(data))
     cores = cpu_count()  # each trial needs one, also to launch kernels
     rows = calibrate(
         Workload(

@@ -26,7 +26,7 @@ from search.compress.prune import Pruning
 from search.compress.recover import RECOVERY_RECIPES, Distillation
 from search.config import known
 from search.devices import find_device
-from search.jobs import Source
+from search.jobs import ImageSource
 
 NO_DATA = "none"
 
@@ -96,7 +96,7 @@ def compress(
     source = _source(parent, task, data, val)
     limits = Budget.parse(budget)
     where = find_device(device)
-    size = parse_size(at) if at else reference_size(parse_task(source.task))
+    size = parse_size(at) if at else reference_size(source.task)
     plan: Recipe = known("recipe", recipe, RECOVERY_RECIPES)
     how = Compression(
         target=Target(limits, settings_on(where, (size,))),
@@ -119,13 +119,19 @@ def compress(
         print(out)
 
 
-def _source(parent: Parent, task: str | None, data: list[str] | None, val: Path | None) -> Source:
+def _source(
+    parent: Parent, task: str | None, data: list[str] | None, val: Path | None
+) -> ImageSource:
     """Return the images that were named, else the parent's own, else the embedded ones."""
-    known = parent.source or Source(task="sr-x2")
+    known = parent.source or ImageSource(task=parse_task("sr-x2"))
     if not data and val is None:
-        return replace(known, task=task or known.task)
+        return replace(known, task=parse_task(task) if task else known.task)
     folders = () if data == [NO_DATA] else absolute(data)
-    return Source(task=task or known.task, data=folders, val=str(val.resolve()) if val else None)
+    return ImageSource(
+        task=parse_task(task) if task else known.task,
+        data=folders,
+        val=str(val.resolve()) if val else None,
+    )
 
 
 def _print_line(text: str) -> None:

@@ -22,7 +22,7 @@ from results.run import RunFolder
 from search.cli.options import DataFolders, Json, absolute
 from search.compress.job import Parent, check_task, open_model, open_parent
 from search.evaluators.images import open_images, whole_images
-from search.jobs import Source
+from search.jobs import ImageSource
 
 FLOAT_FILE = "model.onnx"
 INT8_FILE = "model-int8.onnx"
@@ -55,7 +55,7 @@ def export(
     folder, parent = _find(what)
     source = _source(parent, task, data, val)
     if int8:  # before anything is written
-        check_task(parent.network, parent.name, parse_task(source.task))
+        check_task(parent.network, parent.name, source.task)
         open_images(source)
     made = [export_onnx(parent.network, folder / FLOAT_FILE)]
     print(_sentence(made[0]), file=sys.stderr)
@@ -89,19 +89,23 @@ def _find(what: str) -> tuple[Path, Parent]:
     return folder, parent
 
 
-def _source(parent: Parent, task: str | None, data: list[str] | None, val: Path | None) -> Source:
+def _source(
+    parent: Parent, task: str | None, data: list[str] | None, val: Path | None
+) -> ImageSource:
     """Return the images that were named, else those of its training, else embedded ones."""
-    known = parent.source or Source(task="sr-x2")
+    known = parent.source or ImageSource(task=parse_task("sr-x2"))
     if not data and val is None:
-        return replace(known, task=task or known.task)
-    return Source(
-        task=task or known.task, data=absolute(data), val=str(val.resolve()) if val else None
+        return replace(known, task=parse_task(task) if task else known.task)
+    return ImageSource(
+        task=parse_task(task) if task else known.task,
+        data=absolute(data),
+        val=str(val.resolve()) if val else None,
     )
 
 
-def _quantised(parent: Parent, folder: Path, source: Source) -> dict[str, Any]:
+def _quantised(parent: Parent, folder: Path, source: ImageSource) -> dict[str, Any]:
     """Quantise what lies in the folder and score both forms."""
-    task = parse_task(source.task)
+    task = source.task
     path = folder / INT8_FILE
     quantise(folder / FLOAT_FILE, path, parent.network, open_images(source).training, 0)
     scores = {
@@ -116,7 +120,7 @@ def _quantised(parent: Parent, folder: Path, source: Source) -> dict[str, Any]:
     }
 
 
-def _score(network: OnnxNetwork, source: Source, task: Task) -> dict[str, float]:
+def _score(network: OnnxNetwork, source: ImageSource, task: Task) -> dict[str, float]:
     cpu = torch.device("cpu")
     return evaluate(network, whole_images(source), task, cpu, task.metrics).mean
 

@@ -94,10 +94,12 @@ def _followed(
     """Give what a run reports to and what stops it, each for as long as the run goes on."""
     from lightir_core.data.tasks import parse_task
     from search.devices import worker_count
-    from search.objectives import objectives
+    from search.objectives import objectives, parse_evaluator
 
     chosen = config.search
-    kinds = objectives(chosen.objectives, parse_task(config.data.task), chosen.evaluator)
+    kinds = objectives(
+        chosen.objectives, parse_task(config.data.task), parse_evaluator(chosen.evaluator)
+    )
     with (
         resumable(folder),
         watching(kinds, quiet=quiet, forecast=forecast_of(folder, worker_count(config))) as display,

@@ -18,7 +18,7 @@ from results.run_view import RunView, read_run
 from search.cli.options import RunArgument
 from search.cli.progress import front_table
 from search.config import SearchConfig, config_from_plain, cpu_count
-from search.forecast import PRUNE, RIVALS, SEARCH, TRAIN_ON, Progress, seconds_left
+from search.forecast import BASELINES, PRUNE, SEARCH, TRAIN_ON, Progress, seconds_left
 from search.recipes import kept_recipes
 
 QUIET_S = 3600
@@ -80,7 +80,7 @@ def phase_of(view: RunView) -> str:
     ):
         return SEARCH
     if view.settings.get("presets") and not all(r.scores or r.reason for r in view.baselines):
-        return RIVALS
+        return BASELINES
     kinds = [model.kind for model in view.models]
     wanted = min(int(view.settings.get("finalists", 1)), len(view.front))
     return TRAIN_ON if sum(kind != "pruned" for kind in kinds) < wanted else PRUNE
@@ -111,7 +111,7 @@ def _left(view: RunView) -> str:
         longer = kept_recipes(view.config.get("recipes"), config).longer
     except LightIRError:
         return ""  # the run of another version
-    done = {TRAIN_ON: len(view.models), RIVALS: sum(bool(r.scores) for r in view.baselines)}
+    done = {TRAIN_ON: len(view.models), BASELINES: sum(bool(r.scores) for r in view.baselines)}
     now = time.time()
     progress = Progress(
         phase=phase,

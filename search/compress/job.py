@@ -33,8 +33,8 @@ from search.compress.recover import Distillation, Recovery, group_lasso, recover
 from search.compress.surgery import fold
 from search.config import load_config
 from search.evaluators.images import open_images, quick_score, whole_images
-from search.evaluators.score import Finished, keep_network
-from search.jobs import Outcome, Source
+from search.evaluators.score import keep_network
+from search.jobs import ImageSource
 
 ROUND_SHARE = 0.2
 """Share of the recipe's steps that all rounds but the last are recovered with, together."""
@@ -60,7 +60,7 @@ class Parent:
 
     network: Network
     name: str
-    source: Source | None = None
+    source: ImageSource | None = None
     trained: bool = True
     trial: int = 0
     data: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])
@@ -85,7 +85,7 @@ class Compression:
     """
 
     target: Target
-    source: Source
+    source: ImageSource
     recipe: Recipe
     without_data: bool = False
     pruning: Pruning
@@ -110,25 +110,30 @@ def compress(parent: Parent, how: Compression, out: Path, log: Log) -> ModelResu
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SearchError(f"{out} exists already; choose another --out")
-    task = parse_task(how.source.task)
+    task = how.source.task
     check_task(parent.network, parent.name, task)
     check_target(parent.network.architecture, how.target)
     data = None if how.without_data else open_images(how.source).training
     find(how.pruning.importance, data)
     begun = time.perf_counter()
     pruned, curve = _carry_out(parent, how, task, log)
-    finished = Finished(
+    recipe = how.recipe.lasting(curve[-1][0]) if curve else None
+    result = ModelResult(
+        id=pruned.architecture.id,
         kind="pruned",
         trial=parent.trial,
         parent=parent.name,
         architecture=pruned.architecture,
-        cost=pruned.cost,
-        outcome=Outcome(number=parent.trial, curve=curve, seconds=time.perf_counter() - begun),
-        recipe=how.recipe.lasting(curve[-1][0]) if curve else None,
+        cost=pruned.cost.to_plain(),
+        scores={},
+        within_budget=how.target.budget.allows(pruned.cost),
+        curve=curve,
+        seconds=time.perf_counter() - begun,
+        steps=recipe.steps if recipe else 0,
+        recipe=asdict(recipe) if recipe else {},
         compression=_record(parent, how, pruned, task),
     )
-    budget = how.target.budget
-    return keep_network(out, pruned.network, how.source, finished, budget, how.device)
+    return keep_network(out, pruned.network, how.source, result, how.device)
 
 
 def check_task(network: Network, name: str, task: Task) -> None:
@@ -236,7 +241,7 @@ def open_parent(text: str, task: str | None, seed: int, weights: Path | None = N
     """
     if weights is not None:
         network = load_file(text, weights)
-        return Parent(network, text, Source(task=task) if task else None)
+        return Parent(network, text, ImageSource(task=parse_task(task)) if task else None)
     if text in PRESETS:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -268,7 +273,7 @@ def open_model(folder: Path) -> Parent:
     if RunFolder(run).journal.is_file():
         source = _source(run)
     elif result is not None and result.task:
-        source = Source(task=result.task)
+        source = ImageSource(task=parse_task(result.task))
     if result is None:
         return Parent(network, folder.name, source)
     return Parent(network, folder.name, source, trial=result.trial, data=_data(result))
@@ -313,6 +318,8 @@ def _data(result: ModelResult) -> Mapping[str, list[str]]:
     return result.data if result.data.get("training") else result.compression.get("parent_data", {})
 
 
-def _source(run: Path) -> Source:
+def _source(run: Path) -> ImageSource:
     config = load_config(run)
-    return Source(task=config.data.task, data=config.data.folders, val=config.data.val)
+    return ImageSource(
+        task=parse_task(config.data.task), data=config.data.folders, val=config.data.val
+    )

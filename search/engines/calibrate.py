@@ -27,7 +27,7 @@ from lightir_core.learning.step import Batches, Prefetch
 from lightir_core.learning.training import train
 from lightir_core.network import build
 from search.evaluators.images import open_images
-from search.jobs import Source
+from search.jobs import ImageSource
 
 WARM_STEPS = 3
 """Steps before the count begins: the first launches, captures or compiles."""
@@ -72,7 +72,7 @@ class Workload:
     """What every process trains: `steps` a trial, and `seconds` a measurement after its warm-up."""
 
     architecture: Architecture
-    source: Source
+    source: ImageSource
     device: str
     steps: int = PROXY.steps
     seconds: float = 4.0

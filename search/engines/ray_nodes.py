@@ -21,7 +21,7 @@ import torch
 from lightir_core.data.pack import fingerprint
 from lightir_core.errors import SearchError, first_line
 from search.engines.ray_connection import connected, import_ray
-from search.jobs import Source
+from search.jobs import ImageSource
 
 ANSWER_S = 60.0
 """How long a node may take: the first task on it loads torch."""
@@ -78,7 +78,7 @@ class NodeReport:
 
 
 def inspect_nodes(
-    source: Source | None = None,
+    source: ImageSource | None = None,
     folder: Path | None = None,
     step: Step | None = None,
     answer_s: float = ANSWER_S,

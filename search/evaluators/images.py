@@ -13,9 +13,8 @@ from lightir_core.data import photographs
 from lightir_core.data.datasets import Data, Pair, make_pairs, open_data
 from lightir_core.data.layouts import parse_folder
 from lightir_core.data.sources import Source as Images
-from lightir_core.data.tasks import parse_task
 from lightir_core.learning.evaluate import evaluate
-from search.jobs import Source
+from search.jobs import ImageSource
 
 CROP_PX = 96
 """Side of the low-quality validation crops of a search: cheap, yet several textures each."""
@@ -25,7 +24,7 @@ CROPS = 8
 
 
 @lru_cache(maxsize=2)
-def open_images(source: Source) -> Data:
+def open_images(source: ImageSource) -> Data:
     """Training and validation images.
 
     Raises:
@@ -34,7 +33,7 @@ def open_images(source: Source) -> Data:
     data = tuple(parse_folder(text) for text in source.data)
     val = Path(source.val) if source.val else None
     return open_data(
-        parse_task(source.task),
+        source.task,
         data,
         val,
         patch_px=source.patch_px,
@@ -43,16 +42,16 @@ def open_images(source: Source) -> Data:
 
 
 @lru_cache(maxsize=2)
-def validation_crops(source: Source) -> tuple[Pair, ...]:
+def validation_crops(source: ImageSource) -> tuple[Pair, ...]:
     """What candidates are scored on while the search goes on."""
     images = open_images(source).validation
     chosen = images.items[:: max(1, -(-len(images.items) // CROPS))]
-    return make_pairs(parse_task(source.task), Images(chosen), crop_px=CROP_PX)
+    return make_pairs(source.task, Images(chosen), crop_px=CROP_PX)
 
 
-def quick_score(source: Source, device: torch.device) -> Callable[[nn.Module], float]:
+def quick_score(source: ImageSource, device: torch.device) -> Callable[[nn.Module], float]:
     """How good a network on `device` is while it is trained: the task's metric on the crops."""
-    task, crops = parse_task(source.task), validation_crops(source)
+    task, crops = source.task, validation_crops(source)
 
     def validate(network: nn.Module) -> float:
         return evaluate(network, crops, task, device, (task.metric,), fast=True).mean[task.metric]
@@ -61,12 +60,12 @@ def quick_score(source: Source, device: torch.device) -> Callable[[nn.Module], f
 
 
 @lru_cache(maxsize=2)
-def whole_images(source: Source) -> tuple[Pair, ...]:
+def whole_images(source: ImageSource) -> tuple[Pair, ...]:
     """What finished networks are scored on."""
     return open_images(source).pairs()
 
 
-def describe_images(source: Source, *, trained: bool = True) -> dict[str, list[str]]:
+def describe_images(source: ImageSource, *, trained: bool = True) -> dict[str, list[str]]:
     """Names, notes and, of the embedded photographs, the licences.
 
     Args:

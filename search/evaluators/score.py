@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from budgets.budget import Budget
-from budgets.cost import Cost
-from lightir_core.architecture import Architecture
-from lightir_core.checkpoints import load_weights, save_model
+from budgets.latency import device_name, synchronise
+from budgets.units import Size
+from lightir_core.checkpoints import save_model
 from lightir_core.data.datasets import Pair, to_pixels, to_tensor
 from lightir_core.data.images import write_image
 from lightir_core.data.metrics import to_eight_bits
-from lightir_core.data.tasks import Task, parse_task
+from lightir_core.data.tasks import Task
 from lightir_core.learning.evaluate import Evaluation, score, unit
-from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.tiling import restore
-from lightir_core.network import Network, build
+from lightir_core.network import Network
 from results.models import Crop, ImageScore, ModelResult, write_card, write_result
-from results.run import RunFolder
 from search.evaluators.images import describe_images, whole_images
-from search.evaluators.timing import time_network
-from search.jobs import Outcome, Source
+from search.jobs import ImageSource
 
 CROP_PX = 96
 """Side of the pictured crops, in pixels of the truth."""
@@ -35,49 +32,33 @@ PICTURES = 3
 """Validation images that are pictured."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finished:
-    """A network whose training is over: what it is, costs, and how it came about.
+TIMED_PASSES = 3
+"""Timed passes at each size, after one to warm up; their median counts."""
 
-    Attributes:
-        recipe: of its last training; None if it had none.
-    """
+MOST_SECONDS = 3.0
+"""A size at which one pass is expected to take longer is left out: a report can do without it."""
 
-    kind: Literal["trained", "pruned", "parent"]
-    trial: int
-    architecture: Architecture
-    cost: Cost
-    outcome: Outcome
-    recipe: Recipe | None
-    parent: str | None = None
-    compression: dict[str, Any] = field(default_factory=dict[str, Any])
-
-
-def keep_model(
-    run: Path,
-    weights: Path,
-    source: Source,
-    finished: Finished,
-    budget: Budget,
-    device: torch.device,
-) -> ModelResult:
-    """Score the network, write its folder under models/, and return what is known of it."""
-    network = build(finished.architecture)
-    load_weights(weights, network)
-    folder = RunFolder(run).model(finished.architecture.id)
-    return keep_network(folder, network, source, finished, budget, device)
+ENLARGING = (Size(180, 320), Size(360, 640), Size(720, 1280))
+SAME_SIZE = (Size(128, 128), Size(256, 256), Size(512, 512))
 
 
 def keep_network(
     folder: Path,
     network: Network,
-    source: Source,
-    finished: Finished,
-    budget: Budget,
+    source: ImageSource,
+    result: ModelResult,
     device: torch.device,
 ) -> ModelResult:
-    """Score `network`, write it with what is known of it into `folder`, and return the latter."""
-    task = parse_task(source.task)
+    """Score `network`, write it with what is known of it into `folder`, and return the latter.
+
+    Args:
+        folder: of the model.
+        network: whose training is over.
+        source: task and images.
+        result: what is known already, scores, images, pictures and times left out.
+        device: where it is scored and timed.
+    """
+    task = source.task
     network = network.to(device).eval()
     pairs = whole_images(source)
     outputs = [restore(network, unit(p.lq).to(device), scale=task.scale).cpu() for p in pairs]
@@ -85,30 +66,19 @@ def keep_network(
     plain = _evaluation([baseline(task, pair) for pair in pairs], pairs, task)
     save_model(folder, network)
     latency, where = time_network(network, device)
-    result = ModelResult(
-        id=finished.architecture.id,
-        kind=finished.kind,
-        trial=finished.trial,
-        parent=finished.parent,
-        architecture=finished.architecture,
-        cost=finished.cost.to_plain(),
+    result = replace(
+        result,
         scores=evaluation.mean,
         baseline=plain.mean,
-        within_budget=budget.allows(finished.cost),
         images=tuple(
             ImageScore(name=name, scores=dict(mine), baseline=dict(theirs))
             for name, mine, theirs in zip(
                 evaluation.names, evaluation.images, plain.images, strict=True
             )
         ),
-        curve=finished.outcome.curve,
-        seconds=finished.outcome.seconds,
-        steps=0 if finished.recipe is None else finished.recipe.steps,
         crops=_pictures(folder, outputs, pairs, task),
-        task=source.task,
-        data=describe_images(source, trained=finished.recipe is not None),
-        recipe=_recipe_to_plain(finished),
-        compression=finished.compression,
+        task=task.name,
+        data=describe_images(source, trained=bool(result.recipe)),
         latency=latency,
         device=where,
     )
@@ -117,16 +87,9 @@ def keep_network(
     return result
 
 
-def _recipe_to_plain(finished: Finished) -> dict[str, Any]:
-    if finished.recipe is None:
-        return {}
-    restart = finished.outcome.restart
-    return {**asdict(finished.recipe), **({"restart": restart.text} if restart else {})}
-
-
-def score_baseline(source: Source) -> dict[str, float | str]:
+def score_baseline(source: ImageSource) -> dict[str, float | str]:
     """The plain method's name and mean scores on the whole validation images."""
-    task = parse_task(source.task)
+    task = source.task
     pairs = whole_images(source)
     evaluation = _evaluation([baseline(task, pair) for pair in pairs], pairs, task)
     return {"name": task.baseline_name, **evaluation.mean}
@@ -194,3 +157,38 @@ def busiest(image: Tensor, side: int, multiple: int) -> tuple[int, int, int]:
     ]
     top, left = max(corners, key=lambda c: strength[c[0] : c[0] + side, c[1] : c[1] + side].sum())
     return top, left, side
+
+
+@torch.inference_mode()
+def time_network(network: Network, device: torch.device) -> tuple[dict[str, float], str]:
+    """Milliseconds by output size, and the name of the device.
+
+    Args:
+        network: on `device`, in eval mode.
+        device: where it runs.
+    """
+    scale = network.architecture.scale
+    found: dict[str, float] = {}
+    expected_s = 0.0
+    for size in ENLARGING if scale > 1 else SAME_SIZE:
+        if expected_s > MOST_SECONDS:
+            break
+        found[str(size)] = 1000 * _pass_s(network, size, device)
+        # each size has four times the pixels of the one before
+        expected_s = 4 * found[str(size)] / 1000
+    return found, device_name(str(device))
+
+
+def _pass_s(network: Network, size: Size, device: torch.device) -> float:
+    architecture = network.architecture
+    sides = (-(-side // architecture.scale) for side in (size.height, size.width))
+    image = torch.rand(1, architecture.in_channels, *sides, device=device)
+    network(image)
+    synchronise(device)
+    times: list[float] = []
+    for _ in range(TIMED_PASSES):
+        begun = time.perf_counter()
+        network(image)
+        synchronise(device)
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)

@@ -6,12 +6,13 @@ import torch
 from benchmarks import compression
 from benchmarks.compression import WAYS, Setting, document, rows_of
 from lightir_core.checkpoints import load_model
-from search.jobs import Source
+from lightir_core.data.tasks import parse_task
+from search.jobs import ImageSource
 
 
 @pytest.fixture
 def setting(tmp_path, folder_of_photographs):
-    source = Source(task="sr-x2", data=(str(folder_of_photographs),))
+    source = ImageSource(task=parse_task("sr-x2"), data=(str(folder_of_photographs),))
     return Setting(source=source, width=8, steps=2, finish=1, cuts=(0.3,), folder=tmp_path / "kept")
 
 

@@ -7,10 +7,11 @@ from benchmarks.rank import BAND, TRUTH, Setting, agreements, draw_band, rank, r
 from benchmarks.tries import TRIES
 from budgets.budget import Budget
 from budgets.units import Size
+from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.recipe import PROXY
 from search.feasible.space import Feasible
-from search.jobs import Source
+from search.jobs import ImageSource
 from spaces import SPACES, TaskShape
 
 
@@ -80,7 +81,7 @@ def test_trainings_are_kept(feasible, tmp_path):
         band=0,
         banded=0,
         recipes=(PROXY.lasting(8), TRIES["cosine"].recipe.lasting(16)),
-        source=Source(task="sr-x2"),
+        source=ImageSource(task=parse_task("sr-x2")),
         seed=0,
     )
     told = []

@@ -9,9 +9,9 @@ from benchmarks.tries import TRIES, Attempt, system
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import DataError
 from lightir_core.learning.recipe import PROXY
-from search.jobs import Source
+from search.jobs import ImageSource
 
-SOURCE = Source(task="sr-x2")
+SOURCE = ImageSource(task=parse_task("sr-x2"))
 SMALL = system("cross-layer", "15k", parse_task("sr-x2"))
 WILD = Attempt(recipe=replace(PROXY, lr=1e36, warmup=0.0, optimiser="adam"))
 

@@ -8,10 +8,10 @@ from lightir_core.errors import TrainingError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.network import build
 from search.evaluators.images import open_images
-from search.jobs import Source
+from search.jobs import ImageSource
 
 TASK = parse_task("sr-x2")
-IMAGES = open_images(Source(task="sr-x2")).training
+IMAGES = open_images(ImageSource(task=parse_task("sr-x2"))).training
 
 
 class Stripes:

@@ -6,8 +6,6 @@ import torch
 from lightir_core import architecture as arch
 from lightir_core.blocks import FEED_FORWARDS, MIXERS
 from lightir_core.blocks.axes import Grouped
-from lightir_core.network import build as build_network
-from search.bank.bank import STEPS, Bank
 
 WIDTH = 12
 WINDOW = {"window_size": (4, 8), "shift_size": (2, 4)}
@@ -131,23 +129,6 @@ def test_widths_are_read_from_tensors(kind, settings, randomise):
 
 
 @pytest.mark.parametrize(("kind", "settings"), CASES)
-def test_shares_its_weights_through_the_bank(kind, settings):
-    """Every tensor comes back as it was stored, and a wider block takes over all that it can."""
-    bank = Bank()
-    narrow, wide = (network_of(settings, width) for width in (WIDTH, 2 * WIDTH))
-    stored = {}
-    for name, tensor in narrow.state_dict().items():
-        stored[name] = torch.randn(4, *tensor.shape)
-        stored[name][STEPS] = 1
-    bank.give_back(narrow, stored)
-    for name, planes in bank.borrow(narrow).items():
-        assert torch.equal(planes, stored[name]), name
-    known = {name: int(planes[STEPS].sum()) for name, planes in bank.borrow(wide).items()}
-    assert all(known.values())  # each tensor shares something, diagonal blocks what overlaps
-    assert sum(known.values()) >= 0.9 * sum(t.numel() for t in narrow.state_dict().values())
-
-
-@pytest.mark.parametrize(("kind", "settings"), CASES)
 def test_says_what_every_axis_of_every_tensor_is(kind, settings):
     """Pruning reads this table: what it does not name could not be cut."""
     settings = settings.plain() if kind in MIXERS else settings
@@ -176,12 +157,3 @@ def test_no_mixer_shares_a_kind_of_channel_with_a_feed_forward():
         for which, table in (("mixer", MIXERS), ("feed_forward", FEED_FORWARDS))
     }
     assert not kinds["mixer"] & kinds["feed_forward"]
-
-
-def network_of(settings, width):
-    mixer = settings if type(settings) in MIXERS else arch.ResidualConvolutionConfig()
-    feed_forward = settings if type(settings) in FEED_FORWARDS else None
-    block = arch.BlockConfig(mixer=mixer, feed_forward=feed_forward)
-    return build_network(
-        arch.Architecture(width=width, stages=(arch.StageConfig(blocks=(block,)),))
-    )

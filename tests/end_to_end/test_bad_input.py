@@ -39,7 +39,7 @@ RUN = {
     "--only windov=8x8": "no dimension 'windov' .*; did you mean 'window'",
     "--only window=9x9": "window has no value '9x9'",
     "--fix heads=4 --fix width=30": "width has no value '30'",
-    "--evaluator bnak": "evaluator 'bnak' is not known; did you mean 'bank'",
+    "--evaluator trian": "evaluator 'trian' is not known; did you mean 'train'",
     "--strategy nsga": "strategy 'nsga' is not known; did you mean 'nsga",
     "--objectives psnr,flops": "objective 'flops' is not known; use psnr, macs, params",
     "--objectives psnr,psnr": "must be at least one, each named once",

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.seeds import derive
-from results.objectives import Objective
+from results.objectives import Objective, minimised
+from results.pareto import hypervolume
 from results.study import Record
 from search.callbacks import Silent, never
-from search.jobs import Job, Outcome, Source
-from search.loop import Limits, Search
+from search.jobs import ImageSource, Job, Outcome
+from search.loop import IdleTrials, Limits, Search
 from search.rungs import FIDELITIES, rungs_for
 from search.strategies import STRATEGIES
 
@@ -46,6 +48,7 @@ every_way = pytest.mark.parametrize(
 
 FOREVER = float("inf")
 PSNR = Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y")
+MACS = Objective(name="macs", direction="minimise")
 TRIALS = 14
 STEPS = 9
 
@@ -118,7 +121,7 @@ def job_for(number, candidate, until=STEPS):
         number=number,
         architecture=candidate.architecture,
         recipe=PROXY.lasting(STEPS),
-        source=Source(task="sr-x2"),
+        source=ImageSource(task=parse_task("sr-x2")),
         seed=derive(0, "train", number),
         device="cpu",
         weights=Path("nowhere"),
@@ -439,3 +442,24 @@ def test_a_nan_at_a_rung_is_a_failure(searched):
 
     trial = searched(fidelity="asha", trials=4, driver=InProcess(work))[1]
     assert (trial.state, trial.reason, trial.rungs) == ("failed", "psnr_y is nan", ())
+
+
+def idle_after(values):
+    idle_trials, idle = IdleTrials((PSNR, MACS)), []
+    for point in values:
+        idle_trials.observe(point)
+        idle.append(idle_trials.count)
+    return idle
+
+
+def test_gain_is_what_makes_the_hypervolume_grow():
+    values = [(30, 9), (31, 9), (31, 9), (29, 9), (30, 4), (30, 5), (28, 3), (31, 4), (32, 1)]
+    points = [minimised((PSNR, MACS), point) for point in values]
+    volumes = [hypervolume(points[: n + 1], (0.0, 10.0)) for n in range(len(points))]
+    grew = [now > before for before, now in zip([0.0, *volumes], volumes, strict=False)]
+    assert [idle == 0 for idle in idle_after(values)] == grew
+    assert idle_after(values) == [0, 0, 1, 2, 0, 1, 0, 0, 0]
+
+
+def test_failures_are_no_gain():
+    assert idle_after([None, (30, 9), None, None, (math.nan, 1)]) == [1, 0, 1, 2, 3]

@@ -7,7 +7,16 @@ from budgets.cost import Cost
 from lightir_core.data.tasks import TASKS, parse_task
 from lightir_core.errors import SearchError
 from results.objectives import COSTS
-from search.objectives import METRICS, objectives, priced_axes
+from search.evaluators.proxies import PROXIES
+from search.objectives import (
+    METRICS,
+    PROXY_LABELS,
+    TRAIN,
+    Evaluator,
+    objectives,
+    parse_evaluator,
+    priced_axes,
+)
 
 
 def test_psnr_is_the_tasks_own():
@@ -19,9 +28,9 @@ def test_psnr_is_the_tasks_own():
 
 
 def test_a_proxy_stands_in_for_psnr():
-    kinds = objectives(("psnr", "macs"), parse_task("denoise"), "zero-cost:naswot")
+    kinds = objectives(("psnr", "macs"), parse_task("denoise"), parse_evaluator("zero-cost:naswot"))
     assert [(kind.name, kind.label) for kind in kinds] == [("naswot", "NASWOT"), ("macs", "MACs")]
-    plain = objectives(("psnr",), parse_task("denoise"), "bank:5")
+    plain = objectives(("psnr",), parse_task("denoise"), parse_evaluator("train"))
     assert plain == objectives(("psnr",), parse_task("denoise"))
 
 
@@ -55,3 +64,41 @@ def test_costs_among_the_objectives_are_to_be_priced():
 def test_impossible_objectives(names, message):
     with pytest.raises(SearchError, match=message):
         objectives(names, parse_task("sr-x2"))
+
+
+@pytest.mark.parametrize(
+    ("text", "evaluator"),
+    [
+        ("train", TRAIN),
+        ("zero-cost", Evaluator("zero-cost", "synflow")),
+        *((f"zero-cost:{proxy}", Evaluator("zero-cost", proxy)) for proxy in PROXIES),
+    ],
+)
+def test_evaluators_are_read(text, evaluator):
+    assert parse_evaluator(text) == evaluator
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("trian", "did you mean 'train'"),
+        ("zero-cost:synflo", "did you mean 'zero-cost:synflow'"),
+        ("zero-cost:", "use one of train, zero-cost:synflow"),
+        ("train:5", "did you mean 'train'"),
+        ("", "use one of train"),
+    ],
+)
+def test_other_evaluators_are_refused_with_the_nearest(text, hint):
+    with pytest.raises(SearchError, match="is not known") as error:
+        parse_evaluator(text)
+    assert hint in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["bank", "bank:20", "bank:many"])
+def test_the_weight_bank_is_refused_with_the_reason(text):
+    with pytest.raises(SearchError, match=f"'{text}' was taken out: inherited weights did"):
+        parse_evaluator(text)
+
+
+def test_every_proxy_has_a_label():
+    assert list(PROXY_LABELS) == list(PROXIES)

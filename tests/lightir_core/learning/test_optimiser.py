@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lightir_core.blocks.projection import build_projection
-from lightir_core.learning.optimiser import Memory, Muon, Optimiser, orthogonal, schedule
+from lightir_core.learning.optimiser import Muon, Optimiser, orthogonal, schedule
 from lightir_core.learning.recipe import Recipe
 
 RECIPE = Recipe(name="test", steps=100, clip_norm=1e9)
@@ -203,31 +203,6 @@ def test_the_schedule_scales_both_optimisers(parts):
     first = schedule(0, RECIPE)
     assert rates[torch.optim.Adam] == pytest.approx(RECIPE.lr * first)
     assert rates[Muon] == pytest.approx(RECIPE.matrix_lr * first)
-
-
-def test_what_is_remembered_continues_a_training_exactly(parts):
-    """Three steps, then two with a new optimiser that remembers, equal five."""
-    other = Parts()
-    other.load_state_dict(parts.state_dict())
-    whole = Optimiser(parts, RECIPE)
-    for step in range(5):
-        give_gradients(parts, step)
-        whole.step(step)
-    memories = {}
-    for first, last in ((0, 3), (3, 5)):
-        optimiser = Optimiser(other, RECIPE)
-        if not memories:
-            memories = {
-                p: Memory(torch.zeros_like(p).detach(), torch.zeros_like(p).detach(), 0)
-                for p in other.parameters()
-            }
-        memories = {p: Memory(m.mean, m.square, first) for p, m in memories.items()}
-        optimiser.remember(memories)
-        for step in range(first, last):
-            give_gradients(other, step)
-            optimiser.step(step)
-    for name, parameter in parts.named_parameters():
-        assert torch.equal(parameter, other.get_parameter(name)), name
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])

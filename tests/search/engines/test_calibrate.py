@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.recipe import PROXY
 from search.engines.calibrate import (
@@ -13,14 +14,17 @@ from search.engines.calibrate import (
     recommend,
     share,
 )
-from search.jobs import Source
+from search.jobs import ImageSource
 
 
 @pytest.fixture
 def task(few_candidates):
     small = min(few_candidates, key=lambda candidate: candidate.cost.macs)
     return Workload(
-        architecture=small.architecture, source=Source(task="sr-x2"), device="cpu", seconds=0.2
+        architecture=small.architecture,
+        source=ImageSource(task=parse_task("sr-x2")),
+        device="cpu",
+        seconds=0.2,
     )
 
 
@@ -68,8 +72,9 @@ def test_a_device_that_cannot_train_is_told(task):
 
 
 def test_a_process_that_dies_is_told(task):
+    nowhere = replace(task.source, data=("no such folder",))
     with pytest.raises(SearchError, match="does not work on cpu: its process died"):
-        calibrate(replace(task, source=Source(task="no such task")), 1, lambda row: None)
+        calibrate(replace(task, source=nowhere), 1, lambda row: None)
 
 
 @pytest.mark.gpu

@@ -20,7 +20,7 @@ from search.engines.ray_nodes import (
     usable_nodes,
     versions_here,
 )
-from search.jobs import Source
+from search.jobs import ImageSource
 
 pytestmark = pytest.mark.xdist_group("ray")
 
@@ -55,9 +55,9 @@ def test_a_pack_that_was_copied_in_part_is_told(tmp_path, folder_of_photographs)
 
 
 def test_all_paths_of_a_source_are_looked_at(tmp_path):
-    source = Source(task="sr-x2", data=("photos:2", "scans"), val="Set5")
+    source = ImageSource(task=parse_task("sr-x2"), data=("photos:2", "scans"), val="Set5")
     assert [str(path) for path in source.paths] == ["photos", "scans", "Set5"]
-    assert Source(task="sr-x2").paths == ()
+    assert ImageSource(task=parse_task("sr-x2")).paths == ()
 
 
 def test_a_node_tells_what_it_does_not_see(tmp_path):
@@ -186,7 +186,9 @@ def test_living_nodes_answer_for_themselves(tmp_path):
     photos = tmp_path / "photos"
     photos.mkdir()
     [report] = inspect_nodes(
-        Source(task="sr-x2", data=(str(photos),)), tmp_path / "run", step=time.perf_counter
+        ImageSource(task=parse_task("sr-x2"), data=(str(photos),)),
+        tmp_path / "run",
+        step=time.perf_counter,
     )
     assert (report.cpus, report.gpus, report.missing, report.error) == (8, 0, (), None)
     assert report.versions == versions_here()

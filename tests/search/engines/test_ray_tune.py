@@ -7,12 +7,13 @@ import pytest
 
 pytest.importorskip("ray", reason="the extra ray is not installed")
 
+from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.published.presets import preset
 from search.engines.ray_connection import connected
 from search.engines.ray_tune import RETRIES, RayDriver, WorkerSpec, _searcher
-from search.jobs import Job, JobQueue, Source
+from search.jobs import ImageSource, Job, JobQueue
 from tests.search.engines import work
 
 pytestmark = pytest.mark.xdist_group("ray")
@@ -25,7 +26,7 @@ def jobs(folder, *names):
             number=number,
             architecture=preset("swinir-light"),
             recipe=PROXY,
-            source=Source(task="sr-x2"),
+            source=ImageSource(task=parse_task("sr-x2")),
             seed=0,
             device="cpu",
             weights=folder / name,

@@ -8,13 +8,14 @@ import pytest
 pytest.importorskip("pyarrow", reason="the extra ray is not installed")
 
 from lightir_core.checkpoints import save_model, save_weights
+from lightir_core.data.tasks import parse_task
 from lightir_core.errors import RunFailedError, SearchError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.network import build
 from lightir_core.published.presets import preset
 from lightir_core.tensor_files import load_tensors
 from search.engines.storage import CheckpointStorage, score_stored
-from search.jobs import Job, Outcome, Source
+from search.jobs import ImageSource, Job, Outcome
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def job(storage):
         number=3,
         architecture=network.architecture,
         recipe=PROXY,
-        source=Source(task="sr-x2"),
+        source=ImageSource(task=parse_task("sr-x2")),
         seed=0,
         device="cpu",
         weights=storage.root / "checkpoints/new.safetensors",
@@ -109,4 +110,3 @@ def test_all_files_of_a_job_are_moved(job):
     assert {p.parent for p in (moved.weights, moved.start, moved.teacher, moved.state)} == {
         Path("/else")
     }
-    assert moved.bank is None

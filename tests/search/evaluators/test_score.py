@@ -2,7 +2,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.evaluators.score import busiest
+from budgets.latency import device_name
+from lightir_core.architecture import (
+    Architecture,
+    BlockConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+)
+from lightir_core.network import build
+from search.evaluators import score
+from search.evaluators.score import busiest, time_network
+
+CPU = torch.device("cpu")
+STAGES = (StageConfig(blocks=(BlockConfig(mixer=ResidualConvolutionConfig()),)),)
 
 
 def noisy(height, width, top, left, side):
@@ -47,3 +59,23 @@ def test_the_square_lies_inside_on_multiples(height, width, side, multiple, seed
     assert top + found <= height
     assert left + found <= width
     assert all(number % multiple == 0 for number in (top, left, found))
+
+
+def timed(scale):
+    return time_network(build(Architecture(width=2, scale=scale, stages=STAGES)).eval(), CPU)
+
+
+def test_three_sizes_are_timed_the_largest_takes_longest():
+    found, device = timed(2)
+    assert list(found) == ["320x180", "640x360", "1280x720"]
+    assert 0 < found["320x180"] < found["1280x720"]
+    assert device == device_name("cpu")
+
+
+def test_tasks_that_keep_the_size_have_their_own():
+    assert list(timed(1)[0]) == ["128x128", "256x256", "512x512"]
+
+
+def test_what_would_take_long_is_left_out(monkeypatch):
+    monkeypatch.setattr(score, "MOST_SECONDS", 0.0)
+    assert list(timed(1)[0]) == ["128x128"]
