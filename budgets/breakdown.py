@@ -97,8 +97,8 @@ class _Sorter(MacCounter):
         )
 
     def _kind(self, operands: tuple[Any, ...]) -> str:
-        places = {place for name in self._modules.parents for place in name.split(".")[1:]}
-        if "position" in places:
+        paths = {path for name in self._modules.parents for path in name.split(".")[1:]}
+        if "position" in paths:
             return "position"
         tensors = [operand for operand in operands if isinstance(operand, Tensor)]
         weighted = any(_storage(tensor) in self._weights for tensor in tensors)

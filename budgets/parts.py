@@ -136,11 +136,11 @@ def cross_parts(settings: arch.StageConfig, width: int, size: Size) -> Iterator[
 
 def skeleton_parts(architecture: arch.Architecture, size: Size) -> tuple[Use, Use, Use]:
     """Return stem, body and tail around a feature map of `size`."""
-    frame, width = skeleton(architecture), architecture.width
+    bare, width = skeleton(architecture), architecture.width
     return (
-        Use(Part("stem", frame, width), size),
-        Use(Part("body", frame, width), size),
-        Use(Part("tail", frame, width), size),
+        Use(Part("stem", bare, width), size),
+        Use(Part("body", bare, width), size),
+        Use(Part("tail", bare, width), size),
     )
 
 

@@ -40,12 +40,12 @@ class StageCost(NamedTuple):
 
     Attributes:
         shared_params: of blocks and closing convolution; stages that share weights count them once.
-        own_params: of the cross-layer slot, which is never shared.
+        slot_params: of the cross-layer slot, which is never shared.
         macs: of everything, all passes.
     """
 
     shared_params: int
-    own_params: int
+    slot_params: int
     macs: int
 
 
@@ -86,8 +86,8 @@ def price(architecture: Architecture, size: Size) -> Cost:
     features = width, height, breadth
     params, macs = _skeleton(architecture, features)
     for number, stage in enumerate(stages):
-        shared, own, work = stage.costs.get(features) or _fill(stage, features)
-        params += own if number % sharing else own + shared
+        shared, slot, work = stage.costs.get(features) or _fill(stage, features)
+        params += slot if number % sharing else slot + shared
         macs += work
     return Cost(params, macs)
 

@@ -49,16 +49,16 @@ def run(
     Raises:
         LightIRError: an impossible setting, no usable image, or a folder that is not new.
     """
-    place = Path(folder) if folder is not None else default_folder(config)
+    run_folder = Path(folder) if folder is not None else default_folder(config)
     callback = callback or Silent()
     if objective is None:
-        pipeline.run(config, place, callback, ["python", *sys.argv])
-        return Run(place)
-    plan = custom_plan(config, place)
+        pipeline.run(config, run_folder, callback, ["python", *sys.argv])
+        return Run(run_folder)
+    plan = custom_plan(config, run_folder)
     with custom_record(plan, scores) as record:
         drive_function(custom_search(plan, record, callback), scoring_by(objective))
-    build_report(place)
-    return Run(place)
+    build_report(run_folder)
+    return Run(run_folder)
 
 
 def resume(folder: Path | str, *, callback: Callback | None = None) -> Run:

@@ -73,8 +73,8 @@ def seconds_left(
     cost = _Line.through([t.cost["macs"] for t in ended], [t.seconds or 0.0 for t in ended])
     steps = _steps(trials, objectives, config, cost, progress.workers, longer)
     order = [SEARCH, BASELINES, TRAIN_ON, PRUNE]
-    place = order.index(progress.phase) if progress.phase in order else len(order)
-    left = sum(steps[name] for name in order[place + 1 :])
+    phase = order.index(progress.phase) if progress.phase in order else len(order)
+    left = sum(steps[name] for name in order[phase + 1 :])
     if progress.phase == SEARCH:
         left += _search_left(trials, config, cost, progress, now_s)
     elif progress.phase in steps:

@@ -78,16 +78,16 @@ class Rungs:
 
     def ladder(self, number: int) -> Ladder:
         """The ladder of trial `number`; every stretch of trials has about its share of each."""
-        return self._turns[number % len(self._turns)]
+        return self._order[number % len(self._order)]
 
     @cached_property
-    def _turns(self) -> list[Ladder]:
-        places = [
+    def _order(self) -> list[Ladder]:
+        positions = [
             ((index + 0.5) / share, ladder.number, ladder)
             for ladder, share in zip(self.ladders, self.shares, strict=True)
             for index in range(share)
         ]
-        return [ladder for *_, ladder in sorted(places, key=lambda place: place[:2])]
+        return [ladder for *_, ladder in sorted(positions, key=lambda position: position[:2])]
 
 
 def rungs_for(fidelity: str, steps: int, eta: int = 3, lowest: int = 0) -> Rungs:
@@ -114,15 +114,15 @@ def rungs_for(fidelity: str, steps: int, eta: int = 3, lowest: int = 0) -> Rungs
             f"the lowest rung at step {lowest} must lie between 1 and the {steps} steps of a "
             f"trial; train longer (--steps) or choose another --rung"
         )
-    found = [steps]
-    while found[-1] // eta >= lowest:
-        found.append(found[-1] // eta)
-    found = sorted({lowest, steps} if len(found) == 1 else found)
-    starts = range(len(found) if fidelity == "hyperband" else 1)
-    ladders = tuple(Ladder(start, tuple(found[start:])) for start in starts)
+    steps_up = [steps]
+    while steps_up[-1] // eta >= lowest:
+        steps_up.append(steps_up[-1] // eta)
+    steps_up = sorted({lowest, steps} if len(steps_up) == 1 else steps_up)
+    starts = range(len(steps_up) if fidelity == "hyperband" else 1)
+    ladders = tuple(Ladder(start, tuple(steps_up[start:])) for start in starts)
     halvings = [len(ladder.steps) - 1 for ladder in ladders]
     # more trials where more of them are stopped: then each ladder takes about the same training
-    shares = [-(-len(found) * eta**times // (times + 1)) for times in halvings]
+    shares = [-(-len(steps_up) * eta**times // (times + 1)) for times in halvings]
     return Rungs(ladders, tuple(shares) if len(shares) > 1 else (1,), eta)
 
 
@@ -140,21 +140,23 @@ class Comparison:
         ladder = self._rungs.ladder(number)
         self._reached[ladder.number, step][number] = minimised(self._objectives, values)
 
-    def place(self, number: int, step: int) -> tuple[int, int]:
+    def standing(self, number: int, step: int) -> tuple[int, int]:
         """How many did better at that rung before trial `number`, and how many got there.
 
         Itself is counted among the latter. A trial that none dominates has nobody better.
         """
         rung = self._reached[self._rungs.ladder(number).number, step]
         before = {other: values for other, values in rung.items() if other <= number}
-        found = dict(zip(before, ranks(list(before.values())), strict=True))
-        own = found[number] or 0
-        better = [o for o, rank in found.items() if rank is not None and (rank, o) < (own, number)]
-        return (len(better) if own else 0), len(before)
+        rank_of = dict(zip(before, ranks(list(before.values())), strict=True))
+        rank_here = rank_of[number] or 0
+        better = [
+            o for o, rank in rank_of.items() if rank is not None and (rank, o) < (rank_here, number)
+        ]
+        return (len(better) if rank_here else 0), len(before)
 
     def goes_on(self, number: int, step: int) -> bool:
         """Whether a trial that reached a rung goes on from it."""
-        better, reached = self.place(number, step)
+        better, reached = self.standing(number, step)
         return better < max(1, reached // self._rungs.eta)
 
 
@@ -226,7 +228,7 @@ class Climb:
                 self._ready[number] = ladder.above(step)
             else:
                 self.end(number)
-                better, reached = self._comparison.place(number, step)
+                better, reached = self._comparison.standing(number, step)
                 yield number, step, f"stopped at step {step}: {better} of {reached} did better"
 
     def _must_wait(self, number: int, ladder: Ladder, step: int) -> bool:

@@ -1,10 +1,11 @@
-"""The arrows between the packages, read from the source: nothing is imported here.
+"""The shape of the house, read from the source: arrows, depth, sizes and names.
 
 search -> results -> budgets -> lightir_core,    search -> spaces -> lightir_core
 """
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -57,6 +58,51 @@ DEFERRED = {
 
 # file -> statement: makes an object of its own, touches nobody else's
 ALLOWED_STATEMENTS: dict[str, tuple[str, ...]] = {}
+
+# words that mean nothing to a reader from the field
+BANNED = frozenset(
+    [
+        "desk",
+        "pilot",
+        "pilots",
+        "ears",
+        "crew",
+        "seat",
+        "hub",
+        "ledger",
+        "shelf",
+        "chain",
+        "chains",
+        "place",
+        "places",
+        "frame",
+        "frames",
+        "terms",
+        "told",
+        "tell",
+        "say",
+        "says",
+        "found",
+        "rival",
+        "rivals",
+        "own",
+        "planned",
+        "pace",
+        "words",
+        "sentences",
+        "lesson",
+        "ahead",
+        "launch",
+        "turns",
+    ]
+)
+
+# ask and tell, as Optuna calls them
+TELLING = {
+    ("tell", "search/loop.py"),
+    ("tell", "search/jobs.py"),
+    ("tell", "search/asktell.py"),
+}
 
 DECLARATIONS = (
     ast.Import,
@@ -265,6 +311,105 @@ def test_importing_the_architecture_and_the_spaces_loads_no_torch():
     code = "import sys, lightir_core.architecture, spaces; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout.strip(), done.stderr) == ("False", "")
+
+
+def lines_of(path):
+    return path.read_text(encoding="utf-8").count("\n")
+
+
+def code_lines(path):
+    """Lines that hold something other than space, comments and documentation."""
+    texts = {
+        number
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if isinstance(node.value.value, str)
+        for number in range(node.lineno, node.end_lineno + 1)
+    }
+    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+    return sum(
+        bool(line.strip()) and not line.strip().startswith("#") and number not in texts
+        for number, line in lines
+    )
+
+
+def depth(graph):
+    """Modules in the longest chain of imports."""
+    found = {}
+
+    def measure(module):
+        if module not in found:
+            found[module] = 1 + max(map(measure, graph[module] - {module}), default=0)
+        return found[module]
+
+    return max(map(measure, graph))
+
+
+def names(module):
+    """(line, name) of everything that the source gives a name to."""
+    for node in ast.walk(module):
+        line = getattr(node, "lineno", 0)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield line, node.name
+        elif isinstance(node, ast.arg):
+            yield line, node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield line, node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield line, node.attr
+        elif isinstance(node, ast.alias) and node.asname:
+            yield line, node.asname
+
+
+def parts(name):
+    """The words of a name, in small letters."""
+    return {part.lower() for part in re.split(r"_|(?<=[a-z0-9])(?=[A-Z])", name) if part}
+
+
+def test_no_package_outgrows_the_others():
+    sizes = dict.fromkeys(MAY_IMPORT, 0)
+    for name, path in sources().items():
+        sizes[name.partition(".")[0]] += lines_of(path)
+    whole = sum(sizes.values())
+    assert whole <= 27_000
+    assert {name: size for name, size in sizes.items() if size > 0.35 * whole} == {}
+
+
+def test_imports_are_shallow():
+    assert depth(edges()) <= 14
+
+
+def test_imports_are_few():
+    statements = sum(
+        isinstance(node, ast.Import | ast.ImportFrom)
+        for path in sources().values()
+        for node in ast.walk(tree(path))
+    )
+    assert statements <= 0.07 * sum(map(code_lines, sources().values()))
+
+
+def test_no_two_classes_share_a_name():
+    places = {}
+    for path in sources().values():
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
+@pytest.mark.parametrize("package", [*MAY_IMPORT, "benchmarks"])
+def test_names_are_of_the_field(package):
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for line, name in [(1, path.stem), *names(tree(path))]
+        if parts(name) & BANNED and (name, path.relative_to(ROOT).as_posix()) not in TELLING
+    ]
+    assert wrong == []
+
+
+def test_nothing_imports_the_benchmarks():
+    assert [str(found) for found in imports() if found.package == "benchmarks"] == []
 
 
 EVERYTHING = """

@@ -92,11 +92,11 @@ def check(path: Path, task: Task) -> Check:
     items: list[_Seen] = []
     try:
         layout, modes = _layout(folder, task)
-        for found in _look(folder, task, given=layout.startswith("pairs")):
-            if isinstance(found, str):
-                notes.append(found)
+        for item in _look(folder, task, given=layout.startswith("pairs")):
+            if isinstance(item, str):
+                notes.append(item)
             else:
-                items.append(found)
+                items.append(item)
     except DataError as error:
         problems.append(str(error))
         items.clear()  # a training would refuse the whole folder
@@ -115,8 +115,8 @@ def _layout(folder: Path, task: Task) -> tuple[str, Counter[str]]:
     """Find what kind of data set it is, and the modes of its files."""
     if is_pack(folder):
         return _PACK, Counter()
-    found = find_layout(folder, task.scale)
-    return found.kind, Counter(file_mode(file) for file in (*found.gt, *found.lq))
+    layout = find_layout(folder, task.scale)
+    return layout.kind, Counter(file_mode(file) for file in (*layout.gt, *layout.lq))
 
 
 def _look(folder: Path, task: Task, *, given: bool) -> Iterator[_Seen | str]:
@@ -126,8 +126,8 @@ def _look(folder: Path, task: Task, *, given: bool) -> Iterator[_Seen | str]:
         yield from source.notes
         yield from (_see(item, task, given=False) for item in source.items)
         return
-    for found in walk(task, folder):
-        yield found if isinstance(found, str) else _see(found, task, given=given)
+    for item in walk(task, folder):
+        yield item if isinstance(item, str) else _see(item, task, given=given)
 
 
 @dataclass(frozen=True)
@@ -174,12 +174,12 @@ def _changed(pack: Path) -> list[str]:
 
 def _duplicates(items: list[_Seen]) -> list[str]:
     first: dict[tuple[str, tuple[int, int]], str] = {}
-    found: list[str] = []
+    notes: list[str] = []
     for item in items:
         original = first.setdefault((item.digest, item.size), item.scene)
         if original != item.scene:
-            found.append(f"{item.scene}: the same picture as {original}")
-    return found
+            notes.append(f"{item.scene}: the same picture as {original}")
+    return notes
 
 
 def _summary(

@@ -27,7 +27,6 @@ from lightir_core.data.sources import (
     join,
     keep_large,
     read_folder,
-    split,
 )
 from lightir_core.data.tasks import Task
 from lightir_core.errors import DataError
@@ -169,8 +168,8 @@ def open_data(
     for folder in data:
         parts = find_split(folder.path)
         if parts:
-            found = f"recognised {parts[0].name} and {parts[1].name} in {folder.path}"
-            notes = (found, *notes)
+            recognised = f"recognised {parts[0].name} and {parts[1].name} in {folder.path}"
+            notes = (recognised, *notes)
     return Data(TrainingSet(task, training), validation, shorten(notes))
 
 
@@ -183,9 +182,9 @@ def _read_both(
     training = join([_read(task, _part(folder.path, 0)) for folder in data], data)
     if val is not None:
         return training, validation_source(task, val)
-    own = [folder for folder in data if find_split(folder.path)]
-    if own:
-        held = join([_read(task, _part(folder.path, 1)) for folder in own], own)
+    split = [folder for folder in data if find_split(folder.path)]
+    if split:
+        held = join([_read(task, _part(folder.path, 1)) for folder in split], split)
     else:
         training, held = split(training, seed=seed)
     return training, _fit_to_score(task, held)

@@ -235,7 +235,7 @@ def image_paths(folder: Path) -> list[Path]:
         raise DataError(f"{folder}: there is no such folder")
     if not folder.is_dir():
         raise DataError(f"{folder}: this is a file; a folder of images was expected")
-    found: list[Path] = []
+    paths: list[Path] = []
     seen: set[str] = set()
     for root, folders, files in os.walk(folder, followlinks=True):
         here = os.path.realpath(root)
@@ -245,8 +245,8 @@ def image_paths(folder: Path) -> list[Path]:
         seen.add(here)
         # sorted here, so that of two links to one folder the same one is always taken
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(root, name) for name in files if _is_image_name(name)]
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+        paths += [Path(root, name) for name in files if _is_image_name(name)]
+    return sorted(paths, key=lambda path: path.relative_to(folder).as_posix())
 
 
 def _is_image_name(name: str) -> bool:

@@ -122,9 +122,9 @@ def check_different(folders: Sequence[Folder]) -> None:
     Raises:
         DataError: one is; a weight says the same better.
     """
-    places = [folder.path.resolve() for folder in folders]
-    for number, place in enumerate(places):
-        if place in places[:number]:
+    paths = [folder.path.resolve() for folder in folders]
+    for number, path in enumerate(paths):
+        if path in paths[:number]:
             raise DataError(
                 f"--data {folders[number].path} is given twice; write {folders[number].path}:2 to "
                 "draw from it twice as often"
@@ -176,10 +176,10 @@ def child(folder: Path, name: str) -> Path | None:
         if not folder.is_dir():
             return None
         inside = sorted(path for path in folder.iterdir() if path.is_dir())
-        found = next((path for path in inside if path.name.lower() == part), None)
-        if found is None:
+        inner = next((path for path in inside if path.name.lower() == part), None)
+        if inner is None:
             return None
-        folder = found
+        folder = inner
     return folder
 
 

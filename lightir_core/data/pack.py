@@ -180,16 +180,16 @@ def _write_pixels(task: Task, folder: Path, file: BinaryIO) -> tuple[bytes, _Con
         layout[name] = {"dtype": "U8", "shape": list(image.shape), "data_offsets": offsets}
         return name
 
-    for found in walk(task, folder):
-        if isinstance(found, str):
-            notes.append(found)
+    for item in walk(task, folder):
+        if isinstance(item, str):
+            notes.append(item)
             continue
         number = len(entries)
-        shared = last is found.gt  # neighbours may share their truth
-        gt = entries[-1].gt if shared else write(f"gt.{number}", found.gt)
-        lq = None if found.lq is None else write(f"lq.{number}", found.lq)
-        entries.append(_Entry(name=found.name, scene=found.scene, gt=gt, lq=lq))
-        last = found.gt
+        shared = last is item.gt  # neighbours may share their truth
+        gt = entries[-1].gt if shared else write(f"gt.{number}", item.gt)
+        lq = None if item.lq is None else write(f"lq.{number}", item.lq)
+        entries.append(_Entry(name=item.name, scene=item.scene, gt=gt, lq=lq))
+        last = item.gt
     if not entries:
         raise no_image(folder, notes)
     contents = _Contents(

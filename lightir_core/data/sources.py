@@ -90,14 +90,14 @@ def collect(walked: Iterable[Item | str], folder: Path) -> Source:
     items: list[Item] = []
     notes: list[str] = []
     size_bytes = 0
-    for found in walked:
-        if isinstance(found, str):
-            notes.append(found)
+    for item in walked:
+        if isinstance(item, str):
+            notes.append(item)
             continue
-        if not items or items[-1].gt is not found.gt:  # neighbours may share their truth
-            size_bytes += found.gt.nbytes
-        size_bytes += 0 if found.lq is None else found.lq.nbytes
-        items.append(found)
+        if not items or items[-1].gt is not item.gt:  # neighbours may share their truth
+            size_bytes += item.gt.nbytes
+        size_bytes += 0 if item.lq is None else item.lq.nbytes
+        items.append(item)
         check_memory(size_bytes, folder)
     if not items:
         raise no_image(folder, notes)
@@ -147,9 +147,9 @@ def walk(task: Task, folder: Path) -> Iterator[Item | str]:
         yield from _walk(task, folder)
         return
     yield "images are read as gray: 0.299 R + 0.587 G + 0.114 B"
-    for found in _walk(task, folder):
-        if not (isinstance(found, str) and found.endswith(GRAY_NOTE)):
-            yield found
+    for item in _walk(task, folder):
+        if not (isinstance(item, str) and item.endswith(GRAY_NOTE)):
+            yield item
 
 
 def _walk(task: Task, folder: Path) -> Iterator[Item | str]:

@@ -157,9 +157,9 @@ class Optimiser:
             if parameter is None or (tensor.ndim and tensor.shape != parameter.shape):
                 raise CheckpointError(f"{source} is of another network or recipe")
             # laid out like the parameter, as when it was made: kernels may round by layout
-            own = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
+            moment = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
             moments = self._optimisers[int(which)].state[parameter]
-            moments[name] = own if tensor.ndim else tensor
+            moments[name] = moment if tensor.ndim else tensor
 
     def _parameter(self, which: int, index: int) -> Tensor | None:
         parameters = [optimiser.param_groups[0]["params"] for optimiser in self._optimisers]
@@ -196,11 +196,11 @@ def _by_side(matrices: Sequence[tuple[nn.Parameter, Sequence[Tensor]]]) -> dict[
     A kernel's rate is divided by its side: Muon takes the k² taps that see nearly the same for as
     many independent inputs, and moves all of them by √(k²) too far.
     """
-    found: dict[int, list[Tensor]] = {}
+    groups: dict[int, list[Tensor]] = {}
     for parameter, views in matrices:
         side = parameter.shape[-1] if parameter.ndim == 4 else 1
-        found.setdefault(side, []).extend(views)
-    return found
+        groups.setdefault(side, []).extend(views)
+    return groups
 
 
 def _matrices(tensor: Tensor) -> Sequence[Tensor]:

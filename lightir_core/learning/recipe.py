@@ -171,8 +171,8 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
             f"recipe {text!r} is not known{nearest(text, RECIPES)}; use one of "
             f"{', '.join(RECIPES)}, or the path of a file with settings of your own"
         )
-    found = read_settings_file(path, what="recipe", example="steps = 400", error=TrainingError)
-    return recipe_from_plain({"name": path.stem, **found}, str(path))
+    settings = read_settings_file(path, what="recipe", example="steps = 400", error=TrainingError)
+    return recipe_from_plain({"name": path.stem, **settings}, str(path))
 
 
 def recipe_from_plain(values: Mapping[Any, Any], source: str) -> Recipe:

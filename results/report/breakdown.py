@@ -90,7 +90,7 @@ def count(architecture: Architecture, size: Size) -> Breakdown:
     for number, stage in enumerate(architecture.stages):
         cost = stage_cost(stage, architecture.width, features)
         shared = 0 if number % architecture.stage_sharing else cost.shared_params
-        parts.append((f"stage {number + 1}", shared + cost.own_params, cost.macs))
+        parts.append((f"stage {number + 1}", shared + cost.slot_params, cost.macs))
     kinds = asdict(split_macs(architecture, size)).items()
     return Breakdown(tuple(parts), tuple((name.replace("_", "-"), macs) for name, macs in kinds))
 

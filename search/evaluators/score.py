@@ -168,15 +168,15 @@ def time_network(network: Network, device: torch.device) -> tuple[dict[str, floa
         device: where it runs.
     """
     scale = network.architecture.scale
-    found: dict[str, float] = {}
+    latency_ms: dict[str, float] = {}
     expected_s = 0.0
     for size in ENLARGING if scale > 1 else SAME_SIZE:
         if expected_s > MOST_SECONDS:
             break
-        found[str(size)] = 1000 * _pass_s(network, size, device)
+        latency_ms[str(size)] = 1000 * _pass_s(network, size, device)
         # each size has four times the pixels of the one before
-        expected_s = 4 * found[str(size)] / 1000
-    return found, device_name(str(device))
+        expected_s = 4 * latency_ms[str(size)] / 1000
+    return latency_ms, device_name(str(device))
 
 
 def _pass_s(network: Network, size: Size, device: torch.device) -> float:

@@ -396,8 +396,8 @@ class Region:
             return table.grid(COUNT_CELLS)
         contexts = {context for one in table.skeletons() for context in one.contexts}
         stages = [
-            sum(len(b.counts) * len(rows.tail.counts) for rows in found for b in rows.bodies)
-            for found in map(table.stage_rows, contexts)
+            sum(len(b.counts) * len(rows.tail.counts) for rows in tables for b in rows.bodies)
+            for tables in map(table.stage_rows, contexts)
         ]
         return table.grid(units if units * max(stages) <= UNIT_WORK else COUNT_CELLS)
 

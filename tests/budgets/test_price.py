@@ -117,7 +117,7 @@ def test_stages_that_share_weights_pay_for_them_once_but_not_for_cross_layer_slo
     size = Size(64, 64)
     stage = stage_cost(slot, 60, size)
     # CLA: 3KL(C + 1) + C² + C
-    assert stage.own_params == 3 * 9 * 61 + 60 * 61
+    assert stage.slot_params == 3 * 9 * 61 + 60 * 61
     assert price(apart, size).params - price(shared, size).params == 2 * stage.shared_params
     assert price(apart, size).macs == price(shared, size).macs
 
@@ -186,7 +186,7 @@ def test_stage_and_skeleton_costs_add_up_to_the_price():
     stages = [stage_cost(stage, 60, features) for stage in architecture.stages]
     skeleton = skeleton_cost(architecture, features)
     assert price(architecture, HD) == Cost(
-        skeleton.params + sum(s.shared_params + s.own_params for s in stages),
+        skeleton.params + sum(s.shared_params + s.slot_params for s in stages),
         skeleton.macs + sum(s.macs for s in stages),
     )
 
