@@ -26,9 +26,8 @@ from budgets.allocations import MemorySetting
 from lightir_core import architecture as arch
 from lightir_core.blocks import FEED_FORWARDS, MIXERS, cross_layer
 from lightir_core.errors import LightIRError
-from lightir_core.network import build
+from lightir_core.network import Block, build, set_recomputation
 from lightir_core.published.presets import preset
-from lightir_core.stage import Block, set_recomputation
 from search.cli.options import wholes
 
 PLAIN = Path(__file__).parents[1] / "tests" / "lightir_core" / "blocks" / "transcription.py"

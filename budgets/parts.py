@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from budgets.units import Size
 from lightir_core import architecture as arch
-from lightir_core import network, stage
+from lightir_core import network
 from lightir_core.blocks import FEED_FORWARDS, MIXERS
 from lightir_core.blocks.cross_layer import CrossLayerAttention
 
@@ -72,11 +72,11 @@ class Use:
 
 BUILDERS: dict[Kind, Callable[[Any, int], nn.Module | None]] = {
     "stem": lambda settings, width: network.Stem(settings),
-    "shell": lambda settings, width: _emptied(stage.Block(settings, width)),
+    "shell": lambda settings, width: _emptied(network.Block(settings, width)),
     "mixer": lambda settings, width: MIXERS[type(settings)](settings, width),
     "feed_forward": lambda settings, width: FEED_FORWARDS[type(settings)](settings, width),
-    "block": stage.Block,
-    "closing": stage.build_closing,
+    "block": network.Block,
+    "closing": network.build_closing,
     "cross_layer": CrossLayerAttention,
     "body": lambda settings, width: network.Body(settings),
     "tail": lambda settings, width: network.Tail(settings),
@@ -195,7 +195,7 @@ def build_part(part: Part) -> nn.Module:
     return nn.Identity() if module is None else module
 
 
-def _emptied(block: stage.Block) -> stage.Block:
+def _emptied(block: network.Block) -> network.Block:
     """Return the block without its mixer and feed-forward."""
     block.mixer = nn.Identity()
     if block.feed_forward is not None:
@@ -283,7 +283,7 @@ def trunk_steps(architecture: arch.Architecture) -> tuple[Step, ...]:
 
 
 def _run_stage(flow: _Flow, settings: arch.StageConfig, entry: int, owner: int) -> int:
-    """Add the steps of one stage, as `lightir_core.stage` runs it; `owner` numbers its weights."""
+    """Add the steps of one stage as the network runs it; `owner` numbers its weights."""
     x, held = entry, flow.held
     for number in range(settings.recursions):
         flow.held = [*held, x]

@@ -34,6 +34,9 @@ and the report."""
 PRESETS_SHARE = 0.2
 """Share of the time limit, out of that one, for published systems that are trained too."""
 
+CUSTOM = "own_training"
+"""In config.json: candidates were scored by a program of the user's own."""
+
 GONE = {
     "bank_steps": "there is no weight bank any more: inherited weights did not rank candidates",
 }

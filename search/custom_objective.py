@@ -13,7 +13,7 @@ from results.objectives import COSTS, Objective
 from results.run import RunFolder, read_config, remove_drafts, write_config
 from results.study import Record
 from search.callbacks import Callback, Stop, never
-from search.config import SearchConfig, describe, find_space
+from search.config import CUSTOM, SearchConfig, describe, find_space
 from search.jobs import Job, Outcome
 from search.loop import Search
 from search.plan import Plan, make_plan
@@ -25,9 +25,6 @@ Scores = Mapping[str, float]
 """What was measured, by the names of objectives; costs are known and need not be among them."""
 
 ObjectiveFunction = Callable[[Architecture, Fidelity], Scores]
-
-CUSTOM = "own_training"
-"""In config.json: candidates were scored by a program of the user's own."""
 
 
 def scoring_by(objective: ObjectiveFunction) -> Callable[[Job], Outcome]:

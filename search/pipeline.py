@@ -30,8 +30,7 @@ from results.study import Record, Trial, is_unused
 from search.baselines import evaluate_baselines
 from search.callbacks import Callback, Stop, never
 from search.compress.prune import Pruned, Pruning, prune
-from search.config import SearchConfig, describe, find_space, load_config
-from search.custom_objective import CUSTOM
+from search.config import CUSTOM, SearchConfig, describe, find_space, load_config
 from search.devices import torch_device
 from search.engines.start import started
 from search.evaluators.images import open_images

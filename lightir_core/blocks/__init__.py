@@ -7,7 +7,7 @@ Every module maps (B, C, H, W) to (B, C, H, W). A new block is its settings in
 from __future__ import annotations
 
 from lightir_core import block_config as config
-from lightir_core.blocks.axes import Part
+from lightir_core.blocks.axes import Branch
 from lightir_core.blocks.cascade_attention import CascadeAttention
 from lightir_core.blocks.dsgm import Dsgm
 from lightir_core.blocks.feed_forward import DepthwiseMlp, Mlp
@@ -17,12 +17,12 @@ from lightir_core.blocks.window_attention import WindowAttention
 __all__ = ["FEED_FORWARDS", "MIXERS"]
 
 # type of the settings -> module, built from (settings, width)
-MIXERS: dict[type, type[Part]] = {
+MIXERS: dict[type, type[Branch]] = {
     config.WindowAttentionConfig: WindowAttention,
     config.CascadeAttentionConfig: CascadeAttention,
     config.ResidualConvolutionConfig: ResidualConvolution,
 }
-FEED_FORWARDS: dict[type, type[Part]] = {
+FEED_FORWARDS: dict[type, type[Branch]] = {
     config.MlpConfig: Mlp,
     config.DepthwiseMlpConfig: DepthwiseMlp,
     config.DsgmConfig: Dsgm,

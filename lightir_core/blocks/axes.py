@@ -66,7 +66,7 @@ class Channels:
     root: int = 1
 
 
-class Part(nn.Module):
+class Branch(nn.Module):
     """A mixer or a feed-forward: made from settings and a width, and telling its channels."""
 
     def __init__(self, settings: Any, width: int) -> None:  # noqa: ANN401  one type a block

@@ -24,10 +24,10 @@ from lightir_core.block_config import CascadeAttentionConfig
 from lightir_core.blocks.attention import attend
 from lightir_core.blocks.axes import (
     Axis,
+    Branch,
     Channels,
     Extent,
     Grouped,
-    Part,
     along,
     batch_norm,
     dense,
@@ -66,7 +66,7 @@ class CascadeHead(nn.Module):
         return q, k, v
 
 
-class CascadeAttention(Part):
+class CascadeAttention(Branch):
     """Heads one after another inside the windows of a (B, C, H, W) map."""
 
     def __init__(self, settings: CascadeAttentionConfig, width: int) -> None:

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightir_core.block_config import DsgmConfig
-from lightir_core.blocks.axes import Channels, Extent, Part, along, dense, vectors
+from lightir_core.blocks.axes import Branch, Channels, Extent, along, dense, vectors
 from lightir_core.blocks.projection import build_linear
 from lightir_core.blocks.windows import channels_first, channels_last
 
 
-class Dsgm(Part):
+class Dsgm(Branch):
     """Two depth-wise paths that gate each other."""
 
     def __init__(self, settings: DsgmConfig, width: int) -> None:

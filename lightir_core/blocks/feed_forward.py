@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightir_core.block_config import DepthwiseMlpConfig, MlpConfig
-from lightir_core.blocks.axes import Channels, Extent, Part, along, dense, vectors
+from lightir_core.blocks.axes import Branch, Channels, Extent, along, dense, vectors
 from lightir_core.blocks.projection import build_linear
 from lightir_core.blocks.windows import channels_first, channels_last
 
 
-class Mlp(Part):
+class Mlp(Branch):
     """Linear, GELU, Linear."""
 
     def __init__(self, settings: MlpConfig, width: int) -> None:
@@ -39,7 +39,7 @@ class Mlp(Part):
         return channels_first(self.outward(F.gelu(self.inward(channels_last(x)))))
 
 
-class DepthwiseMlp(Part):
+class DepthwiseMlp(Branch):
     """The MLP of GRFormer's released code, with a 3x3 depth-wise residual between its layers."""
 
     def __init__(self, settings: DepthwiseMlpConfig, width: int) -> None:

@@ -134,7 +134,7 @@ def is_traced() -> bool:
     return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
 
 
-class Unit(torch.autograd.Function):
+class UnitLength(torch.autograd.Function):
     """`unit` with its gradient in two passes; torch's own takes seven and keeps more.
 
     y = x / ‖x‖,  dx = (dy − y (y · dy)) / ‖x‖
@@ -161,4 +161,4 @@ def unit(x: Tensor) -> Tensor:
     """Return (..., d) with each vector along the last dimension divided by its length."""
     if is_traced() or not torch.is_grad_enabled():
         return F.normalize(x, dim=-1)
-    return Unit.apply(x)  # pyright: ignore[reportReturnType]
+    return UnitLength.apply(x)  # pyright: ignore[reportReturnType]

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightir_core.block_config import ResidualConvolutionConfig
-from lightir_core.blocks.axes import Channels, Extent, Part, along, dense
+from lightir_core.blocks.axes import Branch, Channels, Extent, along, dense
 
 
-class ResidualConvolution(Part):
+class ResidualConvolution(Branch):
     """Two convolutions with a ReLU between them."""
 
     def __init__(self, settings: ResidualConvolutionConfig, width: int) -> None:

@@ -27,10 +27,10 @@ from lightir_core.blocks.attention import attend
 from lightir_core.blocks.axes import (
     Axes,
     Axis,
+    Branch,
     Channels,
     Extent,
     Grouped,
-    Part,
     along,
     dense,
     vectors,
@@ -49,7 +49,7 @@ from lightir_core.blocks.windows import (
 )
 
 
-class WindowAttention(Part):
+class WindowAttention(Branch):
     """Attention inside windows of a (B, C, H, W) map whose sides the window divides."""
 
     def __init__(self, settings: WindowAttentionConfig, width: int) -> None:

@@ -18,8 +18,7 @@ from torch import Tensor
 from lightir_core.architecture import Architecture
 from lightir_core.blocks.axes import Axes, Grouped, within
 from lightir_core.blocks.cross_layer import CrossLayerAttention
-from lightir_core.network import Body, Stem, Tail
-from lightir_core.stage import closing_axes
+from lightir_core.network import Body, Stem, Tail, closing_axes
 from search.compress.units import Unit, block_channels, copies, units
 
 AxisNumber = int | Literal["grouped outputs", "grouped inputs"]

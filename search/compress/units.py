@@ -27,7 +27,7 @@ from torch import Tensor
 from lightir_core.architecture import Architecture, BlockConfig, StageConfig
 from lightir_core.blocks.axes import Channels, Extent
 from lightir_core.blocks.cross_layer import CrossLayerAttention
-from lightir_core.stage import Block
+from lightir_core.network import Block
 
 FLOOR = 0.25
 """Least share of its channels that a unit keeps."""

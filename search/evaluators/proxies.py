@@ -27,8 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from lightir_core.network import Network
-from lightir_core.stage import Block
+from lightir_core.network import Block, Network
 
 POINTWISE = ("relu", "gelu", "sigmoid", "silu", "tanh", "leaky_relu", "elu", "hardswish")
 """Functions whose inputs are units, by name."""

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from budgets.cost import Cost
 from lightir_core.architecture import Architecture
-from spaces import Choices, Space, Value
+from spaces.rules import Value
+from spaces.space import Choices, Space
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,18 @@ from budgets.cost import Cost
 from lightir_core.architecture import Architecture
 from lightir_core.published.presets import PRESETS, preset
 from lightir_core.seeds import derive
-from search.feasible.count_table import BODY, TAIL, CountTable, Skeleton, StageContext
 from search.feasible.region import ADDITIVE, NORMAL_95, Region
 from search.feasible.space import Feasible
-from search.feasible.stage_costs import UNLIMITED, Integers, StageCosts
+from search.feasible.stage_costs import (
+    BODY,
+    TAIL,
+    UNLIMITED,
+    CountTable,
+    Integers,
+    Skeleton,
+    StageContext,
+    StageCosts,
+)
 
 DRAWS = 300
 """Points that are drawn for medians."""

@@ -15,19 +15,24 @@ from math import sqrt
 import numpy as np
 
 from budgets.units import Size
-from search.feasible.count_table import (
+from search.feasible.sections import leaders
+from search.feasible.stage_costs import (
     BODY,
     TAIL,
+    UNLIMITED,
+    Booleans,
     CountTable,
     Floats,
     Grid,
+    Integers,
+    Sizes,
     Skeleton,
     StageContext,
+    StageCosts,
     StageRows,
 )
-from search.feasible.sections import leaders
-from search.feasible.stage_costs import UNLIMITED, Booleans, Integers, Sizes, StageCosts
-from spaces import Choices, Space, TaskShape
+from spaces.decode import TaskShape
+from spaces.space import Choices, Space
 
 ADDITIVE = ("params", "macs")
 """Axes of a budget whose costs add up over the parts of a network."""

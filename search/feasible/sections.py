@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from spaces import Choices, Dimension, Space, Value
-from spaces.space import combinations, depends
+from spaces.rules import Value
+from spaces.space import Choices, Dimension, Space, combinations, depends
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "mixer": (

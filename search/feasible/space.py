@@ -18,7 +18,9 @@ from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, SearchError
 from search.feasible.candidate import Candidate
 from search.feasible.region import ADDITIVE, Region, region_of
-from spaces import Choices, Space, TaskShape, Value
+from spaces.decode import TaskShape
+from spaces.rules import Value
+from spaces.space import Choices, Space
 
 ATTEMPTS = 2000
 STARTS = 4

@@ -22,7 +22,8 @@ from results.pareto import pareto_front
 from search.feasible.candidate import Candidate
 from search.strategies.optuna_sampler import PoolSampler, quiet
 from search.strategies.strategy import INACTIVE, Scenario, SeedingStrategy, answers, to_row
-from spaces import Choices, Value
+from spaces.rules import Value
+from spaces.space import Choices
 
 POOL = 64
 """Candidates to choose from: half of them random, half mutations of the front."""

@@ -20,7 +20,7 @@ from lightir_core.errors import SearchError
 from lightir_core.seeds import derive
 from results.objectives import minimised
 from search.feasible.candidate import Candidate
-from search.strategies.evolution import positions
+from search.strategies.fitness import positions
 from search.strategies.strategy import INACTIVE, Row, Scenario, answers, to_row, to_wish
 
 GENERATIONS = 2

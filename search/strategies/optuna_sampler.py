@@ -41,7 +41,8 @@ from results.objectives import minimised
 from results.pareto import dominates
 from search.feasible.candidate import Candidate
 from search.strategies.strategy import Scenario
-from spaces import Choices, Value
+from spaces.rules import Value
+from spaces.space import Choices
 
 MakeSampler = Callable[[Scenario, int], BaseSampler]
 

@@ -13,7 +13,8 @@ from typing import Protocol
 from lightir_core.seeds import derive
 from results.objectives import Objective, minimised
 from search.feasible.candidate import Candidate, CandidateSource
-from spaces import Choices, Space, Value
+from spaces.rules import Value
+from spaces.space import Choices, Space
 
 INACTIVE = "-"
 """The answer to a question that is not asked at a point: a value like any other to a model."""

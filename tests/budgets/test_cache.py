@@ -168,7 +168,7 @@ def test_the_fingerprint_covers_every_file_that_makes_a_part():
     names = {f"{file.parent.name}/{file.name}" for file in cache._sources()}
     blocks = {f"blocks/{f.name}" for f in (ROOT / "lightir_core/blocks").glob("*.py")}
     assert blocks <= names
-    assert {"lightir_core/stage.py", "lightir_core/network.py", "budgets/trace.py"} <= names
+    assert {"lightir_core/network.py", "budgets/trace.py"} <= names
 
 
 def test_a_part_is_traced_once_and_then_read(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lightir_core import architecture as arch
-from lightir_core.stage import Block, Stage, apply_norm, build_closing
+from lightir_core.network import Block, Stage, apply_norm, build_closing
 
 BLOCK = arch.BlockConfig(
     mixer=arch.WindowAttentionConfig(num_heads=2, window_size=(4, 4)),

@@ -4,7 +4,7 @@ from torch.func import functional_call
 
 from lightir_core import architecture as arch
 from lightir_core.blocks.cascade_attention import CascadeAttention
-from lightir_core.stage import Block, recomputed, set_recomputation
+from lightir_core.network import Block, recomputed, set_recomputation
 
 
 def module_of(randomise, width=12):

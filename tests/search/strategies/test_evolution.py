@@ -1,14 +1,8 @@
 import math
 import random
 
-from search.strategies.evolution import (
-    GENERATIONS,
-    EvolutionStrategy,
-    crowding,
-    fitness,
-    mutated,
-    positions,
-)
+from search.strategies.evolution import GENERATIONS, EvolutionStrategy, mutated
+from search.strategies.fitness import crowding, fitness, positions
 from spaces import SPACES
 
 NAN = float("nan")
