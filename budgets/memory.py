@@ -340,8 +340,8 @@ def _trace_training(
     """Return what follows `parameters` and `buffers` in `PartMemory`."""
     # clones, because autograd refers to the leaves of its graph anyway
     maps = [x.requires_grad_().clone() for x in inputs]
-    for x in maps:
-        tracker.ignore(x)
+    for number in range(len(maps)):  # no name may hold a map longer than the list does
+        tracker.ignore(maps[number])
     borders = [weakref.ref(x.untyped_storage()) for x in maps]
     casts = 0
     with tracker, setting.precision():
@@ -354,7 +354,7 @@ def _trace_training(
     grad, edge = torch.empty_like(out), get_gradient_edge(out)
     tracker.ignore(grad)  # whoever adds parts up counts it
     # from here on only the graph holds what is kept for the gradient
-    del x, out, maps
+    del out, maps
     keeps = [int(storage() is not None) for storage in borders]
     out_bytes *= keeps[-1]
     kept = tracker.live_bytes - out_bytes

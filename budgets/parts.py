@@ -197,9 +197,9 @@ def build_part(part: Part) -> nn.Module:
 
 def _emptied(block: network.Block) -> network.Block:
     """Return the block without its mixer and feed-forward."""
-    block.mixer = nn.Identity()
+    block.mixer = nn.Identity()  # pyright: ignore[reportAttributeAccessIssue]  no mixer at all
     if block.feed_forward is not None:
-        block.feed_forward = nn.Identity()
+        block.feed_forward = nn.Identity()  # pyright: ignore[reportAttributeAccessIssue]  likewise
     return block
 
 

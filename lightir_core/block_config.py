@@ -198,7 +198,7 @@ class WindowedConfig(MixerConfig):
     """A mixer that works inside (shifted) windows."""
 
     num_heads: Count
-    window_size: Side
+    window_size: Side  # pyright: ignore[reportIncompatibleVariableOverride]  never None here
     shift_size: Shift = (0, 0)
 
     def __post_init__(self) -> None:

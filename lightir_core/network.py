@@ -297,7 +297,7 @@ class Tail(nn.Module):
             # the shuffle makes one channel of factor² neighbours
             spread = along(width=torch.arange(width).repeat_interleave(factor**2))
             axes |= dense(f"upsampler.{2 * number}", trunk, spread)
-        return axes | dense("last", trunk, {})
+        return {**axes, **dense("last", trunk, {})}
 
     def forward(self, x: Tensor, image: Tensor) -> Tensor:
         """Features (B, C, H/p, W/p) and the image (B, in, H, W) to (B, out, H·s, W·s)."""

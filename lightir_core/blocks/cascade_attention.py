@@ -110,7 +110,7 @@ class CascadeAttention(Branch):
         axes |= batch_norm("output_norm", along(width=trunk))
         parts = ("weight", "bias")
         return Channels(
-            axes=axes | within("position", TablePosition.axes({})),
+            axes={**axes, **within("position", TablePosition.axes({}))},
             extents={
                 "width": Extent(heads, width // heads),
                 "keys": Extent(heads, keys, ("key_dim",)),

@@ -109,7 +109,7 @@ class WindowAttention(Branch):
         if settings.channel is not None:
             axes["channel.temperature"] = ()
         return Channels(
-            axes=axes | within("position", _position_axes(settings.position, by_head)),
+            axes={**axes, **within("position", _position_axes(settings.position, by_head))},
             extents=_extents(settings, width),
             rooted=() if cosine else ("q.weight", "q.bias"),
             root=key_dim,

@@ -27,6 +27,7 @@ from lightir_core.data.sources import (
     join,
     keep_large,
     read_folder,
+    split,
 )
 from lightir_core.data.tasks import Task
 from lightir_core.errors import DataError
@@ -182,9 +183,9 @@ def _read_both(
     training = join([_read(task, _part(folder.path, 0)) for folder in data], data)
     if val is not None:
         return training, validation_source(task, val)
-    split = [folder for folder in data if find_split(folder.path)]
-    if split:
-        held = join([_read(task, _part(folder.path, 1)) for folder in split], split)
+    parted = [folder for folder in data if find_split(folder.path)]
+    if parted:
+        held = join([_read(task, _part(folder.path, 1)) for folder in parted], parted)
     else:
         training, held = split(training, seed=seed)
     return training, _fit_to_score(task, held)

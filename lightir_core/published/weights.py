@@ -30,13 +30,13 @@ class System:
     Attributes:
         architecture: configuration to architecture.
         infer: tensors to configuration.
-        places: network to where each published tensor belongs.
+        targets: network to where each published tensor belongs.
         derived: pattern of names that are no parameters, or that the release never uses.
     """
 
     architecture: Callable[[configs.Config], Architecture]
     infer: Callable[[configs.Tensors], dict[str, Any]]
-    targets: Callable[[Network], layouts.Places]
+    targets: Callable[[Network], layouts.Targets]
     derived: str
 
 
