@@ -24,7 +24,33 @@ DEVICES = ("cpu", "cuda")
 FLOAT = 4
 """Bytes of a number in single precision."""
 
+
+def bytes_of(tensor: Tensor) -> int:
+    """Return bytes that the elements of a tensor take."""
+    return tensor.numel() * tensor.element_size()
+
+
+def _unfolded_bytes(args: tuple[Any, ...], out: Tensor) -> int:
+    """Return the bytes that a convolution of one small image takes to be a matrix product."""
+    image, weight = args[:2]
+    small = len(image) == 1 and image.numel() <= 20_480 and min(weight.shape[2:]) <= 3
+    if not small or weight.shape[1] != image.shape[1] or image.dtype != torch.float32:
+        return 0
+    return weight[0].numel() * out.shape[2:].numel() * image.element_size()
+
+
+def _copied_bytes(args: tuple[Any, ...], out: object) -> int:
+    """Return the bytes of a convolution's operands that are not laid out as its image."""
+    image = args[1]
+    same = image.is_contiguous()
+    layout = torch.contiguous_format if same else torch.channels_last
+    return sum(bytes_of(x) for x in args[:3] if not x.is_contiguous(memory_format=layout))
+
+
 SCRATCH: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
+    "convolution": _unfolded_bytes,
+    # the gradient of an image comes in the image's layout, the features are channels-last
+    "convolution_backward": _copied_bytes,
     # torch puts every index into its bag, as two whole numbers
     "_embedding_bag_per_sample_weights_backward": lambda args, out: 16 * args[2].numel(),
     # ours: row numbers as int32, where each bag starts, and the result once more
@@ -32,8 +58,8 @@ SCRATCH: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
         4 * (args[1].numel() + len(args[1]) + 1) + bytes_of(out)
     ),
 }
-"""Bytes that a CPU kernel needs beside its result, by operation: without these two, a step of a
-network with cross-layer attention over many keys takes a fifth more than predicted."""
+"""Bytes that a CPU kernel needs beside its result, by operation: without these, a step of a network
+with cross-layer attention over many keys takes a fifth more than predicted."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +158,3 @@ class Allocations(TorchDispatchMode):
 
         self._followed[address] = weakref.ref(storage, release)
         self.live_bytes += size
-
-
-def bytes_of(tensor: Tensor) -> int:
-    """Return bytes that the elements of a tensor take."""
-    return tensor.numel() * tensor.element_size()
