@@ -7,6 +7,7 @@ import json
 import shlex
 import statistics
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -90,15 +91,17 @@ def bootstrap(
         samples: columns of one table, drawn line by line.
         statistic: of such columns; resamples for which it is NaN are left out.
     """
-    result = stats.bootstrap(
-        samples,
-        statistic,
-        n_resamples=RESAMPLES if statistic is np.mean else RESAMPLES // 2,
-        vectorized=statistic is np.mean,
-        paired=len(samples) > 1,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    )
+    with warnings.catch_warnings():  # of resamples without a statistic, which are left out
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        result = stats.bootstrap(
+            samples,
+            statistic,
+            n_resamples=RESAMPLES if statistic is np.mean else RESAMPLES // 2,
+            vectorized=statistic is np.mean,
+            paired=len(samples) > 1,
+            method="percentile",
+            rng=np.random.default_rng(0),
+        )
     values = result.bootstrap_distribution
     values = values[np.isfinite(values)]
     if not len(values):
