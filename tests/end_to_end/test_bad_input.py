@@ -41,7 +41,7 @@ RUN = {
     "--fix heads=4 --fix width=30": "width has no value '30'",
     "--evaluator trian": "evaluator 'trian' is not known; did you mean 'train'",
     "--strategy nsga": "strategy 'nsga' is not known; did you mean 'nsga",
-    "--objectives psnr,flops": "objective 'flops' is not known; use psnr, macs, params",
+    "--objectives psnr,flops": "objective 'flops' is not known; use psnr, params, macs",
     "--objectives psnr,psnr": "must be at least one, each named once",
     "--objectives=": "objective '' is not known",
     "--device gpu": "device 'gpu' is not known; use auto, cpu or cuda",
