@@ -7,6 +7,7 @@ becomes a note, so that a run which is half written, still going on or went wron
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -242,6 +243,12 @@ class Run:
     def view(self) -> RunView:
         """Return everything that is known of it."""
         return read_run(self.folder)
+
+    @property
+    def findings(self) -> RunView:
+        """Return `view` by its earlier name, with a warning."""
+        warnings.warn("Run.findings is called Run.view now", FutureWarning, stacklevel=2)
+        return self.view
 
     @property
     def trials(self) -> tuple[Trial, ...]:

@@ -11,6 +11,7 @@ The names below are loaded when they are first used: importing the package costs
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,9 +43,14 @@ _HOMES = {
     "run": "search.api",
 }
 
+_RENAMED = {"Found": "BestModel"}
+
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  whatever the name stands for
     """Load a public name from its module (PEP 562)."""
+    if name in _RENAMED:
+        warnings.warn(f"{name} is called {_RENAMED[name]} now", FutureWarning, stacklevel=2)
+        name = _RENAMED[name]
     if name not in _HOMES:
         raise AttributeError(f"module 'search' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

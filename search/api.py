@@ -10,7 +10,7 @@ from results.objectives import Objective
 from results.report.page import build_report
 from results.run_view import Run
 from search import pipeline
-from search.callbacks import Callback, Silent
+from search.callbacks import Callback, Silent, formerly_listener
 from search.config import SearchConfig, default_folder
 from search.custom_objective import (
     ObjectiveFunction,
@@ -24,6 +24,7 @@ from search.jobs import drive_function
 DEFAULT = SearchConfig()
 
 
+@formerly_listener
 def run(
     config: SearchConfig = DEFAULT,
     folder: Path | str | None = None,
@@ -61,6 +62,7 @@ def run(
     return Run(run_folder)
 
 
+@formerly_listener
 def resume(folder: Path | str, *, callback: Callback | None = None) -> Run:
     """Go on with a run that was stopped, as `python -m search resume` does.
 

@@ -22,7 +22,7 @@ from lightir_core.errors import SearchError
 from results.objectives import Objective
 from results.report.page import build_report
 from results.run_view import Run
-from search.callbacks import Callback, Silent
+from search.callbacks import Callback, Silent, formerly_listener
 from search.config import SearchConfig
 from search.custom_objective import (
     Scores,
@@ -56,6 +56,7 @@ class Question:
 class AskTell:
     """A search that is driven from outside; a context manager that ends with a report."""
 
+    @formerly_listener
     def __init__(
         self,
         config: SearchConfig,

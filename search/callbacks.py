@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from results.trials import Trial
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 Stop = Callable[[], bool]
 """Whether the user wants the search to end: what runs is finished, nothing more is started."""
@@ -34,6 +39,19 @@ class Callback(Protocol):
     def note(self, text: str) -> None:
         """Something that the user should know."""
         ...
+
+
+def formerly_listener(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Take the keyword `callback` under its earlier name as well, with a warning."""
+
+    @functools.wraps(function)
+    def call(*positional: Any, **keywords: Any) -> Result:  # noqa: ANN401  those of `function`
+        if "listener" in keywords:
+            warnings.warn("listener= is called callback= now", FutureWarning, stacklevel=2)
+            keywords["callback"] = keywords.pop("listener")
+        return function(*positional, **keywords)
+
+    return call
 
 
 class Silent:

@@ -8,6 +8,7 @@ import search
 from lightir_core.errors import ResultsError, SearchError
 from lightir_core.learning.recipe import PROXY
 from search import Fidelity, Run, SearchConfig, resume, run
+from search.callbacks import Silent
 
 ROOT = Path(__file__).parents[2]
 CONFIG = SearchConfig(
@@ -69,3 +70,15 @@ def test_every_public_name_is_there():
     assert all(getattr(search, name) is not None for name in search.__all__)
     with pytest.raises(AttributeError, match="module 'search' has no attribute 'runs'"):
         _ = search.runs
+
+
+def test_renamed_things_say_their_new_name(found):
+    with pytest.warns(FutureWarning, match="Found is called BestModel now"):
+        assert search.Found is search.BestModel
+    with pytest.warns(FutureWarning, match=r"Run\.findings is called Run\.view now"):
+        assert found.findings.folder == found.folder
+    with (
+        pytest.warns(FutureWarning, match="listener= is called callback= now"),
+        pytest.raises(SearchError, match="scored by a program of your own"),
+    ):
+        resume(found.folder, listener=Silent())
