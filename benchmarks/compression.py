@@ -25,9 +25,8 @@ import typer
 from benchmarks import harness
 from benchmarks.harness import DataFolders, Out, Row, Step, Val, student
 from budgets.assess import CostSettings, Target
-from budgets.budget import Budget
+from budgets.budget import Budget, Size
 from budgets.price import price
-from budgets.units import Size
 from lightir_core.architecture import (
     Architecture,
     BlockConfig,
@@ -39,9 +38,9 @@ from lightir_core.architecture import (
 from lightir_core.checkpoints import load_model, save_model
 from lightir_core.data.datasets import make_pairs
 from lightir_core.data.tasks import Task
-from lightir_core.learning.distil import Teacher
 from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.recipe import PROXY, Recipe
+from lightir_core.learning.step import Teacher
 from lightir_core.learning.training import train
 from lightir_core.network import Network, build
 from lightir_core.seeds import derive

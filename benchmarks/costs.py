@@ -27,12 +27,12 @@ from benchmarks.measured import (
     measured_training_memory,
 )
 from benchmarks.sampling import Bench
+from budgets.budget import Size
 from budgets.crosscheck import count_with_fvcore
 from budgets.latency import CLOCKS, LatencyTable, device_name, latency
 from budgets.memory import inference_memory, training_memory
 from budgets.price import price
 from budgets.trace import count_macs
-from budgets.units import Size
 from lightir_core.architecture import Architecture
 from lightir_core.network import build
 from lightir_core.published.presets import PRESETS, preset

@@ -15,16 +15,14 @@ from benchmarks import harness
 from benchmarks.harness import Row, log
 from benchmarks.overhead import no_job
 from benchmarks.table import OBJECTIVES
-from budgets.budget import Budget
-from budgets.units import Size
+from budgets.budget import Budget, Size
 from lightir_core.learning.recipe import PROXY
 from results.study import Record
-from search.callbacks import Silent
 from search.config import find_space
 from search.engines.ray_connection import connected, import_ray
 from search.engines.ray_tune import RayDriver, WorkerSpec
 from search.feasible.space import Feasible
-from search.jobs import Job, JobQueue, JobSource, Outcome
+from search.jobs import Job, JobQueue, JobSource, Outcome, Silent
 from search.loop import Limits, Search
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Scenario

@@ -23,9 +23,8 @@ from lightir_core.learning.recipe import PROXY
 from results.objectives import minimised, values_of
 from results.pareto import hypervolume
 from results.study import Record
-from search.callbacks import Silent
 from search.feasible.candidate import Candidate
-from search.jobs import Job, Outcome, drive_function
+from search.jobs import Job, Outcome, Silent, drive_function
 from search.loop import Limits, Search
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Scenario

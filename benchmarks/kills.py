@@ -30,8 +30,7 @@ from lightir_core.errors import RunFailedError, SearchError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.seeds import derive
 from results.study import JOURNAL, Record
-from search.callbacks import Silent
-from search.jobs import Job, Outcome, drive_function
+from search.jobs import Job, Outcome, Silent, drive_function
 from search.loop import Limits, Search
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Scenario

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from budgets.allocations import bytes_of
+from budgets.budget import Size
 from budgets.latency import filled, time_ns
-from budgets.units import Size
 from lightir_core.architecture import Architecture
 from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.training import train

@@ -22,19 +22,17 @@ from optuna.storages.journal import JournalFileBackend
 
 from benchmarks import harness
 from benchmarks.harness import Out, Row
-from budgets.budget import Budget
-from budgets.units import Size
+from budgets.budget import Budget, Size
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import PROXY
 from lightir_core.seeds import derive
 from results.objectives import Objective
 from results.study import Record
 from results.trials import Trial
-from search.callbacks import Silent
 from search.config import SearchConfig, find_space, known
 from search.feasible.candidate import Candidate
 from search.feasible.space import Feasible
-from search.jobs import ImageSource, Job, Outcome, drive_function
+from search.jobs import ImageSource, Job, Outcome, Silent, drive_function
 from search.loop import Limits, Search
 from search.objectives import objectives
 from search.rungs import rungs_for

@@ -24,8 +24,7 @@ from benchmarks import harness
 from benchmarks.harness import DataFolders, More, Out, Row, Step, Val, bootstrap, kendall
 from benchmarks.tries import find_recipe
 from budgets.assess import reference_size
-from budgets.budget import Budget
-from budgets.units import parse_count
+from budgets.budget import Budget, parse_count
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.evaluate import evaluate

@@ -19,9 +19,8 @@ from scipy.stats import chisquare
 
 from benchmarks import harness
 from benchmarks.harness import Row, Step
-from budgets.budget import Budget
+from budgets.budget import Budget, Size
 from budgets.price import price
-from budgets.units import Size
 from lightir_core.architecture import (
     Architecture,
 )
@@ -61,7 +60,7 @@ TINY = SPACES["small"].restrict(
 FILL = """
 import sys
 from search.feasible.region import Region, costs_of
-from budgets.units import Size
+from budgets.budget import Size
 from spaces import SPACES, TaskShape
 costs = costs_of(SPACES["default"], TaskShape(2), (Size(720, 1280),))
 region = Region(costs, {}, {"macs": 10**12})

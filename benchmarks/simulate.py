@@ -27,11 +27,10 @@ from lightir_core.learning.recipe import PROXY
 from lightir_core.seeds import derive
 from results.objectives import Objective
 from results.study import Record
-from search.callbacks import Silent
 from search.cli.options import whole
 from search.config import SearchConfig, known, parse_duration
 from search.feasible.space import Feasible
-from search.jobs import Job, JobSource
+from search.jobs import Job, JobSource, Silent
 from search.loop import Limits, Search
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Scenario

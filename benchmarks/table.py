@@ -19,8 +19,7 @@ import torch
 import typer
 
 from benchmarks.harness import More, Row, Step, measure
-from budgets.budget import Budget
-from budgets.units import Size
+from budgets.budget import Budget, Size
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.curve import Point

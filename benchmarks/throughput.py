@@ -19,8 +19,8 @@ from torch import Tensor
 from benchmarks import harness
 from benchmarks.harness import Out, Row, one_core
 from budgets.assess import reference_size
+from budgets.budget import format_count
 from budgets.price import price
-from budgets.units import format_count
 from lightir_core.architecture import Architecture
 from lightir_core.data.datasets import TrainingSet, training_set
 from lightir_core.data.pack import write_pack

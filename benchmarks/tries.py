@@ -15,14 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from lightir_core.architecture import Architecture, StemConfig
-from lightir_core.blocks.position import TablePosition
+from lightir_core.blocks.attention import TablePosition
 from lightir_core.data.tasks import Task
 from lightir_core.errors import TrainingError, nearest
 from lightir_core.learning.recipe import PROXY, RECIPES, Recipe, read_recipe
 from lightir_core.learning.step import Batches
 from lightir_core.network import Network
-from lightir_core.published.presets import spread_blocks
-from lightir_core.published.systems import compacter, drt, edsr, grformer, swinir
+from lightir_core.published.presets import compacter, drt, edsr, grformer, spread_blocks, swinir
 from search.config import known
 
 

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from budgets.budget import AXES, Budget
-from budgets.cost import Cost
+from budgets.budget import AXES, Budget, Cost, Size, format_bytes, parse_size
 from budgets.latency import LatencyTable, latency
 from budgets.memory import inference_memory, training_memory, weights_memory
 from budgets.price import price
-from budgets.units import Size, format_bytes, parse_size
 from lightir_core.architecture import Architecture
 from lightir_core.data.tasks import Task
 from lightir_core.errors import BudgetError, nearest

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.module_tracker import ModuleTracker
 
+from budgets.budget import Size
 from budgets.parts import Part, build_part, part_inputs, parts
 from budgets.trace import MacCounter
-from budgets.units import Size
 from lightir_core.architecture import Architecture
-from lightir_core.blocks.position import TablePosition
+from lightir_core.blocks.attention import TablePosition
 
 
 @dataclass(frozen=True)

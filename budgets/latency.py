@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from budgets.budget import Size
 from budgets.cache import CostCache, default_file
 from budgets.parts import (
     Part,
@@ -26,7 +27,6 @@ from budgets.parts import (
     trunk_steps,
     without_trunk,
 )
-from budgets.units import Size
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError
 from lightir_core.network import build

@@ -20,6 +20,7 @@ from torch.autograd import Function
 from torch.autograd.graph import get_gradient_edge
 
 from budgets.allocations import FLOAT, Allocations, MemorySetting, bytes_of
+from budgets.budget import Size
 from budgets.cache import cost_cache
 from budgets.parts import (
     Part,
@@ -30,7 +31,6 @@ from budgets.parts import (
     trunk_steps,
     without_trunk,
 )
-from budgets.units import Size
 from lightir_core import network
 from lightir_core.architecture import Architecture
 

@@ -20,7 +20,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from budgets.units import Size
+from budgets.budget import Size
 from lightir_core import architecture as arch
 from lightir_core import network
 from lightir_core.blocks import FEED_FORWARDS, MIXERS

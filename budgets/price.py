@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import torch
 
+from budgets.budget import Cost, Size
 from budgets.cache import cost_cache
-from budgets.cost import Cost
 from budgets.parts import (
     Part,
     Use,
@@ -28,7 +28,6 @@ from budgets.parts import (
     stage_parts,
 )
 from budgets.trace import count_macs
-from budgets.units import Size
 from lightir_core.architecture import Architecture, StageConfig
 
 PARTS_WORTH_A_PROCESS = 500

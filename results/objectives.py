@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from budgets.budget import AXES
-from budgets.units import format_bytes, format_count
+from budgets.budget import AXES, format_bytes, format_count
 from lightir_core.errors import ResultsError
 
 Direction = Literal["maximise", "minimise"]

@@ -10,7 +10,6 @@ from results.objectives import Objective
 from results.report.page import build_report
 from results.run_view import Run
 from search import pipeline
-from search.callbacks import Callback, Silent, formerly_listener
 from search.config import SearchConfig, default_folder
 from search.custom_objective import (
     ObjectiveFunction,
@@ -19,7 +18,7 @@ from search.custom_objective import (
     custom_search,
     scoring_by,
 )
-from search.jobs import drive_function
+from search.jobs import Callback, Silent, drive_function, formerly_listener
 
 DEFAULT = SearchConfig()
 

@@ -22,7 +22,6 @@ from lightir_core.errors import SearchError
 from results.objectives import Objective
 from results.report.page import build_report
 from results.run_view import Run
-from search.callbacks import Callback, Silent, formerly_listener
 from search.config import SearchConfig
 from search.custom_objective import (
     Scores,
@@ -32,7 +31,7 @@ from search.custom_objective import (
     fidelity_of,
     outcome_of,
 )
-from search.jobs import Job, Outcome
+from search.jobs import Callback, Job, Outcome, Silent, formerly_listener
 from search.rungs import Fidelity
 
 

@@ -12,8 +12,7 @@ from lightir_core.errors import ArchitectureError
 from lightir_core.published.presets import PRESETS, preset, shrink
 from lightir_core.seeds import derive
 from results.baselines import Baseline, read_baselines, write_baselines
-from search.callbacks import Callback, Stop
-from search.jobs import Driver, Job, JobQueue, Outcome
+from search.jobs import Callback, Driver, Job, JobQueue, Outcome, Stop
 from search.plan import Plan
 
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from budgets.units import parse_share
+from budgets.budget import parse_share
 from lightir_core.errors import LightIRError, SearchError, nearest
 from results.run import read_config
 from spaces import SPACES, Space, parse_only, read_space

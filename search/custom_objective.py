@@ -12,9 +12,8 @@ from lightir_core.errors import SearchError
 from results.objectives import COSTS, Objective
 from results.run import RunFolder, read_config, remove_drafts, write_config
 from results.study import Record
-from search.callbacks import Callback, Stop, never
 from search.config import CUSTOM, SearchConfig, describe, find_space
-from search.jobs import Job, Outcome
+from search.jobs import Callback, Job, Outcome, Stop, never
 from search.loop import Search
 from search.plan import Plan, make_plan
 from search.rungs import Fidelity

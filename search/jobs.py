@@ -1,4 +1,4 @@
-"""Jobs, what comes of them, and who has some to do.
+"""Jobs, what comes of them, who has some to do, and who hears of it.
 
 A `Job` says how to train or score one network and an `Outcome` what came of it: plain values that
 cross process borders. Whoever has jobs is asked for them and told their outcomes; a driver runs
@@ -10,20 +10,104 @@ what it is given, on whatever machines it knows:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import functools
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from lightir_core.architecture import Architecture
 from lightir_core.checkpoints import ARCHITECTURE_FILE, WEIGHTS_FILE
 from lightir_core.data.layouts import parse_folder
 from lightir_core.data.tasks import Task
-from lightir_core.learning.cuda_graph import LaunchMode
 from lightir_core.learning.curve import Point, Restart
 from lightir_core.learning.recipe import PROXY, Recipe
-from search.callbacks import Stop, never
+from lightir_core.learning.step import LaunchMode
+from results.trials import Trial
 from search.objectives import TRAIN, Evaluator
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+Stop = Callable[[], bool]
+"""Whether the user wants the search to end: what runs is finished, nothing more is started."""
+
+
+def never() -> bool:
+    """Return False: nobody wants to stop."""
+    return False
+
+
+class Callback(Protocol):
+    """What is called with progress as it happens."""
+
+    def phase(self, name: str, total: int) -> None:
+        """A phase of `total` items begins."""
+        ...
+
+    def item(self, text: str) -> None:
+        """One item of the phase is done."""
+        ...
+
+    def trial(self, trial: Trial) -> None:
+        """A trial of the search has ended, well or badly."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something that the user should know."""
+        ...
+
+
+def formerly_listener(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Take the keyword `callback` under its earlier name as well, with a warning."""
+
+    @functools.wraps(function)
+    def call(*positional: Any, **keywords: Any) -> Result:  # noqa: ANN401  those of `function`
+        if "listener" in keywords:
+            warnings.warn("listener= is called callback= now", FutureWarning, stacklevel=2)
+            keywords["callback"] = keywords.pop("listener")
+        return function(*positional, **keywords)
+
+    return call
+
+
+class Silent:
+    """A callback that does nothing."""
+
+    def phase(self, name: str, total: int) -> None:
+        """Ignore it."""
+
+    def item(self, text: str) -> None:
+        """Ignore it."""
+
+    def trial(self, trial: Trial) -> None:
+        """Ignore it."""
+
+    def note(self, text: str) -> None:
+        """Ignore it."""
+
+
+class Tracker(Protocol):
+    """What keeps a copy of a run's trials, in a form that another program shows."""
+
+    def trial(self, trial: Trial) -> None:
+        """Take in a trial of the search that has ended, well or badly."""
+        ...
+
+
+class Tracked:
+    """A callback that passes everything on, and trials to the trackers as well."""
+
+    def __init__(self, callback: Callback, trackers: Sequence[Tracker]) -> None:
+        """Wrap `callback`; the trackers are entered and left by the caller."""
+        self.phase, self.item, self.note = callback.phase, callback.item, callback.note
+        self._trial_callbacks = (callback.trial, *(tracker.trial for tracker in trackers))
+
+    def trial(self, trial: Trial) -> None:
+        """Pass an ended trial on, to the callback first."""
+        for call in self._trial_callbacks:
+            call(trial)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +152,7 @@ class Job:
         evaluator: how to score it, if not by training.
         checks: steps after which the learning curve is measured; none is a few, evenly.
         until: step to pause after, with everything kept in `state`; None trains to the end.
-        launch_mode: how the kernels of a step are launched; see `lightir_core.learning.cuda_graph`.
+        launch_mode: how the kernels of a step are launched; see `lightir_core.learning.step`.
         state: file that a paused training, or one whose process died, goes on from.
         keep_s: seconds after which a running training is kept there again; 0 is never.
     """

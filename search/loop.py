@@ -19,9 +19,8 @@ from lightir_core.errors import SearchError
 from results.objectives import Objective, minimised, values_of
 from results.pareto import Front
 from results.study import Record
-from search.callbacks import Callback, Stop, never
 from search.feasible.candidate import Candidate
-from search.jobs import Job, Outcome
+from search.jobs import Callback, Job, Outcome, Stop, never
 from search.rungs import Climb, Comparison, Rungs
 from search.strategies.strategy import Strategy
 

@@ -18,8 +18,8 @@ from budgets.assess import Target
 from budgets.budget import Budget
 from lightir_core.checkpoints import load_model, load_weights
 from lightir_core.errors import BudgetError, RunFailedError, SearchError
-from lightir_core.learning.distil import Teacher
 from lightir_core.learning.recipe import Recipe
+from lightir_core.learning.step import Teacher
 from lightir_core.network import build
 from lightir_core.seeds import derive
 from results.models import ModelResult, load_results
@@ -28,14 +28,13 @@ from results.run import read_config, remove_drafts, write_config
 from results.run_view import trial_front
 from results.study import Record, Trial, is_unused
 from search.baselines import evaluate_baselines
-from search.callbacks import Callback, Stop, never
 from search.compress.prune import Pruned, Pruning, prune
 from search.config import CUSTOM, SearchConfig, describe, find_space, load_config
 from search.devices import torch_device
 from search.engines.start import started
 from search.evaluators.images import open_images
 from search.evaluators.score import keep_network
-from search.jobs import Driver, Job, JobQueue, Outcome
+from search.jobs import Callback, Driver, Job, JobQueue, Outcome, Stop, never
 from search.plan import Plan, facts_of, make_plan
 from search.recipes import kept_recipes
 from search.trainings import finish_job, finishing_seconds, plan_search, tuning_job

@@ -9,13 +9,12 @@ from lightir_core.learning.recipe import Recipe
 from lightir_core.seeds import derive
 from results.models import ModelResult
 from results.study import Record, Trial
-from search.callbacks import Callback, Stop, never
 from search.compress.prune import Pruned
 from search.devices import torch_device
 from search.evaluators.evaluate import CHECKS
 from search.evaluators.step_time import time_step
 from search.feasible.candidate import Candidate
-from search.jobs import Job
+from search.jobs import Callback, Job, Stop, never
 from search.loop import Limits, Search
 from search.plan import Plan
 from search.strategies import STRATEGIES, Scenario

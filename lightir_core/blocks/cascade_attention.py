@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightir_core.block_config import CascadeAttentionConfig
-from lightir_core.blocks.attention import attend
+from lightir_core.blocks.attention import TablePosition, attend
 from lightir_core.blocks.axes import (
     Axis,
     Branch,
@@ -34,7 +34,6 @@ from lightir_core.blocks.axes import (
     joined,
     within,
 )
-from lightir_core.blocks.position import TablePosition
 from lightir_core.blocks.windows import ShiftMask, channels_first, channels_last, roll
 
 Grid = tuple[int, int]

@@ -23,7 +23,7 @@ from lightir_core.block_config import (
     WindowAttentionConfig,
     inner_dims,
 )
-from lightir_core.blocks.attention import attend
+from lightir_core.blocks.attention import ExponentialPosition, TablePosition, attend
 from lightir_core.blocks.axes import (
     Axes,
     Axis,
@@ -37,7 +37,6 @@ from lightir_core.blocks.axes import (
     within,
 )
 from lightir_core.blocks.casa import ChannelBranch
-from lightir_core.blocks.position import ExponentialPosition, TablePosition
 from lightir_core.blocks.projection import build_projection, unit
 from lightir_core.blocks.windows import (
     ShiftMask,

@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightir_core.data import photographs
-from lightir_core.data.dihedral import turn
+from lightir_core.data import images as photographs
 from lightir_core.data.images import shorten, to_pixels, to_tensor
 from lightir_core.data.layouts import Folder, check_different, find_split
 from lightir_core.data.pack import is_pack, read_pack
@@ -31,6 +30,27 @@ from lightir_core.data.sources import (
 )
 from lightir_core.data.tasks import Task
 from lightir_core.errors import DataError
+
+WAYS = range(8)
+
+
+def turn(image: Tensor, way: int) -> Tensor:
+    """The image (..., H, W) turned or mirrored in one of eight ways; sides may swap."""
+    if way & 4:
+        image = image.transpose(-2, -1)
+    return _mirror(image, way)
+
+
+def turn_back(image: Tensor, way: int) -> Tensor:
+    """Undo `turn` with the same way."""
+    image = _mirror(image, way)
+    return image.transpose(-2, -1) if way & 4 else image
+
+
+def _mirror(image: Tensor, way: int) -> Tensor:
+    mirrored = [dim for bit, dim in ((1, -2), (2, -1)) if way & bit]
+    return image.flip(mirrored) if mirrored else image
+
 
 SSIM_WINDOW_PX = 11
 """A smaller image has no SSIM, so it cannot be validated on."""

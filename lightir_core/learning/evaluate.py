@@ -1,18 +1,138 @@
-"""Score a network on validation pairs by its task's protocol."""
+"""Apply a network to images of any size, and score it by its task's protocol."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from lightir_core.data.datasets import Pair
+from lightir_core.architecture import Architecture
+from lightir_core.data.datasets import WAYS, Pair, turn, turn_back
 from lightir_core.data.metrics import METRICS
 from lightir_core.data.tasks import Task
-from lightir_core.learning.tiling import restore_turned
+from lightir_core.errors import ShapeError
+from lightir_core.learning.step import precision
+
+TILE_PX = 256
+OVERLAP_PX = 16
+
+
+@torch.inference_mode()
+def restore(
+    network: nn.Module,
+    image: Tensor,
+    *,
+    scale: int,
+    tile_px: int = TILE_PX,
+    overlap_px: int = OVERLAP_PX,
+    fast: bool = False,
+) -> Tensor:
+    """Return the restored image, clamped to [0, 1].
+
+    Tiles of `tile_px` meet in the middle of an overlap of `2 * overlap_px`, so that no output
+    pixel is nearer than `overlap_px` to a cut. Networks with a channel branch (CASA) pool over
+    their whole input: for them the tile size is part of the result.
+
+    Args:
+        network: in eval mode; (B, C, H, W) -> (B, C', H*scale, W*scale).
+        image: (B, C, H, W) in [0, 1].
+        scale: of the network.
+        tile_px: side of a tile at low resolution; larger images are cut.
+        overlap_px: context kept on each inner side of a tile.
+        fast: bfloat16 where the device has it; scores are taken without.
+
+    Raises:
+        ShapeError: the overlaps leave nothing of a tile.
+    """
+    if tile_px <= 2 * overlap_px:
+        raise ShapeError(
+            f"tile_px={tile_px} leaves nothing beside overlap_px={overlap_px} on both sides; use "
+            f"at least {2 * overlap_px + 1}"
+        )
+    height, width = image.shape[-2:]
+    if height <= tile_px and width <= tile_px:
+        return _apply(network, image, fast)
+    rows, columns = (
+        tuple(_spans(height, tile_px, overlap_px)),
+        tuple(_spans(width, tile_px, overlap_px)),
+    )
+    strips = [
+        torch.cat([_tile(network, image, row, column, scale, fast) for column in columns], dim=-1)
+        for row in rows
+    ]
+    return torch.cat(strips, dim=-2)
+
+
+@torch.inference_mode()
+def restore_turned(
+    network: nn.Module,
+    image: Tensor,
+    *,
+    scale: int,
+    ways: Sequence[int] = WAYS,
+    tile_px: int = TILE_PX,
+    fast: bool = False,
+) -> Tensor:
+    """Return the mean of `restore` over turned and mirrored forms of the image, each turned back.
+
+    Over all eight ways it is the self-ensemble of EDSR (Lim et al., CVPRW 2017, section 3.4), which
+    is eight times the work. It fits any degradation that does not see which way is up; a Bayer
+    mosaic does.
+
+    Args:
+        network: as in `restore`.
+        image: as in `restore`.
+        scale: of the network.
+        ways: the symmetries, numbers of `lightir_core.data.datasets`; at least one.
+        tile_px: as in `restore`.
+        fast: as in `restore`.
+    """
+    outputs = [
+        turn_back(restore(network, turn(image, way), scale=scale, tile_px=tile_px, fast=fast), way)
+        for way in ways
+    ]
+    return outputs[0] if len(outputs) == 1 else torch.stack(outputs).mean(dim=0)
+
+
+def has_fixed_tiles(architecture: Architecture) -> bool:
+    """Whether a network's result depends on the tiles: a channel branch pools over its input."""
+    mixers = (block.mixer for stage in architecture.stages for block in stage.blocks)
+    return any(mixer.reads_whole_map for mixer in mixers)
+
+
+Span = tuple[int, int, int, int]
+"""(start, stop) of the pixels that are read and (start, stop) of those that are kept."""
+
+
+def _spans(length: int, tile: int, overlap: int) -> Iterator[Span]:
+    kept = 0
+    while kept < length:
+        start = max(0, kept - overlap)
+        stop = min(length, start + tile)
+        end = length if stop == length else stop - overlap
+        yield start, stop, kept, end
+        kept = end
+
+
+def _tile(
+    network: nn.Module, image: Tensor, row: Span, column: Span, scale: int, fast: bool
+) -> Tensor:
+    out = _apply(network, image[..., row[0] : row[1], column[0] : column[1]], fast)
+    top, bottom = ((edge - row[0]) * scale for edge in row[2:])
+    left, right = ((edge - column[0]) * scale for edge in column[2:])
+    return out[..., top:bottom, left:right]
+
+
+def _apply(network: nn.Module, image: Tensor, fast: bool) -> Tensor:
+    image = image.contiguous(memory_format=torch.channels_last)
+    if not fast:
+        return network(image).clamp(0, 1)
+    with precision(image.device):
+        return network(image).float().clamp(0, 1)
+
 
 Scores = Mapping[str, float]
 

@@ -1,24 +1,162 @@
-"""The loss of a training step: patches, the truth, perhaps a teacher."""
+"""The loss of a training step: patches, the truth, perhaps a teacher; on a GPU as one graph.
+
+Distillation: a network learns from the truth and from a teacher.
+
+    loss = (1 − w) · |y − truth| + w · |y − teacher| + f · Σ over stages ‖A − A_teacher‖
+
+w is `weight`, f is `features`; both fall in a straight line and are 0 after the share `until` of
+the steps: taught to the end, a student is held back by a teacher that it would outgrow. A is a
+stage's output as an attention map: the mean square over its channels, of unit length over the
+pixels (Zagoruyko and Komodakis, ICLR 2017). It does not depend on the number of channels, so a
+network may be narrower than its teacher.
+
+A network of some hundred thousand parameters computes a step in less time than a processor needs to
+launch its kernels on a GPU, one by one. A CUDA graph launches forward and backward pass at once; a
+compiled network has fewer kernels. The numbers are those of the eager network, but for rounding.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from lightir_core.learning.cuda_graph import LaunchMode, prepare_forward
+from lightir_core.errors import TrainingError
 from lightir_core.learning.curve import FIRST
-from lightir_core.learning.distil import (
-    Teacher,
-    feature_distance,
-    stage_outputs,
-    teacher_outputs,
-)
 from lightir_core.learning.recipe import Recipe
+
+LaunchMode = Literal["eager", "compiled", "graphed"]
+
+Context = AbstractContextManager[object]
+
+
+def prepare_forward(
+    network: nn.Module, launch_mode: LaunchMode, lq: Tensor, context: Context
+) -> Callable[[Tensor], Tensor]:
+    """Return what computes `network` in a training step.
+
+    The network itself stays as it is, so that it can be evaluated, copied and saved in between.
+
+    Args:
+        network: in training mode, on its device.
+        launch_mode: "eager" is the network itself; "compiled" goes through `torch.compile`;
+            "graphed" is captured in CUDA graphs.
+        lq: patches of the shape, layout and device that all steps have.
+        context: the precision that steps have.
+
+    Raises:
+        TrainingError: a graph where there is no GPU.
+    """
+    if launch_mode == "eager":
+        return network
+    if launch_mode == "compiled":
+        torch.compiler.reset()  # else the ninth network of a process is left eager, silently
+        return torch.compile(network)
+    if lq.device.type != "cuda":
+        raise TrainingError(
+            f"a graphed step needs a CUDA GPU, not the device {lq.device}; use eager"
+        )
+    return _graphed(network, lq, context)
+
+
+class _Shell(nn.Module):
+    """Holds a network that others evaluate in between: the graph is of the shell alone."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, lq: Tensor) -> Tensor:
+        return self.network(lq)
+
+
+def _graphed(network: nn.Module, lq: Tensor, context: Context) -> Callable[[Tensor], Tensor]:
+    before = [buffer.clone() for buffer in network.buffers()]
+    with context, _without_cast_cache():
+        graphed = torch.cuda.make_graphed_callables(_Shell(network), (lq,), allow_unused_input=True)
+    for buffer, old in zip(network.buffers(), before, strict=True):
+        buffer.copy_(old)  # capturing ran the network: batch norms have counted that
+    return cast(Callable[[Tensor], Tensor], graphed)
+
+
+@contextmanager
+def _without_cast_cache() -> Iterator[None]:
+    """Autocast casts weights anew at every use: a graph would keep those of when it was made."""
+    before = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_cache_enabled(before)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """A network to imitate.
+
+    Attributes:
+        network: in eval mode, where the student is.
+        weight: w, of its output.
+        features: f, of its stages' attention maps; 0 leaves them out.
+        until: share of the steps after which it teaches no more; infinity is for ever.
+    """
+
+    network: nn.Module
+    weight: float = 0.5
+    features: float = 0.0
+    until: float = 0.5
+
+    def at(self, progress: float) -> Teacher | None:
+        """The teacher after this share of the steps; None when it has nothing left to teach."""
+        share = 1 - progress / self.until
+        if share <= 0:
+            return None
+        return replace(self, weight=share * self.weight, features=share * self.features)
+
+
+@contextmanager
+def stage_outputs(network: nn.Module, enabled: bool) -> Iterator[list[Tensor]]:
+    """Yield a list that fills with the outputs of the network's stages, in the order they run."""
+    outputs: list[Tensor] = []
+
+    def keep(_: nn.Module, __: object, output: Tensor) -> None:
+        outputs.append(output)
+
+    stages = network.get_submodule("stages").children() if enabled else ()
+    handles = [stage.register_forward_hook(keep) for stage in stages]
+    try:
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def teacher_outputs(teacher: Teacher, lq: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Return the teacher's output and, if they count, its stages' outputs."""
+    with torch.no_grad(), stage_outputs(teacher.network, teacher.features > 0) as stages:
+        return teacher.network(lq).float(), stages
+
+
+def feature_distance(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
+    """Σ over stages of the distance between attention maps, mean over the images.
+
+    Args:
+        student: (B, C, H, W) for each stage.
+        teacher: (B, C', H, W) for each stage.
+    """
+    pairs = zip(student, teacher, strict=True)
+    distances = [(_attention(one) - _attention(other)).norm(dim=1).mean() for one, other in pairs]
+    return torch.stack(distances).sum()
+
+
+def _attention(x: Tensor) -> Tensor:
+    return F.normalize(x.float().square().mean(dim=1).flatten(1), dim=1)
 
 
 class Batches(Protocol):

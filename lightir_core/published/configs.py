@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lightir_core.architecture import Architecture, TailConfig
 from lightir_core.errors import CheckpointError
-from lightir_core.published import systems as designs
+from lightir_core.published import presets as designs
 
 Config = Mapping[str, Any]
 Tensors = Mapping[str, Tensor]

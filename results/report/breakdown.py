@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from budgets.units import Size
+from budgets.budget import Size
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, ResultsError
 from results.run import read_json_object, write_atomic

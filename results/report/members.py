@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from budgets.units import Size, format_count, format_time, parse_size
+from budgets.budget import Size, format_count, format_time, parse_size
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError
 from results.baselines import Baseline

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from budgets.assess import reference_size
-from budgets.units import format_count
+from budgets.budget import format_count
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import DataError
 from lightir_core.learning.recipe import PROXY

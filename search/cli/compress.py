@@ -13,8 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from budgets.assess import Target, reference_size, settings_on
-from budgets.budget import AXES, Budget
-from budgets.units import parse_size
+from budgets.budget import AXES, Budget, parse_size
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import Recipe
 from results.models import ModelResult

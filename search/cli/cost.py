@@ -21,9 +21,9 @@ from budgets.assess import (
     settings_on,
 )
 from budgets.breakdown import split_macs, table_params
+from budgets.budget import Size, format_bytes, format_count, format_time, parse_size
 from budgets.latency import LatencyTable, latency
 from budgets.price import price
-from budgets.units import Size, format_bytes, format_count, format_time, parse_size
 from lightir_core.architecture import Architecture, from_json
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import ArchitectureError

@@ -15,8 +15,7 @@ from rich.table import Table
 
 from lightir_core.architecture import Architecture
 from lightir_core.checkpoints import load_model
-from lightir_core.data.datasets import make_pairs, validation_source
-from lightir_core.data.dihedral import WAYS
+from lightir_core.data.datasets import WAYS, make_pairs, validation_source
 from lightir_core.data.images import (
     Image,
     read_gallery,
@@ -30,10 +29,16 @@ from lightir_core.data.images import (
 from lightir_core.data.metrics import to_eight_bits
 from lightir_core.data.tasks import Task, for_gray, parse_task
 from lightir_core.errors import CheckpointError, DataError
-from lightir_core.learning.evaluate import Evaluation, score, unit
+from lightir_core.learning.evaluate import (
+    OVERLAP_PX,
+    TILE_PX,
+    Evaluation,
+    has_fixed_tiles,
+    score,
+    unit,
+)
 from lightir_core.learning.evaluate import evaluate as score_network
-from lightir_core.learning.tiling import OVERLAP_PX, TILE_PX, has_fixed_tiles
-from lightir_core.learning.tiling import restore as apply
+from lightir_core.learning.evaluate import restore as apply
 from lightir_core.network import Network
 from lightir_core.published.presets import PRESETS
 from lightir_core.published.weights import load_file

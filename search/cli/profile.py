@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from budgets.assess import read_budget, read_sizes, settings_on
-from budgets.budget import AXES
-from budgets.units import parse_share
+from budgets.budget import AXES, parse_share
 from lightir_core.data.tasks import parse_task
 from search.cli.options import Json, Sizes
 from search.config import SearchConfig, find_space, format_size

@@ -19,16 +19,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from budgets.units import format_count
+from budgets.budget import format_count
 from lightir_core.errors import ResultsError
 from results.models import ModelResult, load_results
 from results.objectives import Objective, format_value, minimised, values_of
 from results.pareto import Front
 from results.run import RunFolder, read_config
 from results.study import Record, Trial
-from search.callbacks import Callback, Silent
 from search.config import load_config
 from search.forecast import Progress, seconds_left
+from search.jobs import Callback, Silent
 from search.recipes import kept_recipes
 
 Forecast = Callable[[str, int, float], float | None]

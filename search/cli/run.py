@@ -14,12 +14,12 @@ from typing import Annotated, Any
 
 import typer
 
-from search.callbacks import Callback, Stop
 from search.cli.options import Channels, Json, Quiet, RunArgument
 from search.cli.progress import forecast_of, print_result, resumable, watching
 from search.cli.settings import PREFIX, settle, with_settings
 from search.cli.tracking import MlflowFlag, TensorBoardFlag, tracked
 from search.config import SETTINGS, SearchConfig, default_folder, load_config
+from search.jobs import Callback, Stop
 
 FIRST = (
     "stopping: what is running will be finished and kept, nothing new is started; "

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from lightir_core.errors import SearchError
-from search.callbacks import Callback, Tracked
+from search.jobs import Callback, Tracked
 from search.tracking.mlflow_tracker import MlflowTracker
 from search.tracking.tensorboard_tracker import TensorBoardTracker
 

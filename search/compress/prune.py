@@ -16,8 +16,7 @@ from functools import partial
 import torch
 
 from budgets.assess import CHEAP, Target, assess
-from budgets.budget import AXES, Budget
-from budgets.cost import Cost
+from budgets.budget import AXES, Budget, Cost
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, SearchError
 from lightir_core.network import Network

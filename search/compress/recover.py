@@ -18,9 +18,8 @@ from torch import Tensor, nn
 
 from lightir_core.errors import SearchError
 from lightir_core.learning.curve import Point
-from lightir_core.learning.distil import Teacher
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.step import Batches, Penalty
+from lightir_core.learning.step import Batches, Penalty, Teacher
 from lightir_core.learning.training import train
 from lightir_core.network import Network
 from search.compress.channels import Slice, rows, slices
@@ -47,7 +46,7 @@ Score = Callable[[nn.Module], float]
 
 @dataclass(frozen=True, kw_only=True)
 class Distillation:
-    """How much the parent teaches; see `lightir_core.learning.distil`.
+    """How much the parent teaches; see `lightir_core.learning.step`.
 
     Attributes:
         weight: share of the loss that is the distance to the parent's output at the start, from

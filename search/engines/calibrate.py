@@ -21,9 +21,8 @@ from torch import Tensor
 
 from lightir_core.architecture import Architecture
 from lightir_core.errors import LightIRError, SearchError
-from lightir_core.learning.cuda_graph import LaunchMode
 from lightir_core.learning.recipe import PROXY
-from lightir_core.learning.step import Batches, Prefetch
+from lightir_core.learning.step import Batches, LaunchMode, Prefetch
 from lightir_core.learning.training import train
 from lightir_core.network import build
 from search.evaluators.images import open_images

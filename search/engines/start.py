@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from functools import partial
 
 from lightir_core.errors import SearchError
-from search.callbacks import Callback
 from search.config import SearchConfig, cpu_count
 from search.devices import torch_device, worker_count
 from search.engines.local import LocalDriver
@@ -18,7 +17,7 @@ from search.engines.ray_tune import RayDriver, WorkerSpec
 from search.engines.storage import CheckpointStorage, score_stored
 from search.evaluators.evaluate import score_candidate
 from search.evaluators.failures import worker_died
-from search.jobs import Driver
+from search.jobs import Callback, Driver
 from search.plan import Plan
 
 

@@ -13,10 +13,8 @@ import torch
 from lightir_core.checkpoints import load_model, load_weights, save_weights
 from lightir_core.errors import DivergedError, TrainingError
 from lightir_core.learning.curve import Point, Restart
-from lightir_core.learning.distil import Teacher
-from lightir_core.learning.state import StateOptions, saved_restart, saved_step
-from lightir_core.learning.step import Prefetch
-from lightir_core.learning.training import train
+from lightir_core.learning.step import Prefetch, Teacher
+from lightir_core.learning.training import StateOptions, saved_restart, saved_step, train
 from lightir_core.network import Network, build
 from search.evaluators.failures import guarded
 from search.evaluators.images import open_images, quick_score

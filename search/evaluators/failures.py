@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import torch
 
+from budgets.budget import format_bytes
 from budgets.memory import training_memory
-from budgets.units import format_bytes
 from lightir_core.errors import TrainingError, first_line
 from lightir_core.learning.step import has_fast_bfloat16
 from search.jobs import Job, Outcome

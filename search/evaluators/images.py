@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from lightir_core.data import photographs
+from lightir_core.data import images as photographs
 from lightir_core.data.datasets import Data, Pair, make_pairs, open_data
 from lightir_core.data.layouts import parse_folder
 from lightir_core.data.sources import Source as Images

@@ -11,15 +11,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from budgets.budget import Size
 from budgets.latency import device_name, synchronise
-from budgets.units import Size
 from lightir_core.checkpoints import save_model
 from lightir_core.data.datasets import Pair, to_pixels, to_tensor
 from lightir_core.data.images import write_image
 from lightir_core.data.metrics import to_eight_bits
 from lightir_core.data.tasks import Task
-from lightir_core.learning.evaluate import Evaluation, score, unit
-from lightir_core.learning.tiling import restore
+from lightir_core.learning.evaluate import Evaluation, restore, score, unit
 from lightir_core.network import Network
 from results.models import Crop, ImageScore, ModelResult, write_card, write_result
 from search.evaluators.images import describe_images, whole_images

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from budgets.cost import Cost
+from budgets.budget import Cost
 from lightir_core.architecture import Architecture
 from spaces.rules import Value
 from spaces.space import Choices, Space

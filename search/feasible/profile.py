@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from budgets.assess import CostSettings, assess
-from budgets.budget import AXES, Budget
-from budgets.cost import Cost
+from budgets.budget import AXES, Budget, Cost
 from lightir_core.architecture import Architecture
 from lightir_core.published.presets import PRESETS, preset
 from lightir_core.seeds import derive

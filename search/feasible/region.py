@@ -14,7 +14,7 @@ from math import sqrt
 
 import numpy as np
 
-from budgets.units import Size
+from budgets.budget import Size
 from search.feasible.sections import leaders
 from search.feasible.stage_costs import (
     BODY,

@@ -10,10 +10,8 @@ import numpy as np
 
 from budgets.allocations import FLOAT
 from budgets.assess import CostSettings, assess
-from budgets.budget import AXES, Budget
-from budgets.cost import Cost
+from budgets.budget import AXES, Budget, Cost, Size
 from budgets.memory import weights_memory
-from budgets.units import Size
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, SearchError
 from search.feasible.candidate import Candidate

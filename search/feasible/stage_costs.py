@@ -26,9 +26,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from budgets.budget import Size
 from budgets.parts import Kind, Part, Settings, cross_parts, feature_size, stage_parts
 from budgets.price import measure_parts, part_cost, skeleton_cost
-from budgets.units import Size
 from lightir_core.architecture import Architecture, StageConfig
 from search.feasible.sections import (
     SECTIONS,

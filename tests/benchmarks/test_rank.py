@@ -5,8 +5,7 @@ import pytest
 
 from benchmarks.rank import BAND, TRUTH, Setting, agreements, draw_band, rank, rows_of, signals
 from benchmarks.tries import TRIES
-from budgets.budget import Budget
-from budgets.units import Size
+from budgets.budget import Budget, Size
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.recipe import PROXY

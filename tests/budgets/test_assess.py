@@ -2,12 +2,10 @@ import pytest
 
 from budgets import assess as module
 from budgets.assess import CostSettings, assess, excess
-from budgets.budget import Budget
-from budgets.cost import Cost
+from budgets.budget import Budget, Cost, Size, format_bytes
 from budgets.latency import LatencyTable, latency
 from budgets.memory import inference_memory, training_memory
 from budgets.price import price
-from budgets.units import Size, format_bytes
 from lightir_core.architecture import (
     Architecture,
     BlockConfig,

@@ -3,8 +3,8 @@ from dataclasses import astuple
 import pytest
 
 from budgets.breakdown import MacSplit, split_macs, table_params
+from budgets.budget import Size, parse_size
 from budgets.price import price
-from budgets.units import Size, parse_size
 from lightir_core.architecture import (
     Architecture,
     BlockConfig,

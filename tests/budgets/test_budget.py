@@ -2,8 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgets.budget import AXES, Budget
-from budgets.cost import Cost
+from budgets.budget import AXES, Budget, Cost
 from lightir_core.errors import BudgetError
 
 

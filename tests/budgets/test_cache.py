@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from budgets import cache
+from budgets.budget import Cost, Size
 from budgets.cache import CostCache, cost_cache, default_file, fingerprint
-from budgets.cost import Cost
 from budgets.parts import Part
 from budgets.price import part_cost, trace_part
-from budgets.units import Size
 from lightir_core.architecture import BlockConfig, ResidualConvolutionConfig
 
 ROOT = Path(__file__).parents[2]

@@ -3,9 +3,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from budgets.budget import Size
 from budgets.crosscheck import count_with_fvcore
 from budgets.price import price
-from budgets.units import Size
 from lightir_core.errors import BudgetError
 from lightir_core.network import build
 from lightir_core.published.presets import preset

@@ -5,9 +5,9 @@ import torch
 
 from benchmarks.measured import measured_latency
 from budgets import latency as module
+from budgets.budget import Size
 from budgets.latency import LatencyTable, device_name, latency, time_ns
 from budgets.parts import Part
-from budgets.units import Size
 from lightir_core.architecture import (
     Architecture,
     BlockConfig,

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from benchmarks.measured import measured_inference_memory, measured_training_memory
+from budgets.budget import Size
 from budgets.memory import inference_memory, training_memory, weights_memory
 from budgets.price import price
-from budgets.units import Size
 from lightir_core.architecture import (
     Architecture,
     BlockConfig,

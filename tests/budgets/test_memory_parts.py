@@ -1,7 +1,7 @@
 from budgets.allocations import MemorySetting
+from budgets.budget import Size
 from budgets.memory import part_memory, trace_part_memory
 from budgets.parts import Part
-from budgets.units import Size
 from lightir_core.architecture import (
     BlockConfig,
     CascadeAttentionConfig,

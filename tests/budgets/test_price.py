@@ -5,11 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budgets.cost import Cost
+from budgets.budget import Cost, Size, parse_size
 from budgets.parts import Part, feature_size, parts
 from budgets.price import price, skeleton_cost, stage_cost, trace_part
 from budgets.trace import count_macs
-from budgets.units import Size, parse_size
 from lightir_core.architecture import (
     Architecture,
     BlockConfig,

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from budgets.assess import read_budget, read_sizes, settings_on
+from budgets.budget import Size, parse_share
 from budgets.price import price
-from budgets.units import Size, parse_share
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import ArchitectureError, BudgetError
 from lightir_core.published.presets import preset

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgets.units import (
+from budgets.budget import (
     Size,
     format_bytes,
     format_count,

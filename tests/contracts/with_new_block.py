@@ -7,9 +7,8 @@ from pathlib import Path
 import torch
 
 from budgets.assess import CostSettings, Target
-from budgets.budget import Budget
+from budgets.budget import Budget, Size
 from budgets.price import price
-from budgets.units import Size
 from lightir_core.architecture import Architecture, BlockConfig, MlpConfig, StageConfig, from_json
 from lightir_core.block_config import NeighbourConvolutionConfig
 from lightir_core.blocks import MIXERS

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from budgets.budget import Size
 from budgets.price import price
-from budgets.units import Size
 from lightir_core.architecture import (
     Architecture,
     BlockConfig,

@@ -13,9 +13,8 @@ import pytest
 from PIL import Image
 
 from budgets.assess import reference_size
-from budgets.budget import Budget
+from budgets.budget import Budget, parse_size
 from budgets.price import price
-from budgets.units import parse_size
 from lightir_core.architecture import from_json
 from lightir_core.checkpoints import load_model
 from lightir_core.data.tasks import parse_task

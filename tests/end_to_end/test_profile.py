@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from budgets.budget import Size
 from budgets.price import price
-from budgets.units import Size
 from lightir_core.published.presets import preset
 
 

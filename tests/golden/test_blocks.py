@@ -9,8 +9,8 @@ from lightir_core.blocks.cascade_attention import CascadeAttention
 from lightir_core.blocks.cross_layer import CrossLayerAttention, set_temperature
 from lightir_core.blocks.window_attention import WindowAttention
 from lightir_core.network import Block, Stage
-from lightir_core.published import tensor_names as layouts
-from lightir_core.published.systems import drt, grformer
+from lightir_core.published import weights as layouts
+from lightir_core.published.presets import drt, grformer
 
 
 def fill(places, tensors):

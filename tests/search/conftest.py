@@ -2,8 +2,7 @@
 
 import pytest
 
-from budgets.budget import Budget
-from budgets.units import Size
+from budgets.budget import Budget, Size
 from results.objectives import Objective
 from search.feasible.space import Feasible
 from search.strategies import Scenario

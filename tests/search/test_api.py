@@ -8,7 +8,7 @@ import search
 from lightir_core.errors import ResultsError, SearchError
 from lightir_core.learning.recipe import PROXY
 from search import Fidelity, Run, SearchConfig, resume, run
-from search.callbacks import Silent
+from search.jobs import Silent
 
 ROOT = Path(__file__).parents[2]
 CONFIG = SearchConfig(

@@ -6,9 +6,8 @@ from lightir_core.errors import SearchError
 from lightir_core.published.presets import PRESETS
 from results.baselines import read_baselines
 from search.baselines import evaluate_baselines
-from search.callbacks import Silent, never
 from search.config import SearchConfig, find_space
-from search.jobs import Outcome, drive_function
+from search.jobs import Outcome, Silent, drive_function, never
 from search.plan import make_plan
 
 

@@ -17,8 +17,7 @@ from lightir_core.seeds import derive
 from results.objectives import Objective, minimised
 from results.pareto import hypervolume
 from results.study import Record
-from search.callbacks import Silent, never
-from search.jobs import ImageSource, Job, Outcome
+from search.jobs import ImageSource, Job, Outcome, Silent, never
 from search.loop import IdleTrials, Limits, Search
 from search.rungs import FIDELITIES, rungs_for
 from search.strategies import STRATEGIES

@@ -2,8 +2,7 @@ from dataclasses import fields
 
 import pytest
 
-from budgets.budget import AXES
-from budgets.cost import Cost
+from budgets.budget import AXES, Cost
 from lightir_core.data.tasks import TASKS, parse_task
 from lightir_core.errors import SearchError
 from results.objectives import COSTS

@@ -3,7 +3,7 @@ import math
 import torch
 
 from lightir_core import architecture as arch
-from lightir_core.blocks.position import (
+from lightir_core.blocks.attention import (
     ExponentialPosition,
     TablePosition,
     exponential_offsets,

@@ -10,11 +10,11 @@ import math
 import torch
 from torch.nn import functional as F
 
+from lightir_core.blocks.attention import TablePosition
 from lightir_core.blocks.cascade_attention import CascadeAttention
 from lightir_core.blocks.cross_layer import CrossLayerAttention
 from lightir_core.blocks.dsgm import Dsgm
 from lightir_core.blocks.feed_forward import DepthwiseMlp, Mlp
-from lightir_core.blocks.position import TablePosition
 from lightir_core.blocks.projection import GroupedLinear, ResidualProjection
 from lightir_core.blocks.residual_convolution import ResidualConvolution
 from lightir_core.blocks.window_attention import WindowAttention

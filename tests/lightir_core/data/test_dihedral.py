@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lightir_core.data.dihedral import WAYS, turn, turn_back
+from lightir_core.data.datasets import WAYS, turn, turn_back
 
 IMAGE = torch.arange(2 * 3 * 4).view(1, 2, 3, 4)
 

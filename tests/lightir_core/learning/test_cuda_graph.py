@@ -5,9 +5,8 @@ import torch
 from torch import nn
 
 from lightir_core.errors import TrainingError
-from lightir_core.learning.cuda_graph import prepare_forward
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.step import precision
+from lightir_core.learning.step import precision, prepare_forward
 from lightir_core.learning.training import train
 
 QUICK = Recipe(name="quick", steps=4, batch=2, patch_px=8)

@@ -8,7 +8,7 @@ import pytest
 from lightir_core.errors import DivergedError
 from lightir_core.learning.curve import FIRST, LAST, DivergenceCheck, Restart
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.state import StateOptions, saved_restart
+from lightir_core.learning.training import StateOptions, saved_restart
 
 CALM = Recipe(name="calm", steps=120, batch=2, patch_px=8, lr=2e-3)
 WILD = replace(CALM, name="wild", optimiser="adam", lr=5.0)

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lightir_core.learning.distil import Teacher, feature_distance, stage_outputs, teacher_outputs
 from lightir_core.learning.recipe import Recipe
+from lightir_core.learning.step import Teacher, feature_distance, stage_outputs, teacher_outputs
 
 QUICK = Recipe(name="quick", steps=4, batch=2, patch_px=8)
 

@@ -5,7 +5,7 @@ import torch
 
 from lightir_core.errors import CheckpointError
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.state import StateOptions, saved_step
+from lightir_core.learning.training import StateOptions, saved_step
 
 RECIPES = {
     "muon": Recipe(name="muon", steps=9, batch=2, patch_px=8),

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightir_core.data.dihedral import WAYS, turn, turn_back
+from lightir_core.data.datasets import WAYS, turn, turn_back
 from lightir_core.errors import ShapeError
-from lightir_core.learning.tiling import (
+from lightir_core.learning.evaluate import (
     OVERLAP_PX,
     TILE_PX,
     has_fixed_tiles,

@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from lightir_core.errors import TrainingError
-from lightir_core.learning.distil import Teacher
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.step import has_fast_bfloat16, precision
+from lightir_core.learning.step import Teacher, has_fast_bfloat16, precision
 from lightir_core.learning.training import train
 
 QUICK = Recipe(name="quick", steps=6, batch=2, patch_px=8)

@@ -6,8 +6,7 @@ from lightir_core import architecture as arch
 from lightir_core.architecture import from_json
 from lightir_core.errors import ArchitectureError
 from lightir_core.network import build
-from lightir_core.published.presets import PRESETS, preset, scale_of, shrink, spread_blocks
-from lightir_core.published.systems import edsr
+from lightir_core.published.presets import PRESETS, edsr, preset, scale_of, shrink, spread_blocks
 
 # all parameters, tables included; window_attention.md sections 1.6, 2.5, 3 and
 # recursive_and_cross_layer.md sections 1.4, 2.4, 3.6

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from budgets.budget import Size
 from budgets.price import price
-from budgets.units import Size
 from lightir_core.published.presets import preset
 from results.report.breakdown import FILE, Breakdowns, count
 from results.report.members import kind_rows, part_rows

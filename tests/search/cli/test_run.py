@@ -6,9 +6,9 @@ import threading
 import pytest
 
 from lightir_core.errors import SearchError
-from search.callbacks import Silent
 from search.cli.run import FIRST, stopping
 from search.config import SearchConfig, default_folder, parse_duration
+from search.jobs import Silent
 
 
 @pytest.mark.parametrize(

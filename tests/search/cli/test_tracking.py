@@ -3,8 +3,8 @@ import importlib.util
 import pytest
 
 from lightir_core.errors import SearchError
-from search.callbacks import Silent
 from search.cli.tracking import tracked
+from search.jobs import Silent
 
 
 def test_without_trackers_the_callback_is_itself(tmp_path):

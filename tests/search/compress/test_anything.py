@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from budgets.assess import CostSettings, Target
-from budgets.budget import Budget
+from budgets.budget import Budget, Size
 from budgets.price import price
-from budgets.units import Size
 from lightir_core.architecture import from_json
 from lightir_core.network import build
 from lightir_core.published.presets import PRESETS, preset, shrink

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from budgets.budget import Size
 from budgets.price import price
-from budgets.units import Size
 from lightir_core import onnx as exporting
 from lightir_core.errors import CheckpointError, SearchError
 from lightir_core.network import build

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from budgets.assess import CostSettings, Target
-from budgets.budget import Budget
+from budgets.budget import Budget, Size
 from budgets.price import price
-from budgets.units import Size
 from lightir_core.errors import BudgetError, SearchError
 from search.compress.plan import shrunk
 from search.compress.prune import Pruning, prune, smallest

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
+from budgets.budget import Size
 from budgets.price import price
-from budgets.units import Size
 from search.feasible.region import region_of
 from spaces import Dimension, Space, TaskShape, When
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
+from budgets.budget import Size
 from budgets.price import price
-from budgets.units import Size
 from search.feasible import region as drawing
 from search.feasible.profile import extremes
 from tests.search.feasible.conftest import MIXED, SHAPE, SIZE

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budgets.assess import CostSettings
+from budgets.budget import Size
 from budgets.price import price
-from budgets.units import Size
 from lightir_core.errors import BudgetError, SearchError
 from search.feasible.space import Feasible
 from spaces import SPACES
