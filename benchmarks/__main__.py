@@ -1,7 +1,5 @@
 """`python -m benchmarks NAME`: one measurement of the program, loaded when it is asked for."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 from collections.abc import Callable

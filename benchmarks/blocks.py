@@ -5,8 +5,6 @@ function with the same parameters, one group, head and key after another. Both a
 round, so that a noisy machine hurts both alike, and the medians are compared.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import time
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """`python -m benchmarks cluster`: what Ray costs, how it scales, what a search survives."""
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 from typing import Annotated

@@ -10,8 +10,6 @@ All have one recipe. In the T0 steps before pruning its rate falls to half its p
 fall to the end gains is lost when the rate rises again after pruning.
 """
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,7 +44,7 @@ from lightir_core.network import Network, build
 from lightir_core.seeds import derive
 from search.cli.options import decimals
 from search.compress.prune import Pruning, prune
-from search.evaluators.images import open_images
+from search.evaluators.score import open_images
 from search.jobs import ImageSource
 
 CPU = torch.device("cpu")

@@ -5,8 +5,6 @@ step allocates; latency against the time of the whole network. Draws within a bu
 in `benchmarks.sampling`.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 from collections.abc import Callable, Iterator, Sequence

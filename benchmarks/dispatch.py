@@ -1,7 +1,5 @@
 """What a trial costs on a cluster beside its training, and whether more workers do more."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 import time
@@ -19,7 +17,7 @@ from budgets.budget import Budget, Size
 from lightir_core.learning.recipe import PROXY
 from results.study import Record
 from search.config import find_space
-from search.engines.ray_connection import connected, import_ray
+from search.engines.ray_nodes import connected, import_ray
 from search.engines.ray_tune import RayDriver, WorkerSpec
 from search.feasible.space import Feasible
 from search.jobs import Job, JobQueue, JobSource, Outcome, Silent

@@ -4,8 +4,6 @@ Every search is the real command, `python -m search run --engine ray`, on the he
 three nodes; it must end with the very trials of a search on this machine alone.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

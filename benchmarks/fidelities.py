@@ -1,7 +1,5 @@
 """Rungs against whole trainings on the objective table: what the same training finds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,5 @@
 """What every benchmark shares: rows kept one by one, intervals, tables, sections of documents."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import shlex

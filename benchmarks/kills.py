@@ -5,8 +5,6 @@ Trials cost next to nothing, so that most kills hit the search itself: while it 
 replays, proposes and writes. Some kills also leave half a line at the end of the journal.
 """
 
-from __future__ import annotations
-
 import contextlib
 import multiprocessing
 import os

@@ -4,8 +4,6 @@ So nodes have addresses, a cable that can be pulled, and can be switched off who
 what they share is the disk. Making namespaces needs root.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -21,7 +19,7 @@ from pathlib import Path
 from typing import Self
 
 from lightir_core.errors import RunFailedError, SearchError
-from search.engines.ray_connection import QUIET
+from search.engines.ray_nodes import QUIET
 
 PORT = 6379
 JOIN_S = 300.0

@@ -1,7 +1,5 @@
 """Bytes and times of a network that really runs here, to hold predictions against."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 

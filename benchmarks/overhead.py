@@ -4,8 +4,6 @@ Held against a search as Optuna's tutorial writes it: the same sampler on the sa
 journal file; no budget, no pricing, no check for repeats, no architecture in the record.
 """
 
-from __future__ import annotations
-
 import hashlib
 import statistics
 import tempfile

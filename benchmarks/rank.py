@@ -5,8 +5,6 @@ about the same number of parameters, where size cannot tell them apart. A traini
 several ways, all of which grow with the score, so that each can rank.
 """
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +32,7 @@ from lightir_core.network import build
 from lightir_core.seeds import derive
 from search.cli.options import wholes
 from search.config import SearchConfig, find_space
-from search.evaluators.images import open_images, validation_crops
+from search.evaluators.score import open_images, validation_crops
 from search.feasible.candidate import Candidate
 from search.feasible.space import Feasible
 from search.jobs import ImageSource

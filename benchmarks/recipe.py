@@ -5,8 +5,6 @@ way after the other, and the shortest of some rounds counts: what other programs
 would else give one side more steps. Validation and the data path's start are not counted.
 """
 
-from __future__ import annotations
-
 import math
 import statistics
 import time
@@ -34,7 +32,7 @@ from lightir_core.network import build
 from lightir_core.seeds import derive
 from search.cli.options import decimals
 from search.config import SearchConfig
-from search.evaluators.images import open_images, validation_crops
+from search.evaluators.score import open_images, validation_crops
 from search.jobs import ImageSource
 
 CPU = torch.device("cpu")

@@ -1,7 +1,5 @@
 """Draws within a budget (none over it, how many a second, uniform) and the speed of pricing."""
 
-from __future__ import annotations
-
 import os
 import random
 import subprocess

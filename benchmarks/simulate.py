@@ -5,8 +5,6 @@ timed on the processor; the workers are a heap of moments at which their trials 
 takes is put on the same clock, so workers wait for it as they would on a real cluster.
 """
 
-from __future__ import annotations
-
 import heapq
 import math
 import random

@@ -1,7 +1,5 @@
 """Where the time of a training step goes, in CPU time of one core."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +21,7 @@ from lightir_core.learning.recipe import PROXY, Recipe
 from lightir_core.learning.step import distance, precision
 from lightir_core.network import build
 from search.config import SearchConfig
-from search.evaluators.images import open_images
+from search.evaluators.score import open_images
 from search.jobs import ImageSource
 
 ROUNDS = 15

@@ -1,7 +1,5 @@
 """Strategies against each other on the objective table: real scores, no training, many seeds."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Sequence

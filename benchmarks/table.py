@@ -4,8 +4,6 @@ With it a search costs no training, so strategies can be compared over many seed
 are no formula. It is also the truth for whatever claims to rank networks without training them.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import statistics

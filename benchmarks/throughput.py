@@ -3,8 +3,6 @@
 Everything is measured in CPU time of one thread, so that a loaded machine gives the same ratios.
 """
 
-from __future__ import annotations
-
 import tempfile
 import time
 from collections.abc import Callable

@@ -4,8 +4,6 @@ The networks are five kinds of block in three sizes; all end in the interpolated
 recipes differ in nothing but the training.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -4,8 +4,6 @@ What is held is what Python, autograd and autocast really refer to. The scratch 
 kernel is not seen; where that may decide the peak, `SCRATCH` says it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import weakref
 from collections.abc import Callable, Generator, Iterable

@@ -1,7 +1,5 @@
 """The cost of an architecture on every axis that a budget limits, under a run's settings."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 

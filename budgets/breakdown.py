@@ -1,7 +1,5 @@
 """Where the cost goes: MACs by kind of work, and parameters that some papers do not count."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import astuple, dataclass
 from functools import lru_cache

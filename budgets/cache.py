@@ -6,8 +6,6 @@ off, foreign or damaged is passed over and its part measured again; a folder tha
 to leaves the memory half at work.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -4,8 +4,6 @@ fvcore runs the network on real numbers and counts what a trace of it calls. It 
 it does not know as nothing; here that is an error unless the operation is known to be free.
 """
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections import Counter

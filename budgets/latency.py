@@ -6,8 +6,6 @@ The ends are the network without its trunk. Times lie in a file of JSON lines, b
 which can be shipped, joined with others and used where the device is not.
 """
 
-from __future__ import annotations
-
 import platform
 import statistics
 import time

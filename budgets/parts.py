@@ -7,8 +7,6 @@ A part is built by the very function that the network uses. What the network doe
 (padding, normalisation, residual sums) multiplies no matrices and holds no parameters.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Iterator

@@ -4,8 +4,6 @@ A stage is priced once per width and feature size. After that an architecture co
 lookups: by the identity of the stage's object first, by its value when that object is new.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache

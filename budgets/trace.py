@@ -5,8 +5,6 @@ matrix products that it is. An operation is known either by a formula (`MACS`) o
 one that is neither is taken apart into its own steps, or refused: a silent zero is a wrong budget.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

@@ -10,8 +10,6 @@ network: inner widths are numbers of each block. Rules that tie several fields t
 (divisibility and the like) live here, those of one block in `lightir_core/block_config.py`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -4,8 +4,6 @@ Plain frozen values without torch: an architecture holds them, a space chooses t
 them. What tensors they make, and which channels lie on these, is said in `lightir_core/blocks`.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace

@@ -4,8 +4,6 @@ Every message says what was wrong, what was expected and how to put it right; th
 prints it as it stands and exits with status 2.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 

@@ -9,8 +9,6 @@ transformer block (CVPRW 2022) is `recursions=3, anchor="every"`; SwinIR's RSTB 
 GRFormer's group is `skip="output"`.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -4,8 +4,6 @@ The libraries come with the extra `[onnx]`. A file is kept only after onnxruntim
 images as PyTorch.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import logging
 import warnings

@@ -1,7 +1,5 @@
 """All randomness of a run comes from its seed through here."""
 
-from __future__ import annotations
-
 import hashlib
 
 

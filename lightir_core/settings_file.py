@@ -1,7 +1,5 @@
 """A file of settings as plain values: TOML, YAML or JSON, told by its name."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Named tensors in safetensors files, and how they get into a module; files appear whole."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections.abc import Callable, Mapping

@@ -6,8 +6,6 @@ score may be compared with theirs. What their authors printed (`published/refere
 each row with its source) comes from other data and longer trainings: never points of a chart.
 """
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import json

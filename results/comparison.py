@@ -9,8 +9,6 @@ approximate p-value of the Mann-Whitney U test (Mann and Whitney, 1947).
 # pyright: standard
 # Not strict: scipy brings no types.
 
-from __future__ import annotations
-
 import json
 import math
 import statistics

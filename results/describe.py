@@ -1,7 +1,5 @@
 """Architectures in plain words, for reports, tables and the command line."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby

@@ -6,8 +6,6 @@ one more category, "not in play", before optuna is asked. What the stages of a n
 axis is added up.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence

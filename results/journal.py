@@ -1,7 +1,5 @@
 """Optuna's journal file, safe against kills, full disks and needless fsyncs; the lock of a run."""
 
-from __future__ import annotations
-
 import inspect
 import json
 import os

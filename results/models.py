@@ -4,8 +4,6 @@
 architecture.json, weights.safetensors and the crops lie beside and are written by those who train.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field

@@ -1,7 +1,5 @@
 """What a search optimises: named objectives with direction, unit and label, written as text."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ the signs). A point with a NaN dominates nothing and is on no front. Equal point
 each other: all copies of a non-dominated point are on the front.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

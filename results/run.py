@@ -4,12 +4,10 @@ config.json          everything needed to resume and to repeat
 study.journal        the trials (`results.study`)
 checkpoints/         trainings under way
 models/<id>/         result.json, architecture.json, weights.safetensors, crops (`results.models`)
-presets.json         the published systems beside it (`results.baselines`)
+presets.json         the published systems beside it (`results.models`)
 report/index.html    the report, made from the rest
 pareto.csv pareto.png pareto.svg pareto.md pareto.tex
 """
-
-from __future__ import annotations
 
 import json
 import os

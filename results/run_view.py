@@ -4,8 +4,6 @@ Reading is forgiving: only the journal must be there. Anything else that is miss
 becomes a note, so that a run which is half written, still going on or went wrong can be looked at.
 """
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Mapping, Sequence

@@ -7,8 +7,6 @@ leaves it either running or ended, never half.
 One process writes (`results.journal.RunLock`); any number may read at the same time.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager

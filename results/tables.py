@@ -4,8 +4,6 @@ Trials come first, in the order of the front, then the networks that were traine
 pruned. The column `kind` tells them apart: their scores come from trainings of different length.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import math

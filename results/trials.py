@@ -1,7 +1,5 @@
 """A trial as a plain value: what was tried, what it cost, how it went."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -8,16 +8,13 @@
 The names below are loaded when they are first used: importing the package costs nothing.
 """
 
-from __future__ import annotations
-
 import importlib
 import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from results.run_view import BestModel, Run
-    from search.api import resume, run
-    from search.asktell import AskTell, Question
+    from search.api import AskTell, Question, resume, run
     from search.config import SearchConfig
     from search.rungs import Fidelity
 
@@ -33,10 +30,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AskTell": "search.asktell",
+    "AskTell": "search.api",
     "BestModel": "results.run_view",
     "Fidelity": "search.rungs",
-    "Question": "search.asktell",
+    "Question": "search.api",
     "Run": "results.run_view",
     "SearchConfig": "search.config",
     "resume": "search.api",

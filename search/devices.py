@@ -1,7 +1,5 @@
 """The device that a run's settings mean, and how many trainings share it."""
 
-from __future__ import annotations
-
 import torch
 
 from lightir_core.errors import SearchError

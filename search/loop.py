@@ -8,8 +8,6 @@ does not depend on how many workers there are or which finishes first. After a k
 is brought back by replaying the record through it; what was running runs again.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ train                each candidate is trained
 zero-cost:synflow    by a proxy that needs one batch and no training
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +20,7 @@ METRICS = {
 
 
 PROXY_LABELS = {"synflow": "SynFlow", "grad-norm": "Gradient norm", "naswot": "NASWOT"}
-"""Label of every proxy of `search.evaluators.proxies`; the first is the usual one."""
+"""Label of every proxy of `lightir_core.learning.proxies`; the first is the usual one."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """A run's settings with everything looked up, and what its folder says of them."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +11,12 @@ from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import SearchError
 from results.objectives import Objective
 from results.run import RunFolder
-from search.config import SearchConfig, format_size, known
+from search.config import Recipes, SearchConfig, find_recipes, format_size, known, recipes_to_plain
 from search.devices import job_device, torch_device
-from search.evaluators.images import describe_images, open_images
-from search.evaluators.score import score_baseline
+from search.evaluators.score import describe_images, open_images, score_baseline
 from search.feasible.space import Feasible
 from search.jobs import Callback, ImageSource
 from search.objectives import Evaluator, objectives, parse_evaluator, priced_axes
-from search.recipes import Recipes, find_recipes, recipes_to_plain
 from search.rungs import Rungs, rungs_for
 from search.strategies import STRATEGIES
 from spaces import (

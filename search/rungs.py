@@ -7,8 +7,6 @@ any kill. A trial goes on if none of the others dominates it, or if it is among 
 non-dominated rank (Schmucker et al., Multi-objective asynchronous successive halving, 2021).
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

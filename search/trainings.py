@@ -1,18 +1,16 @@
 """The search of a plan, and its trainings as jobs: of candidates, finalists and pruned networks."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lightir_core.checkpoints import save_weights
 from lightir_core.learning.recipe import Recipe
+from lightir_core.learning.step_time import time_step
 from lightir_core.seeds import derive
 from results.models import ModelResult
 from results.study import Record, Trial
 from search.compress.prune import Pruned
 from search.devices import torch_device
 from search.evaluators.evaluate import CHECKS
-from search.evaluators.step_time import time_step
 from search.feasible.candidate import Candidate
 from search.jobs import Callback, Job, Stop, never
 from search.loop import Limits, Search

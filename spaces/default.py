@@ -1,7 +1,5 @@
 """The default space, with every axis of the five papers, and `small`, a space to look around in."""
 
-from __future__ import annotations
-
 from spaces.space import Dimension, Space, When
 
 ATTENTION = When("mixer", ("window", "cascade"))

@@ -1,7 +1,5 @@
 """One space per paper: its own design choices, searched around what it chose by hand."""
 
-from __future__ import annotations
-
 from spaces.space import Dimension, Space, When
 
 WIDTH = Dimension("width", (24, 36, 48, 60))

@@ -14,8 +14,15 @@ from functools import cache, cached_property, lru_cache
 
 from lightir_core.architecture import Architecture
 from lightir_core.errors import SpaceError, nearest
-from spaces.decode import NETWORK_DEFAULTS, STAGE_DEFAULTS, TaskShape, check_value, decode_network
-from spaces.rules import RULES, Value
+from spaces.decode import (
+    NETWORK_DEFAULTS,
+    RULES,
+    STAGE_DEFAULTS,
+    TaskShape,
+    Value,
+    check_value,
+    decode_network,
+)
 
 Choices = dict[str, Value]
 

@@ -14,8 +14,6 @@ Dimensions that are left out have the defaults of `spaces.decode`. A run keeps i
 form in its `config.json`.
 """
 
-from __future__ import annotations
-
 import runpy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +22,7 @@ from typing import Any, cast
 import yaml
 
 from lightir_core.errors import SpaceError, nearest
-from spaces.rules import Value
+from spaces.decode import Value
 from spaces.space import Dimension, Space, When
 
 KEYS = ("name", "summary", "network", "stage")

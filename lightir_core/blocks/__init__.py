@@ -4,8 +4,6 @@ Every module maps (B, C, H, W) to (B, C, H, W). A new block is its settings in
 `lightir_core/block_config.py`, a file here, and a line in a table below.
 """
 
-from __future__ import annotations
-
 from lightir_core import block_config as config
 from lightir_core.blocks.axes import Branch
 from lightir_core.blocks.cascade_attention import CascadeAttention

@@ -13,8 +13,6 @@ Notation: Wh, Ww window sides, N = Wh·Ww tokens, h heads, M hidden width. Offse
 key, numbered (Δrow + Wh − 1)(2Ww − 1) + (Δcol + Ww − 1).
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Iterator

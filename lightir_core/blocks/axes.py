@@ -10,8 +10,6 @@ with `trunk = along(width=60)` and `keys = along(keys=60, heads=…)`: its rows 
 which also belongs to a head. Axes that are not named (a kernel's sides) hold no channels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple

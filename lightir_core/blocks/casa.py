@@ -7,8 +7,6 @@ Our choice, which the paper's figure leaves open: unit length and t. Without the
 sums over all pixels and the softmax saturates.
 """
 
-from __future__ import annotations
-
 import torch
 from einops import rearrange
 from torch import Tensor, nn

@@ -13,8 +13,6 @@ BN of a linear map needs no pass over the map: over tokens x of mean μ and cova
 so each is one linear map, in training as in evaluation, and Wx is never kept.
 """
 
-from __future__ import annotations
-
 import torch
 from einops import rearrange
 from torch import Tensor, nn

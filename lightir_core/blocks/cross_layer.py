@@ -12,8 +12,6 @@ Differs from the released code where that is at fault: its offset pairs overlap,
 normalised along the image's width and multiplies the logits, and it stays random in evaluation.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -7,8 +7,6 @@ As drawn in the paper both products get the same two activated maps, which makes
 each path gates and is gated: the reading in which two products make sense.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F

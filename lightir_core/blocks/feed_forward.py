@@ -5,8 +5,6 @@ Notation: C width, E hidden width.
     DepthwiseMlp:  y = GELU(W₁ x);  W₂ (y + DW(GELU(DW(y))))   params = 2CE + 21E + C
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 

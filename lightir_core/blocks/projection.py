@@ -4,8 +4,6 @@ GRL, the grouped residual layer (GRFormer, ACM MM 2024, section 3.2), with g gro
     GRL(x) = x + concat_j(W_j x_j + b_j);   params = C²/g + C,   MACs per token = C²/g
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -3,8 +3,6 @@
 Notation: k kernel side, C width, E hidden channels. params = 2k²CE + E + C.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 

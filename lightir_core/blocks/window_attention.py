@@ -9,8 +9,6 @@ Differs from the papers: q, k and v are projected on the map, so that splitting 
 one copy; the function is the same.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

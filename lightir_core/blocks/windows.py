@@ -8,8 +8,6 @@ Transformer, ICCV 2021, section 3.2). So one (N, N) mask per axis, put on the la
 column of windows, is the whole shift mask for every image size.
 """
 
-from __future__ import annotations
-
 import torch
 from einops import rearrange
 from torch import Tensor, nn

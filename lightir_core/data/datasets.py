@@ -4,8 +4,6 @@ A training batch is a function of (seed, step) alone: two candidates of a search
 patches, and a resumed training goes on where it stopped without any saved state.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass

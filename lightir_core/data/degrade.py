@@ -29,8 +29,6 @@ Both are approximations to train on when no pairs are at hand: no depth, no haze
 lens. `RAIN` and `SNOW` hold every range that is drawn from.
 """
 
-from __future__ import annotations
-
 import io
 import math
 from dataclasses import dataclass

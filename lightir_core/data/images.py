@@ -14,8 +14,6 @@ The set is small: enough to try the program, to test it and to rank networks rou
 training wants a folder of hundreds of photographs.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import struct

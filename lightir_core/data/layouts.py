@@ -6,8 +6,6 @@ Recognised are the usual names of sub-folders (``lq`` and ``gt``, ``input`` and 
 degraded on the fly.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterable, Sequence

@@ -12,8 +12,6 @@ windows that lie inside the image, K1 = 0.01, K2 = 0.03, peak 255, computed by
 scikit-image; of RGB the mean over channels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -9,8 +9,6 @@ copies, whether these were made equal, and each can find out whether its own sti
 the file is trusted: safetensors checks every size against the file before a byte is read.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

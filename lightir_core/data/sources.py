@@ -4,8 +4,6 @@
 holds them. Tensors are uint8 (C, H, W).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -5,8 +5,6 @@ the end a task is that of images with one channel: ``denoise:25,gray``. Degradat
 and seeded; a folder of real pairs needs only the scoring half.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal

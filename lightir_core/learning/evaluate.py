@@ -1,7 +1,5 @@
 """Apply a network to images of any size, and score it by its task's protocol."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -14,8 +14,6 @@ The function is `torch.optim.Muon`'s with `match_rms_adamw`. That one works off 
 and a light network has dozens of small ones: here all of one shape are worked off at once.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any

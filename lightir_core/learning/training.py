@@ -4,8 +4,6 @@ Patches are determined by seed and step, so weights, averages, the optimisers' m
 curve are all there is to keep; they go into one safetensors file.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import time

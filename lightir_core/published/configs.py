@@ -4,8 +4,6 @@ A configuration is a plain dict with the released constructors' argument names; 
 nothing about the network (seeds, notes, the training image size) are ignored.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterable, Mapping

@@ -7,8 +7,6 @@ along its first dimension (a fused qkv goes to q, k and v). The same list says w
 must hold. Names are those of the released code; see each system's paper for the concepts.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence

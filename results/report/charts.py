@@ -7,8 +7,6 @@ behind, its marks get classes of the style sheet, so that they follow dark mode,
 # pyright: standard
 # Not strict: matplotlib's own signatures are typed in part only.
 
-from __future__ import annotations
-
 import io
 import math
 import re

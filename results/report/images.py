@@ -1,7 +1,5 @@
 """Before and after: the crops of the models as data URIs, side by side."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The interactive chart's data: axes, points and limits, as JSON that the page's script reads."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence

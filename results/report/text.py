@@ -1,7 +1,5 @@
 """What the report says in numbers and sentences, ready for the template."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections import defaultdict

@@ -3,8 +3,6 @@
 An error is a message on stderr and exit status 2 or 1.
 """
 
-from __future__ import annotations
-
 import ast
 import importlib
 import os

@@ -1,7 +1,5 @@
 """`python -m search cluster …`: is a cluster ready, and how many trials does one device take?"""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections import Counter
@@ -21,6 +19,7 @@ from budgets.budget import format_count
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import DataError
 from lightir_core.learning.recipe import PROXY
+from lightir_core.learning.step_time import time_step
 from search.cli.cost import fitting
 from search.cli.options import DataFolders, Json, absolute
 from search.config import SearchConfig, cpu_count
@@ -33,7 +32,6 @@ from search.engines.ray_nodes import (
     problems,
     remarks,
 )
-from search.evaluators.step_time import time_step
 from search.jobs import ImageSource
 
 DEFAULT = SearchConfig()

@@ -1,7 +1,5 @@
 """`python -m search compress`: bring a trained network within a budget."""
 
-from __future__ import annotations
-
 import json
 import sys
 from dataclasses import replace
@@ -16,13 +14,13 @@ from budgets.assess import Target, reference_size, settings_on
 from budgets.budget import AXES, Budget, parse_size
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import Recipe
+from lightir_core.pruning.importance import IMPORTANCES
+from lightir_core.pruning.recovery import RECOVERY_RECIPES, Distillation
 from results.models import ModelResult
 from search.cli.options import Json, Quiet, absolute
-from search.compress.importance import IMPORTANCES
 from search.compress.job import Compression, Parent, open_parent
 from search.compress.job import compress as bring_down
 from search.compress.prune import Pruning
-from search.compress.recover import RECOVERY_RECIPES, Distillation
 from search.config import known
 from search.devices import find_device
 from search.jobs import ImageSource

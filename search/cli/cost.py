@@ -1,7 +1,5 @@
 """`python -m search cost` and `preset`: what an architecture costs, and the published ones."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`python -m search data …`: look at a folder of images, or pack it into one file."""
 
-from __future__ import annotations
-
 import json
 import sys
 from dataclasses import asdict

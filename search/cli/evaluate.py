@@ -1,7 +1,5 @@
 """`python -m search evaluate` and `restore`: a network applied to images."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Sequence

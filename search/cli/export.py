@@ -1,7 +1,5 @@
 """`python -m search export` and `import`: models as ONNX files, and from published weights."""
 
-from __future__ import annotations
-
 import json
 import sys
 from dataclasses import replace
@@ -21,7 +19,7 @@ from results.models import RESULT, add_exports, load_result, write_card, write_p
 from results.run import RunFolder
 from search.cli.options import DataFolders, Json, absolute
 from search.compress.job import Parent, check_task, open_model, open_parent
-from search.evaluators.images import open_images, whole_images
+from search.evaluators.score import open_images, whole_images
 from search.jobs import ImageSource
 
 FLOAT_FILE = "model.onnx"

@@ -1,7 +1,5 @@
 """`python -m search profile`: what a budget means, before anything is trained."""
 
-from __future__ import annotations
-
 import json
 import sys
 from dataclasses import asdict

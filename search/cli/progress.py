@@ -3,8 +3,6 @@
 A live display on a terminal, plain lines elsewhere, nothing if quiet.
 """
 
-from __future__ import annotations
-
 import json
 import shlex
 import sys
@@ -26,10 +24,9 @@ from results.objectives import Objective, format_value, minimised, values_of
 from results.pareto import Front
 from results.run import RunFolder, read_config
 from results.study import Record, Trial
-from search.config import load_config
+from search.config import kept_recipes, load_config
 from search.forecast import Progress, seconds_left
 from search.jobs import Callback, Silent
-from search.recipes import kept_recipes
 
 Forecast = Callable[[str, int, float], float | None]
 """From phase, items done and seconds used to seconds left, None while nobody knows."""

@@ -1,7 +1,5 @@
 """`python -m search report`, `compare` and `dashboard`: what was found, to look at."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 from pathlib import Path
@@ -13,8 +11,7 @@ from rich.table import Table
 
 from lightir_core.errors import SearchError
 from results.comparison import RunComparison, rows
-from results.report.page import build_report
-from results.report.versus import build_comparison
+from results.report.page import build_comparison, build_report
 from results.study import open_storage
 from search.cli.options import Json, RunArgument
 

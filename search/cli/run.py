@@ -1,7 +1,5 @@
 """`python -m search run` and `resume`: the whole job, from a budget to a report."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -5,8 +5,6 @@ default. All three are named after the fields of `search.config`, and are checke
 may leave its unit out of the name: ``time`` is ``time_s``.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping

@@ -1,7 +1,5 @@
 """`python -m search spaces`: what can be searched."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

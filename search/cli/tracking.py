@@ -1,7 +1,5 @@
 """A run's trials in TensorBoard or MLflow as well, if one of them is asked for and installed."""
 
-from __future__ import annotations
-
 import importlib.util
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,9 +9,8 @@ from typing import Annotated
 import typer
 
 from lightir_core.errors import SearchError
+from results.tracking import MlflowTracker, TensorBoardTracker
 from search.jobs import Callback, Tracked
-from search.tracking.mlflow_tracker import MlflowTracker
-from search.tracking.tensorboard_tracker import TensorBoardTracker
 
 TensorBoardFlag = Annotated[bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard.")]
 MlflowFlag = Annotated[bool, typer.Option("--mlflow", help="Also log to MLflow.")]

@@ -1,7 +1,5 @@
 """`python -m search watch`: follow a run from another terminal, or another machine."""
 
-from __future__ import annotations
-
 import time
 from typing import Annotated
 
@@ -17,9 +15,8 @@ from results.run import RunFolder
 from results.run_view import RunView, read_run
 from search.cli.options import RunArgument
 from search.cli.progress import front_table
-from search.config import SearchConfig, config_from_plain, cpu_count
+from search.config import SearchConfig, config_from_plain, cpu_count, kept_recipes
 from search.forecast import BASELINES, PRUNE, SEARCH, TRAIN_ON, Progress, seconds_left
-from search.recipes import kept_recipes
 
 QUIET_S = 3600
 """After so long without a change a run is taken to be over."""

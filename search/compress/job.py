@@ -3,8 +3,6 @@
 parent ─► (train sparsely) ─► prune ─► fine-tune, the parent teaching ─► score ─► folder
 """
 
-from __future__ import annotations
-
 import copy
 import time
 from collections.abc import Callable, Mapping
@@ -21,19 +19,18 @@ from lightir_core.learning.curve import Point
 from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.recipe import Recipe
 from lightir_core.network import Network, build
+from lightir_core.pruning.channels import fold
+from lightir_core.pruning.importance import find
+from lightir_core.pruning.recovery import Distillation, Recovery, group_lasso, recover
 from lightir_core.published.presets import PRESETS, preset
 from lightir_core.published.weights import load_file
 from lightir_core.seeds import derive
 from results.models import RESULT, ModelResult, load_result
 from results.run import RunFolder
 from results.run_view import RunView, read_run
-from search.compress.importance import find
 from search.compress.prune import Pruned, Pruning, check_target, prune
-from search.compress.recover import Distillation, Recovery, group_lasso, recover
-from search.compress.surgery import fold
 from search.config import load_config
-from search.evaluators.images import open_images, quick_score, whole_images
-from search.evaluators.score import keep_network
+from search.evaluators.score import keep_network, open_images, quick_score, whole_images
 from search.jobs import ImageSource
 
 ROUND_SHARE = 0.2

@@ -25,7 +25,7 @@ from lightir_core.learning.recipe import PROXY
 from lightir_core.learning.step import Batches, LaunchMode, Prefetch
 from lightir_core.learning.training import train
 from lightir_core.network import build
-from search.evaluators.images import open_images
+from search.evaluators.score import open_images
 from search.jobs import ImageSource
 
 WARM_STEPS = 3

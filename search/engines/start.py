@@ -1,7 +1,5 @@
 """The driver that a run's settings ask for, started and checked before anything is trained."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +9,15 @@ from lightir_core.errors import SearchError
 from search.config import SearchConfig, cpu_count
 from search.devices import torch_device, worker_count
 from search.engines.local import LocalDriver
-from search.engines.ray_connection import connected
-from search.engines.ray_nodes import NodeReport, check_versions, inspect_nodes, usable_nodes
-from search.engines.ray_tune import RayDriver, WorkerSpec
-from search.engines.storage import CheckpointStorage, score_stored
-from search.evaluators.evaluate import score_candidate
-from search.evaluators.failures import worker_died
+from search.engines.ray_nodes import (
+    NodeReport,
+    check_versions,
+    connected,
+    inspect_nodes,
+    usable_nodes,
+)
+from search.engines.ray_tune import CheckpointStorage, RayDriver, WorkerSpec, score_stored
+from search.evaluators.evaluate import score_candidate, worker_died
 from search.jobs import Callback, Driver
 from search.plan import Plan
 

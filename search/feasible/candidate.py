@@ -1,7 +1,5 @@
 """A candidate, and what strategies ask for one."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -9,7 +7,7 @@ from typing import Protocol
 
 from budgets.budget import Cost
 from lightir_core.architecture import Architecture
-from spaces.rules import Value
+from spaces.decode import Value
 from spaces.space import Choices, Space
 
 

@@ -1,7 +1,5 @@
 """What a budget means in a space, before anything is trained."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt

@@ -5,8 +5,6 @@ of it, and so on to the first. Costs are rounded down in cells, so a few of the 
 over a limit after all: they are left out, which leaves the others uniform.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache

@@ -1,7 +1,5 @@
 """A space cut down to what a budget allows: nothing that is proposed here is over budget."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -16,8 +14,7 @@ from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, SearchError
 from search.feasible.candidate import Candidate
 from search.feasible.region import ADDITIVE, Region, region_of
-from spaces.decode import TaskShape
-from spaces.rules import Value
+from spaces.decode import TaskShape, Value
 from spaces.space import Choices, Space
 
 ATTEMPTS = 2000

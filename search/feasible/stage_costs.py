@@ -37,8 +37,7 @@ from search.feasible.sections import (
     section_points,
     section_reads,
 )
-from spaces.decode import TaskShape, decode_stage
-from spaces.rules import Value
+from spaces.decode import TaskShape, Value, decode_stage
 from spaces.space import Choices, Space, depends
 
 Integers = NDArray[np.int64]

@@ -1,14 +1,10 @@
 """List the strategies that propose architectures, by the name that the user writes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
-from search.strategies.evolution import EvolutionStrategy
-from search.strategies.gaussian import GaussianStrategy
 from search.strategies.nni_tuner import NniEvolutionStrategy, NniTpeStrategy
-from search.strategies.optuna_sampler import OptunaStrategy, Tpe, nsga2, nsga3
-from search.strategies.strategy import Scenario, Strategy, UniformStrategy
+from search.strategies.optuna_sampler import GaussianStrategy, OptunaStrategy, Tpe, nsga2, nsga3
+from search.strategies.strategy import EvolutionStrategy, Scenario, Strategy, UniformStrategy
 
 __all__ = ["STRATEGIES", "OptunaStrategy", "Scenario", "Strategy"]
 

@@ -5,8 +5,6 @@ fitness, every question is answered in every row, and their wishes are brought t
 candidate that is allowed and new, like those of Optuna's samplers.
 """
 
-from __future__ import annotations
-
 import logging
 import random
 import warnings
@@ -20,8 +18,7 @@ from lightir_core.errors import SearchError
 from lightir_core.seeds import derive
 from results.objectives import minimised
 from search.feasible.candidate import Candidate
-from search.strategies.fitness import positions
-from search.strategies.strategy import INACTIVE, Row, Scenario, answers, to_row, to_wish
+from search.strategies.strategy import INACTIVE, Row, Scenario, answers, positions, to_row, to_wish
 
 GENERATIONS = 2
 """Generations of trials that the population of NNI's evolution holds; NNI's default is for more."""

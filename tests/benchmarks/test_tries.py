@@ -7,7 +7,7 @@ from lightir_core.data.tasks import parse_task
 from lightir_core.errors import TrainingError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.network import build
-from search.evaluators.images import open_images
+from search.evaluators.score import open_images
 from search.jobs import ImageSource
 
 TASK = parse_task("sr-x2")

@@ -15,11 +15,10 @@ from lightir_core.blocks import MIXERS
 from lightir_core.checkpoints import load_model, save_model
 from lightir_core.network import build
 from lightir_core.onnx import NEEDED, export_onnx
+from lightir_core.pruning.channels import Unit, cut_channels, units
 from results.describe import describe_architecture, summarise
 from results.report.diagram import diagram
 from search.compress.prune import Pruning, prune
-from search.compress.surgery import cut_channels
-from search.compress.units import Unit, units
 from spaces import Dimension, Space, TaskShape
 
 SIZE = Size(32, 48)

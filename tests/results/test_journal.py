@@ -115,7 +115,7 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path):
 
 def test_a_lock_names_its_process_and_ends_with_it_when_it_is_killed(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from results.journal import RunLock\n"
+        "import sys, time; from pathlib import Path; from results.study import RunLock\n"
         "lock = RunLock(Path(sys.argv[1])); print('held', flush=True); time.sleep(600)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "run.lock")]

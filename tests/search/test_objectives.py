@@ -5,8 +5,8 @@ import pytest
 from budgets.budget import AXES, Cost
 from lightir_core.data.tasks import TASKS, parse_task
 from lightir_core.errors import SearchError
+from lightir_core.learning.proxies import PROXIES
 from results.objectives import COSTS
-from search.evaluators.proxies import PROXIES
 from search.objectives import (
     METRICS,
     PROXY_LABELS,

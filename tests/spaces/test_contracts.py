@@ -10,7 +10,7 @@ from lightir_core.architecture import from_json
 from lightir_core.errors import SpaceError
 from lightir_core.network import build
 from spaces import SPACES, TaskShape
-from spaces.rules import RULES
+from spaces.decode import RULES
 
 SHAPE = TaskShape(scale=2)
 

@@ -4,8 +4,7 @@ import pytest
 
 from lightir_core.errors import ArchitectureError
 from spaces import TaskShape
-from spaces.decode import decode_network
-from spaces.rules import RULES
+from spaces.decode import RULES, decode_network
 
 BESIDE = {"channel_heads": {"channel": True}, "cross_references": {"cross_keys": 2}}
 

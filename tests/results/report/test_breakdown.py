@@ -5,8 +5,7 @@ import pytest
 from budgets.budget import Size
 from budgets.price import price
 from lightir_core.published.presets import preset
-from results.report.breakdown import FILE, Breakdowns, count
-from results.report.members import kind_rows, part_rows
+from results.report.members import FILE, Breakdowns, count, kind_rows, part_rows
 
 SMALL = Size(64, 64)
 

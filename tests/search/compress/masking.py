@@ -7,7 +7,7 @@ import torch
 from lightir_core.architecture import CascadeAttentionConfig, inner_dims
 from lightir_core.blocks.cascade_attention import CascadeAttention as CascadeModule
 from lightir_core.blocks.projection import GroupedLinear
-from search.compress.units import units
+from lightir_core.pruning.channels import units
 
 IMAGES = ((16, 16), (9, 21))
 

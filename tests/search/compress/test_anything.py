@@ -8,11 +8,9 @@ from budgets.budget import Budget, Size
 from budgets.price import price
 from lightir_core.architecture import from_json
 from lightir_core.network import build
+from lightir_core.pruning.channels import cut_channels, fold, folded, units
 from lightir_core.published.presets import PRESETS, preset, shrink
-from search.compress.plan import floors, masks, plan
-from search.compress.prune import FILLED, Pruning, prune, smallest
-from search.compress.surgery import cut_channels, fold, folded
-from search.compress.units import units
+from search.compress.prune import FILLED, Pruning, floors, masks, plan, prune, smallest
 from tests.budgets.random_architectures import random_architecture
 from tests.search.compress.masking import difference
 

@@ -7,9 +7,7 @@ import torch
 import torch_pruning as tp
 
 from lightir_core.architecture import BodyConfig
-from search.compress.channels import rows, slices
-from search.compress.surgery import fold
-from search.compress.units import Unit, units
+from lightir_core.pruning.channels import Unit, fold, rows, slices, units
 from tests.budgets.random_architectures import random_architecture
 from tests.search.compress.conftest import ARCHITECTURES
 

@@ -5,9 +5,8 @@ import torch
 import torch_pruning as tp
 
 from lightir_core.errors import SearchError
-from search.compress.importance import BATCH, BATCHES, IMPORTANCES, PATCH_PX, loss_on, rank
-from search.compress.surgery import fold
-from search.compress.units import Unit, units
+from lightir_core.pruning.channels import Unit, fold, units
+from lightir_core.pruning.importance import BATCH, BATCHES, IMPORTANCES, PATCH_PX, loss_on, rank
 from tests.search.compress.masking import zero_inputs
 
 SUM = {"group_reduction": "sum", "normalizer": None, "bias": True}

@@ -9,10 +9,8 @@ from budgets.assess import CostSettings, Target
 from budgets.budget import Budget, Size
 from budgets.price import price
 from lightir_core.errors import BudgetError, SearchError
-from search.compress.plan import shrunk
-from search.compress.prune import Pruning, prune, smallest
-from search.compress.surgery import folded
-from search.compress.units import units
+from lightir_core.pruning.channels import folded, units
+from search.compress.prune import Pruning, prune, shrunk, smallest
 from tests.search.compress.conftest import ARCHITECTURES
 from tests.search.compress.masking import difference
 

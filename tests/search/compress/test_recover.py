@@ -4,16 +4,15 @@ import pytest
 import torch
 
 from lightir_core.errors import SearchError
-from search.compress.importance import loss_on
-from search.compress.recover import (
+from lightir_core.pruning.channels import fold, units
+from lightir_core.pruning.importance import loss_on
+from lightir_core.pruning.recovery import (
     RECOVERY_RECIPES,
     Distillation,
     Recovery,
     group_lasso,
     recover,
 )
-from search.compress.surgery import fold
-from search.compress.units import units
 
 
 def recovery(data, steps=4, score=lambda _: 0.0, **distillation):

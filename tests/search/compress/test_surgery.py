@@ -5,8 +5,7 @@ import copy
 import pytest
 import torch
 
-from search.compress.surgery import cut_channels, cut_module, fold
-from search.compress.units import Unit, drops, units
+from lightir_core.pruning.channels import Unit, cut_channels, cut_module, drops, fold, units
 from tests.budgets.random_architectures import random_architecture
 from tests.search.compress.conftest import ARCHITECTURES
 from tests.search.compress.masking import difference, masked

@@ -6,9 +6,8 @@ import torch
 
 from lightir_core.architecture import MlpConfig, ResidualConvolutionConfig
 from lightir_core.network import build
+from lightir_core.pruning.channels import Extent, Unit, floor_of, folded, narrowed, units
 from lightir_core.published.presets import PRESETS, preset
-from search.compress.surgery import folded
-from search.compress.units import Extent, Unit, floor_of, narrowed, units
 from tests.search.compress.conftest import ARCHITECTURES
 
 

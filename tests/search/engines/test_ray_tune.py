@@ -11,7 +11,7 @@ from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.published.presets import preset
-from search.engines.ray_connection import connected
+from search.engines.ray_nodes import connected
 from search.engines.ray_tune import RETRIES, RayDriver, WorkerSpec, _searcher
 from search.jobs import ImageSource, Job, JobQueue
 from tests.search.engines import work

@@ -14,7 +14,7 @@ from lightir_core.learning.recipe import PROXY
 from lightir_core.network import build
 from lightir_core.published.presets import preset
 from lightir_core.tensor_files import load_tensors
-from search.engines.storage import CheckpointStorage, score_stored
+from search.engines.ray_tune import CheckpointStorage, score_stored
 from search.jobs import ImageSource, Job, Outcome
 
 

@@ -15,8 +15,8 @@ from lightir_core.architecture import (
     StageConfig,
     TailConfig,
 )
+from lightir_core.learning.proxies import PROXIES, awake, grad_norm, naswot, synflow
 from lightir_core.network import build
-from search.evaluators.proxies import PROXIES, awake, grad_norm, naswot, synflow
 from spaces import SPACES, TaskShape
 
 CONVOLUTION = Architecture(

@@ -1,8 +1,14 @@
 import math
 import random
 
-from search.strategies.evolution import GENERATIONS, EvolutionStrategy, mutated
-from search.strategies.fitness import crowding, fitness, positions
+from search.strategies.strategy import (
+    GENERATIONS,
+    EvolutionStrategy,
+    crowding,
+    fitness,
+    mutated,
+    positions,
+)
 from spaces import SPACES
 
 NAN = float("nan")

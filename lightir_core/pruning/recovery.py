@@ -8,8 +8,6 @@ w are all the entries that belong to a channel, n their number. λ makes the pen
 the loss at the start.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,9 +20,8 @@ from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.step import Batches, Penalty, Teacher
 from lightir_core.learning.training import train
 from lightir_core.network import Network
-from search.compress.channels import Slice, rows, slices
-from search.compress.importance import loss_on
-from search.compress.units import units
+from lightir_core.pruning.channels import Slice, rows, slices, units
+from lightir_core.pruning.importance import loss_on
 
 CHECKS = 10
 """How often the score is looked at, for the early stop."""

@@ -17,8 +17,6 @@ Differs from the papers, since these networks are not plain ReLU networks:
     what the next linear map sees. So a network without a feed-forward has codes as well.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable
 from typing import Any

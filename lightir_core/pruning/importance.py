@@ -15,8 +15,6 @@ Its GroupTaylor importance, Σ |w · E g|, is not ours: near a minimum the gradi
 cancel, and what is left of E g is noise.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -26,8 +24,7 @@ from torch import Tensor
 from lightir_core.errors import SearchError, nearest
 from lightir_core.learning.step import Batches
 from lightir_core.network import Network
-from search.compress.channels import gather, slices
-from search.compress.units import Unit, units
+from lightir_core.pruning.channels import Unit, gather, slices, units
 
 BATCHES = 32
 """Batches that importance is measured on, of `BATCH` patches of `PATCH_PX` pixels each."""

@@ -1,7 +1,5 @@
 """How long a training step takes on the device at hand."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from itertools import pairwise

@@ -1,1 +1,0 @@
-"""Where else a run is told to: TensorBoard, MLflow."""
