@@ -35,6 +35,7 @@ from lightir_core.architecture import (
 )
 from lightir_core.checkpoints import load_model, save_model
 from lightir_core.data.datasets import make_pairs
+from lightir_core.data.image_source import ImageSource, open_images
 from lightir_core.data.tasks import Task
 from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.recipe import PROXY, Recipe
@@ -44,8 +45,6 @@ from lightir_core.network import Network, build
 from lightir_core.seeds import derive
 from search.cli.options import decimals
 from search.compress.prune import Pruning, prune
-from search.evaluators.score import open_images
-from search.jobs import ImageSource
 
 CPU = torch.device("cpu")
 WAYS = ("taylor", "scratch", "magnitude", "random")

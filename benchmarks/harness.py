@@ -15,10 +15,10 @@ import torch
 import typer
 from scipy import stats
 
+from lightir_core.data.image_source import ImageSource
 from lightir_core.data.tasks import parse_task
 from lightir_core.tensor_files import write_text_atomic
 from search.cli.options import DataFolders, absolute
-from search.jobs import ImageSource
 
 Row = dict[str, Any]
 """One measurement, in plain values."""

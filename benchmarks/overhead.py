@@ -21,6 +21,7 @@ from optuna.storages.journal import JournalFileBackend
 from benchmarks import harness
 from benchmarks.harness import Out, Row
 from budgets.budget import Budget, Size
+from lightir_core.data.image_source import ImageSource
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.recipe import PROXY
 from lightir_core.seeds import derive
@@ -30,7 +31,7 @@ from results.trials import Trial
 from search.config import SearchConfig, find_space, known
 from search.feasible.candidate import Candidate
 from search.feasible.space import Feasible
-from search.jobs import ImageSource, Job, Outcome, Silent, drive_function
+from search.jobs import Job, Outcome, Silent, drive_function
 from search.loop import Limits, Search
 from search.objectives import objectives
 from search.rungs import rungs_for

@@ -23,6 +23,7 @@ from benchmarks.harness import DataFolders, More, Out, Row, Step, Val, bootstrap
 from benchmarks.tries import find_recipe
 from budgets.assess import reference_size
 from budgets.budget import Budget, parse_count
+from lightir_core.data.image_source import ImageSource, open_images, validation_crops
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.evaluate import evaluate
@@ -32,10 +33,8 @@ from lightir_core.network import build
 from lightir_core.seeds import derive
 from search.cli.options import wholes
 from search.config import SearchConfig, find_space
-from search.evaluators.score import open_images, validation_crops
 from search.feasible.candidate import Candidate
 from search.feasible.space import Feasible
-from search.jobs import ImageSource
 from spaces import TaskShape
 
 SMALLEST = 0.25

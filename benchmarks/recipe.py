@@ -24,6 +24,7 @@ from benchmarks.harness import DataFolders, More, Out, Row, Step, Val, one_core,
 from benchmarks.tries import SIZES, SYSTEMS, TRIES, Attempt, choose_systems, find_try, system
 from lightir_core.architecture import Architecture
 from lightir_core.data.datasets import Pair, validation_set
+from lightir_core.data.image_source import ImageSource, open_images, validation_crops
 from lightir_core.errors import TrainingError
 from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.step import Batches
@@ -32,8 +33,6 @@ from lightir_core.network import build
 from lightir_core.seeds import derive
 from search.cli.options import decimals
 from search.config import SearchConfig
-from search.evaluators.score import open_images, validation_crops
-from search.jobs import ImageSource
 
 CPU = torch.device("cpu")
 CHECKS = 4

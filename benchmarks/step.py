@@ -15,14 +15,13 @@ from benchmarks.tries import choose_systems, system
 from budgets.assess import reference_size
 from budgets.price import price
 from lightir_core.architecture import Architecture
+from lightir_core.data.image_source import ImageSource, open_images
 from lightir_core.data.tasks import parse_task
 from lightir_core.learning.optimiser import Muon, Optimiser
 from lightir_core.learning.recipe import PROXY, Recipe
 from lightir_core.learning.step import distance, precision
 from lightir_core.network import build
 from search.config import SearchConfig
-from search.evaluators.score import open_images
-from search.jobs import ImageSource
 
 ROUNDS = 15
 """Steps of each form, one form after the other in every round; their medians count."""

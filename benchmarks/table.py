@@ -18,6 +18,7 @@ import typer
 
 from benchmarks.harness import More, Row, Step, measure
 from budgets.budget import Budget, Size
+from lightir_core.data.image_source import ImageSource
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.curve import Point
@@ -28,7 +29,7 @@ from results.objectives import Objective
 from search.evaluators.evaluate import score_candidate
 from search.feasible.candidate import Candidate
 from search.feasible.space import Feasible
-from search.jobs import ImageSource, Job
+from search.jobs import Job
 from spaces import Choices, Dimension, Space, TaskShape, When, space_from_plain, space_to_plain
 from spaces.space import combinations
 

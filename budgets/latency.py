@@ -27,7 +27,7 @@ from budgets.parts import (
 )
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError
-from lightir_core.network import build
+from lightir_core.network import Network, build
 
 CLOCKS = ("wall", "cpu")
 """Time that passes, and time that this process computes, which other load hardly changes."""
@@ -181,3 +181,52 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+TIMED_PASSES = 3
+"""Timed passes at each size, after one to warm up; their median counts."""
+
+
+MOST_SECONDS = 3.0
+"""A size at which one pass is expected to take longer is left out: a report can do without it."""
+
+
+ENLARGING = (Size(180, 320), Size(360, 640), Size(720, 1280))
+
+
+SAME_SIZE = (Size(128, 128), Size(256, 256), Size(512, 512))
+
+
+@torch.inference_mode()
+def time_network(network: Network, device: torch.device) -> tuple[dict[str, float], str]:
+    """Milliseconds by output size, and the name of the device.
+
+    Args:
+        network: on `device`, in eval mode.
+        device: where it runs.
+    """
+    scale = network.architecture.scale
+    latency_ms: dict[str, float] = {}
+    expected_s = 0.0
+    for size in ENLARGING if scale > 1 else SAME_SIZE:
+        if expected_s > MOST_SECONDS:
+            break
+        latency_ms[str(size)] = 1000 * _pass_s(network, size, device)
+        # each size has four times the pixels of the one before
+        expected_s = 4 * latency_ms[str(size)] / 1000
+    return latency_ms, device_name(str(device))
+
+
+def _pass_s(network: Network, size: Size, device: torch.device) -> float:
+    architecture = network.architecture
+    sides = (-(-side // architecture.scale) for side in (size.height, size.width))
+    image = torch.rand(1, architecture.in_channels, *sides, device=device)
+    network(image)
+    synchronise(device)
+    times: list[float] = []
+    for _ in range(TIMED_PASSES):
+        begun = time.perf_counter()
+        network(image)
+        synchronise(device)
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)

@@ -346,14 +346,6 @@ def load_config(folder: Path) -> SearchConfig:
     return config_from_plain({"prune_from": 1.0, **read_config(folder).get("config", {})})
 
 
-def cpu_count() -> int:
-    """Return how many processors this process may use, on whatever system it runs."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    count = getattr(os, "process_cpu_count", None) or os.cpu_count  # Python 3.13 has the former
-    return count() or 1
-
-
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that decide a result."""
     numbers = {"python": platform.python_version()}
@@ -496,3 +488,11 @@ def _lasting(search: Recipe, finish: Recipe, config: SearchConfig) -> Recipes:
         search=search.lasting(config.training.steps or search.steps),
         finish=finish.lasting(config.training.finish_steps or finish.steps),
     )
+
+
+def cpu_count() -> int:
+    """Return how many processors this process may use, on whatever system it runs."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    count = getattr(os, "process_cpu_count", None) or os.cpu_count  # Python 3.13 has the former
+    return count() or 1

@@ -19,10 +19,9 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from lightir_core.architecture import Architecture
 from lightir_core.checkpoints import ARCHITECTURE_FILE, WEIGHTS_FILE
-from lightir_core.data.layouts import parse_folder
-from lightir_core.data.tasks import Task
+from lightir_core.data.image_source import ImageSource
 from lightir_core.learning.curve import Point, Restart
-from lightir_core.learning.recipe import PROXY, Recipe
+from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.step import LaunchMode
 from results.trials import Trial
 from search.objectives import TRAIN, Evaluator
@@ -108,31 +107,6 @@ class Tracked:
         """Pass an ended trial on, to the callback first."""
         for call in self._trial_callbacks:
             call(trial)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageSource:
-    """Where images come from; the photographs inside the dependencies where nothing is named.
-
-    Attributes:
-        task: what is restored.
-        data: folders or packs to train on, as `lightir_core.data.layouts.parse_folder` reads them.
-        val: a folder or a pack to validate on.
-        patch_px: side of the largest low-quality patches that are trained on.
-        recipe: name of the recipe that takes these.
-    """
-
-    task: Task
-    data: tuple[str, ...] = ()
-    val: str | None = None
-    patch_px: int = PROXY.patch_px
-    recipe: str = PROXY.name
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """Return everything that a training reads images from."""
-        folders = [parse_folder(text).path for text in self.data]
-        return (*folders, *([Path(self.val)] if self.val else []))
 
 
 @dataclass(frozen=True, kw_only=True)

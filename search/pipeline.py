@@ -17,6 +17,7 @@ from budgets.budget import Budget
 from budgets.price import price
 from lightir_core.architecture import Architecture
 from lightir_core.checkpoints import load_model, load_weights
+from lightir_core.data.image_source import open_images
 from lightir_core.errors import ArchitectureError, BudgetError, RunFailedError, SearchError
 from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.step import Teacher
@@ -31,11 +32,10 @@ from results.run_view import trial_front
 from results.study import Record, Trial, is_unused
 from search.compress.prune import Pruned, Pruning, prune
 from search.config import CUSTOM, SearchConfig, describe, find_space, kept_recipes, load_config
-from search.devices import torch_device
 from search.engines.start import started
-from search.evaluators.score import keep_network, open_images
+from search.evaluators.score import keep_network
 from search.jobs import Callback, Driver, Job, JobQueue, Outcome, Stop, never
-from search.plan import Plan, facts_of, make_plan
+from search.plan import Plan, facts_of, make_plan, torch_device
 from search.trainings import finish_job, finishing_seconds, plan_search, tuning_job
 from spaces import space_from_plain
 

@@ -1,21 +1,34 @@
 """A run's settings with everything looked up, and what its folder says of them."""
 
+from __future__ import annotations
+
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import torch
+
 from budgets.assess import Target, read_budget, read_sizes, settings_on
+from lightir_core.data.image_source import ImageSource, describe_images, open_images
 from lightir_core.data.tasks import Task, parse_task
+from lightir_core.devices import find_device
 from lightir_core.errors import SearchError
 from results.objectives import Objective
 from results.run import RunFolder
-from search.config import Recipes, SearchConfig, find_recipes, format_size, known, recipes_to_plain
-from search.devices import job_device, torch_device
-from search.evaluators.score import describe_images, open_images, score_baseline
+from search.config import (
+    Recipes,
+    SearchConfig,
+    cpu_count,
+    find_recipes,
+    format_size,
+    known,
+    recipes_to_plain,
+)
+from search.evaluators.score import score_baseline
 from search.feasible.space import Feasible
-from search.jobs import Callback, ImageSource
+from search.jobs import Callback
 from search.objectives import Evaluator, objectives, parse_evaluator, priced_axes
 from search.rungs import Rungs, rungs_for
 from search.strategies import STRATEGIES
@@ -24,6 +37,39 @@ from spaces import (
     TaskShape,
     space_to_plain,
 )
+
+
+def torch_device(config: SearchConfig) -> torch.device:
+    """Return the device that this process uses; raises as `find_device`."""
+    # on a cluster the GPUs are the workers', whatever the driver has
+    on_workers = config.machine.engine == "ray" and config.machine.device == "cuda"
+    return find_device("auto" if on_workers else config.machine.device)
+
+
+def job_device(config: SearchConfig) -> str:
+    """Return the device that trainings use, be it one of this machine or of another.
+
+    Raises:
+        SearchError: as `find_device`; or a GPU of a cluster without a share of it.
+    """
+    device, share = config.machine.device, config.cluster.gpus_per_trial
+    if config.machine.engine == "local":
+        return str(torch_device(config))
+    if share and device == "cpu":
+        raise SearchError(f"--gpus-per-trial {share:g} with --device cpu: leave one of the two out")
+    if device not in ("auto", "cpu") and not share:
+        raise SearchError(
+            f"--device {device} on a cluster needs a share of a GPU for each training; "
+            f"add --gpus-per-trial 1, or 0.5 to let two use one"
+        )
+    return "cuda" if share else "cpu"
+
+
+def worker_count(config: SearchConfig) -> int:
+    """Return how many trainings run at once: as asked, else one per core or one for a GPU."""
+    if config.machine.workers:
+        return config.machine.workers
+    return 1 if torch_device(config).type == "cuda" else cpu_count()
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ from lightir_core.seeds import derive
 from results.models import ModelResult
 from results.study import Record, Trial
 from search.compress.prune import Pruned
-from search.devices import torch_device
 from search.evaluators.evaluate import CHECKS
 from search.feasible.candidate import Candidate
 from search.jobs import Callback, Job, Stop, never
 from search.loop import Limits, Search
-from search.plan import Plan
+from search.plan import Plan, torch_device
 from search.strategies import STRATEGIES, Scenario
 
 

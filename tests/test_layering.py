@@ -50,7 +50,7 @@ DEFERRED = {
     "search/cli/run.py": (
         "lightir_core.data.tasks",
         "search.pipeline",
-        "search.devices",
+        "search.plan",
         "search.objectives",
     ),
     "search/cli/settings.py": ("lightir_core.data.tasks",),

@@ -1,7 +1,7 @@
 """Apply a network to images of any size, and score it by its task's protocol."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +9,10 @@ from torch import Tensor, nn
 
 from lightir_core.architecture import Architecture
 from lightir_core.data.datasets import WAYS, Pair, turn, turn_back
+from lightir_core.data.image_source import (
+    ImageSource,
+    validation_crops,
+)
 from lightir_core.data.metrics import METRICS
 from lightir_core.data.tasks import Task
 from lightir_core.errors import ShapeError
@@ -191,3 +195,13 @@ def score(output: Tensor, pair: Pair, task: Task, metrics: Sequence[str]) -> dic
 def unit(image: Tensor) -> Tensor:
     """uint8 (C, H, W) as float32 (1, C, H, W) in [0, 1]."""
     return image.unsqueeze(0).float() / 255
+
+
+def quick_score(source: ImageSource, device: torch.device) -> Callable[[nn.Module], float]:
+    """How good a network on `device` is while it is trained: the task's metric on the crops."""
+    task, crops = source.task, validation_crops(source)
+
+    def validate(network: nn.Module) -> float:
+        return evaluate(network, crops, task, device, (task.metric,), fast=True).mean[task.metric]
+
+    return validate

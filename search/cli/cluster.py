@@ -16,14 +16,15 @@ from rich.table import Table
 
 from budgets.assess import reference_size
 from budgets.budget import format_count
+from lightir_core.data.image_source import ImageSource
 from lightir_core.data.tasks import parse_task
+from lightir_core.devices import find_device
 from lightir_core.errors import DataError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.learning.step_time import time_step
 from search.cli.cost import fitting
 from search.cli.options import DataFolders, Json, absolute
 from search.config import SearchConfig, cpu_count
-from search.devices import find_device
 from search.engines.calibrate import Measured, Workload, calibrate, recommend, share
 from search.engines.ray_nodes import (
     NodeReport,
@@ -32,7 +33,6 @@ from search.engines.ray_nodes import (
     problems,
     remarks,
 )
-from search.jobs import ImageSource
 
 DEFAULT = SearchConfig()
 MOST = 16

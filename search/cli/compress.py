@@ -12,7 +12,9 @@ from rich.table import Table
 
 from budgets.assess import Target, reference_size, settings_on
 from budgets.budget import AXES, Budget, parse_size
+from lightir_core.data.image_source import ImageSource
 from lightir_core.data.tasks import parse_task
+from lightir_core.devices import find_device
 from lightir_core.learning.recipe import Recipe
 from lightir_core.pruning.importance import IMPORTANCES
 from lightir_core.pruning.recovery import RECOVERY_RECIPES, Distillation
@@ -22,8 +24,6 @@ from search.compress.job import Compression, Parent, open_parent
 from search.compress.job import compress as bring_down
 from search.compress.prune import Pruning
 from search.config import known
-from search.devices import find_device
-from search.jobs import ImageSource
 
 NO_DATA = "none"
 

@@ -24,13 +24,13 @@ from budgets.latency import LatencyTable, latency
 from budgets.price import price
 from lightir_core.architecture import Architecture, from_json
 from lightir_core.data.tasks import parse_task
+from lightir_core.devices import find_device
 from lightir_core.errors import ArchitectureError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.published.presets import PRESETS, shrink
 from lightir_core.published.presets import preset as published
 from lightir_core.tensor_files import write_text_atomic
 from search.cli.options import Device, Json, Sizes
-from search.devices import find_device
 
 Costs = dict[str, Any]
 

@@ -26,6 +26,7 @@ from lightir_core.data.images import (
 )
 from lightir_core.data.metrics import to_eight_bits
 from lightir_core.data.tasks import Task, for_gray, parse_task
+from lightir_core.devices import find_device
 from lightir_core.errors import CheckpointError, DataError
 from lightir_core.learning.evaluate import (
     OVERLAP_PX,
@@ -41,7 +42,6 @@ from lightir_core.network import Network
 from lightir_core.published.presets import PRESETS
 from lightir_core.published.weights import load_file
 from search.cli.options import Json
-from search.devices import find_device
 from search.evaluators.score import baseline
 
 FIXED_TILES = (

@@ -10,6 +10,7 @@ import torch
 import typer
 
 from lightir_core.checkpoints import save_model
+from lightir_core.data.image_source import ImageSource, open_images, whole_images
 from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import CheckpointError, SearchError
 from lightir_core.learning.evaluate import evaluate
@@ -19,8 +20,6 @@ from results.models import RESULT, add_exports, load_result, write_card, write_p
 from results.run import RunFolder
 from search.cli.options import DataFolders, Json, absolute
 from search.compress.job import Parent, check_task, open_model, open_parent
-from search.evaluators.score import open_images, whole_images
-from search.jobs import ImageSource
 
 FLOAT_FILE = "model.onnx"
 INT8_FILE = "model-int8.onnx"

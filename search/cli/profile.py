@@ -14,9 +14,9 @@ from budgets.budget import AXES, parse_share
 from lightir_core.data.tasks import parse_task
 from search.cli.options import Json, Sizes
 from search.config import SearchConfig, find_space, format_size
-from search.devices import torch_device, worker_count
 from search.feasible import profile as profiling
 from search.feasible.space import Feasible
+from search.plan import torch_device, worker_count
 from spaces import TaskShape
 
 DEFAULT = SearchConfig()

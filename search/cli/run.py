@@ -91,8 +91,8 @@ def _followed(
 ) -> Iterator[tuple[Callback, Stop]]:
     """Give what a run reports to and what stops it, each for as long as the run goes on."""
     from lightir_core.data.tasks import parse_task
-    from search.devices import worker_count
     from search.objectives import objectives, parse_evaluator
+    from search.plan import worker_count
 
     chosen = config.search
     kinds = objectives(

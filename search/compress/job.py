@@ -13,10 +13,11 @@ import torch
 
 from budgets.assess import Target
 from lightir_core.checkpoints import load_model, load_weights
+from lightir_core.data.image_source import ImageSource, open_images, whole_images
 from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import DataError, SearchError
 from lightir_core.learning.curve import Point
-from lightir_core.learning.evaluate import evaluate
+from lightir_core.learning.evaluate import evaluate, quick_score
 from lightir_core.learning.recipe import Recipe
 from lightir_core.network import Network, build
 from lightir_core.pruning.channels import fold
@@ -30,8 +31,7 @@ from results.run import RunFolder
 from results.run_view import RunView, read_run
 from search.compress.prune import Pruned, Pruning, check_target, prune
 from search.config import load_config
-from search.evaluators.score import keep_network, open_images, quick_score, whole_images
-from search.jobs import ImageSource
+from search.evaluators.score import keep_network
 
 ROUND_SHARE = 0.2
 """Share of the recipe's steps that all rounds but the last are recovered with, together."""

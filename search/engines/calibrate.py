@@ -20,13 +20,12 @@ import torch
 from torch import Tensor
 
 from lightir_core.architecture import Architecture
+from lightir_core.data.image_source import ImageSource, open_images
 from lightir_core.errors import LightIRError, SearchError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.learning.step import Batches, LaunchMode, Prefetch
 from lightir_core.learning.training import train
 from lightir_core.network import build
-from search.evaluators.score import open_images
-from search.jobs import ImageSource
 
 WARM_STEPS = 3
 """Steps before the count begins: the first launches, captures or compiles."""

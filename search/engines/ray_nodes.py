@@ -20,9 +20,9 @@ from typing import Any
 
 import torch
 
+from lightir_core.data.image_source import ImageSource
 from lightir_core.data.pack import fingerprint
 from lightir_core.errors import SearchError, first_line
-from search.jobs import ImageSource
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -7,7 +7,6 @@ from functools import partial
 
 from lightir_core.errors import SearchError
 from search.config import SearchConfig, cpu_count
-from search.devices import torch_device, worker_count
 from search.engines.local import LocalDriver
 from search.engines.ray_nodes import (
     NodeReport,
@@ -19,7 +18,7 @@ from search.engines.ray_nodes import (
 from search.engines.ray_tune import CheckpointStorage, RayDriver, WorkerSpec, score_stored
 from search.evaluators.evaluate import score_candidate, worker_died
 from search.jobs import Callback, Driver
-from search.plan import Plan
+from search.plan import Plan, torch_device, worker_count
 
 
 @contextmanager

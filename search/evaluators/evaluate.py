@@ -13,13 +13,14 @@ import torch
 from budgets.budget import format_bytes
 from budgets.memory import training_memory
 from lightir_core.checkpoints import load_model, load_weights, save_weights
+from lightir_core.data.image_source import open_images
 from lightir_core.errors import DivergedError, TrainingError, first_line
 from lightir_core.learning.curve import Point, Restart
+from lightir_core.learning.evaluate import quick_score
 from lightir_core.learning.proxies import PROXIES
 from lightir_core.learning.step import Prefetch, Teacher, has_fast_bfloat16
 from lightir_core.learning.training import StateOptions, saved_restart, saved_step, train
 from lightir_core.network import Network, build
-from search.evaluators.score import open_images, quick_score
 from search.jobs import Job, Outcome
 
 KIB = 1024

@@ -6,8 +6,8 @@ import torch
 from benchmarks import compression
 from benchmarks.compression import WAYS, Setting, document, rows_of
 from lightir_core.checkpoints import load_model
+from lightir_core.data.image_source import ImageSource
 from lightir_core.data.tasks import parse_task
-from search.jobs import ImageSource
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import pytest
 from benchmarks.rank import BAND, TRUTH, Setting, agreements, draw_band, rank, rows_of, signals
 from benchmarks.tries import TRIES
 from budgets.budget import Budget, Size
+from lightir_core.data.image_source import ImageSource
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.recipe import PROXY
 from search.feasible.space import Feasible
-from search.jobs import ImageSource
 from spaces import SPACES, TaskShape
 
 

@@ -6,10 +6,10 @@ import pytest
 from benchmarks.recipe import CHECKS, Setting, document, race, rows_of, step_seconds
 from benchmarks.step import measure_steps
 from benchmarks.tries import TRIES, Attempt, system
+from lightir_core.data.image_source import ImageSource
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import DataError
 from lightir_core.learning.recipe import PROXY
-from search.jobs import ImageSource
 
 SOURCE = ImageSource(task=parse_task("sr-x2"))
 SMALL = system("cross-layer", "15k", parse_task("sr-x2"))

@@ -3,12 +3,11 @@ import torch
 
 from benchmarks import tries
 from benchmarks.tries import SIZES, SYSTEMS, TRIES, Attempt, find_recipe, find_try, system
+from lightir_core.data.image_source import ImageSource, open_images
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import TrainingError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.network import build
-from search.evaluators.score import open_images
-from search.jobs import ImageSource
 
 TASK = parse_task("sr-x2")
 IMAGES = open_images(ImageSource(task=parse_task("sr-x2"))).training

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lightir_core.data.image_source import ImageSource
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.recipe import PROXY
@@ -17,7 +18,7 @@ from lightir_core.seeds import derive
 from results.objectives import Objective, minimised
 from results.pareto import hypervolume
 from results.study import Record
-from search.jobs import ImageSource, Job, Outcome, Silent, never
+from search.jobs import Job, Outcome, Silent, never
 from search.loop import IdleTrials, Limits, Search
 from search.rungs import FIDELITIES, rungs_for
 from search.strategies import STRATEGIES

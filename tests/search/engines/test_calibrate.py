@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from lightir_core.data.image_source import ImageSource
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.recipe import PROXY
@@ -14,7 +15,6 @@ from search.engines.calibrate import (
     recommend,
     share,
 )
-from search.jobs import ImageSource
 
 
 @pytest.fixture

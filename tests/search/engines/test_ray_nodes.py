@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("ray", reason="the extra ray is not installed")
 
+from lightir_core.data.image_source import ImageSource
 from lightir_core.data.pack import fingerprint, packed_checksum, write_pack
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import DataError, SearchError
@@ -20,7 +21,6 @@ from search.engines.ray_nodes import (
     usable_nodes,
     versions_here,
 )
-from search.jobs import ImageSource
 
 pytestmark = pytest.mark.xdist_group("ray")
 

@@ -7,13 +7,14 @@ import pytest
 
 pytest.importorskip("ray", reason="the extra ray is not installed")
 
+from lightir_core.data.image_source import ImageSource
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.published.presets import preset
 from search.engines.ray_nodes import connected
 from search.engines.ray_tune import RETRIES, RayDriver, WorkerSpec, _searcher
-from search.jobs import ImageSource, Job, JobQueue
+from search.jobs import Job, JobQueue
 from tests.search.engines import work
 
 pytestmark = pytest.mark.xdist_group("ray")

@@ -4,10 +4,10 @@ import pytest
 
 from lightir_core.errors import SearchError
 from search.config import SearchConfig
-from search.devices import job_device
 from search.engines.ray_nodes import NodeReport
 from search.engines.ray_tune import WorkerSpec
 from search.engines.start import worker_spec
+from search.plan import job_device
 
 
 def node(name, cpus, gpus=0.0):

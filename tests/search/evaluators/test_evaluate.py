@@ -20,6 +20,12 @@ from lightir_core.architecture import (
     WindowAttentionConfig,
 )
 from lightir_core.checkpoints import load_weights, save_model
+from lightir_core.data.image_source import (
+    ImageSource,
+    describe_images,
+    open_images,
+    validation_crops,
+)
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import DataError
 from lightir_core.learning.evaluate import evaluate
@@ -28,8 +34,7 @@ from lightir_core.learning.recipe import Recipe
 from lightir_core.network import build
 from lightir_core.tensor_files import load_tensors
 from search.evaluators.evaluate import score_candidate
-from search.evaluators.score import describe_images, open_images, validation_crops
-from search.jobs import ImageSource, Job
+from search.jobs import Job
 from search.objectives import parse_evaluator
 
 ROOT = Path(__file__).parents[3]

@@ -2,7 +2,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgets.latency import device_name
+from budgets import latency
+from budgets.latency import device_name, time_network
 from lightir_core.architecture import (
     Architecture,
     BlockConfig,
@@ -10,8 +11,7 @@ from lightir_core.architecture import (
     StageConfig,
 )
 from lightir_core.network import build
-from search.evaluators import score
-from search.evaluators.score import busiest, time_network
+from search.evaluators.score import busiest
 
 CPU = torch.device("cpu")
 STAGES = (StageConfig(blocks=(BlockConfig(mixer=ResidualConvolutionConfig()),)),)
@@ -77,5 +77,5 @@ def test_tasks_that_keep_the_size_have_their_own():
 
 
 def test_what_would_take_long_is_left_out(monkeypatch):
-    monkeypatch.setattr(score, "MOST_SECONDS", 0.0)
+    monkeypatch.setattr(latency, "MOST_SECONDS", 0.0)
     assert list(timed(1)[0]) == ["128x128"]

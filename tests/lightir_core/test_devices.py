@@ -3,9 +3,10 @@ import os
 import pytest
 import torch
 
+from lightir_core.devices import find_device
 from lightir_core.errors import SearchError
 from search.config import SearchConfig
-from search.devices import find_device, worker_count
+from search.plan import worker_count
 
 
 def test_auto_takes_what_is_there():
