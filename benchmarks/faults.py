@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -88,12 +89,26 @@ def cut_network(scene: _Scene) -> None:
     scene.machines.plug(node)
 
 
+def lose_storage(scene: _Scene) -> None:
+    """Take the storage away for 20 s, and `resume` if that ended the search."""
+    storage = _storage(scene.folder)
+    storage.rename(away := storage.with_suffix(".away"))
+    storage.touch()  # a file, so that nobody makes the folder anew
+    time.sleep(CUT_S)
+    storage.unlink()
+    away.rename(storage)
+    with suppress(subprocess.TimeoutExpired):
+        if scene.driver.wait(CUT_S):
+            scene.start("resume", str(scene.folder))
+
+
 FAULTS: dict[str, Callable[[_Scene], None]] = {
     "none": nothing,
     "worker": kill_worker,
     "node": kill_node,
     "driver": kill_driver,
     "network": cut_network,
+    "storage": lose_storage,
 }
 
 
@@ -139,13 +154,15 @@ def _crops(folder: Path) -> Path:
 
 
 def _survived(folder: Path, name: str, arguments: Sequence[str], alone: Path) -> Row:
-    shutil.rmtree(folder, ignore_errors=True)
+    for old in (folder, _storage(folder)):
+        shutil.rmtree(old, ignore_errors=True)
     with Machines(2) as machines:
         output = folder.with_suffix(".log")
         scene = _Scene(machines, folder, output, subprocess.Popen(["true"]))
-        scene.start(
-            *(*arguments, "--engine", "ray", "--address", machines.address, "--out", str(folder))
-        )
+        cluster = ("--engine", "ray", "--address", machines.address, "--out", str(folder))
+        if FAULTS[name] is lose_storage:
+            cluster += ("--storage", str(_storage(folder)))
+        scene.start(*arguments, *cluster)
         wait_for(lambda: _is_ripe(scene), PATIENCE_S, f"the search of {output} does not get going")
         before, begun = _ended(folder), time.monotonic()
         FAULTS[name](scene)
@@ -166,11 +183,15 @@ def _survived(folder: Path, name: str, arguments: Sequence[str], alone: Path) ->
     }
 
 
+def _storage(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}-storage").resolve()
+
+
 def _is_ripe(scene: _Scene) -> bool:
     """Whether trials have ended, and all workers are in the middle of others."""
     if scene.driver.poll() is not None:
         raise RunFailedError(f"the search ended too early; see {scene.log}")
-    kept = list((scene.folder / "checkpoints").glob("*.state"))
+    kept = [*scene.folder.glob("checkpoints/*.state"), *_storage(scene.folder).rglob("*.state")]
     return len(kept) >= 2 and 2 <= len(_ended(scene.folder)) <= TRIALS - 3
 
 
