@@ -129,7 +129,7 @@ def saved_bytes(system: str, batch: int, side_px: int = SIDE_PX) -> Row:
 
 
 def _kept(network: nn.Module, image: Tensor) -> int:
-    """Bytes of the distinct storages that a forward pass keeps for the gradient."""
+    """Return bytes of the distinct storages that a forward pass keeps for the gradient."""
     storages: dict[int, torch.UntypedStorage] = {}  # kept alive, so that no number comes twice
 
     def pack(tensor: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ def _kept(network: nn.Module, image: Tensor) -> int:
 
 
 def _plain_form(module: nn.Module) -> Forward:
-    """The formulas' way of computing `module`, from the checkout's tests."""
+    """Return the formulas' way of computing `module`, from the checkout's tests."""
     if not PLAIN.exists():
         raise LightIRError(
             f"the formulas that blocks are compared with are not at {PLAIN}; "

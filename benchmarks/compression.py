@@ -77,7 +77,10 @@ class Setting:
 
 
 def parent_architecture(width: int, task: Task) -> Architecture:
-    """Two stages of two window attentions: the smallest network with everything that can go."""
+    """Return two stages of two window attentions.
+
+    The smallest network with everything that can go.
+    """
     blocks = tuple(
         BlockConfig(
             mixer=WindowAttentionConfig(num_heads=4, window_size=(8, 8), shift_size=shift),

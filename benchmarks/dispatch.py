@@ -38,7 +38,7 @@ LOUD = (PENDING, "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "TUNE_GLOBAL_CHECKPOINT_S
 
 
 def nap(seconds: float, job: Job) -> Outcome:
-    """A score that depends on the architecture alone, after a sleep."""
+    """Return a score that depends on the architecture alone, after a sleep."""
     time.sleep(seconds)
     score = int(job.architecture.id, 16) / 16**12
     return Outcome(number=job.number, scores={"psnr_y": score}, curve=((1, score),))
@@ -132,7 +132,7 @@ class _Timed:
 
 
 def _started(count: int, workers: int, limit_s: float) -> tuple[int, float]:
-    """Seconds of our driver with the start and the end of its processes."""
+    """Return seconds of our driver with the start and the end of its processes."""
     queue = JobQueue(_jobs(count))
     begun = time.monotonic()
     RayDriver(partial(nap, 0.0), WorkerSpec(workers)).drive(queue)
@@ -141,7 +141,7 @@ def _started(count: int, workers: int, limit_s: float) -> tuple[int, float]:
 
 
 def _alone(count: int, workers: int, limit_s: float) -> tuple[int, float]:
-    """Seconds from the first outcome to the last."""
+    """Return seconds from the first outcome to the last."""
     timed = _Timed(JobQueue(_jobs(count)))
     RayDriver(partial(nap, 0.0), WorkerSpec(workers)).drive(timed)
     assert len(timed.moments) == count
@@ -149,7 +149,7 @@ def _alone(count: int, workers: int, limit_s: float) -> tuple[int, float]:
 
 
 def _whole(count: int, workers: int, limit_s: float) -> tuple[int, float]:
-    """Seconds of a whole search, from its first outcome to its last."""
+    """Return seconds of a whole search, from its first outcome to its last."""
     with _nsga2(count) as search:
         timed = _Timed(search)
         RayDriver(partial(nap, 0.0), WorkerSpec(workers)).drive(timed)

@@ -59,7 +59,7 @@ class _Scene:
 
 
 def nothing(scene: _Scene) -> None:
-    """The cluster as it should be, for comparison."""
+    """Leave the cluster as it should be, for comparison."""
 
 
 def kill_worker(scene: _Scene) -> None:
@@ -188,7 +188,7 @@ def _storage(folder: Path) -> Path:
 
 
 def _is_ripe(scene: _Scene) -> bool:
-    """Whether trials have ended, and all workers are in the middle of others."""
+    """Return whether trials have ended, and all workers are in the middle of others."""
     if scene.driver.poll() is not None:
         raise RunFailedError(f"the search ended too early; see {scene.log}")
     kept = [*scene.folder.glob("checkpoints/*.state"), *_storage(scene.folder).rglob("*.state")]
@@ -196,7 +196,7 @@ def _is_ripe(scene: _Scene) -> bool:
 
 
 def _ended(folder: Path) -> dict[int, Any]:
-    """What must be the same whatever happened, of the trials that have ended."""
+    """Return what must be the same whatever happened, of the trials that have ended."""
     try:
         trials = Record.open(folder).trials()
     except ValueError:  # it is not there yet

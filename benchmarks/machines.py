@@ -154,7 +154,7 @@ class Machines:
             )
 
     def alive(self) -> int:
-        """How many nodes the head knows."""
+        """Return how many nodes the head knows."""
         code = (
             f"import ray; ray.init(address={self.address!r}, log_to_driver=False, "
             f"logging_level='CRITICAL'); print('alive', sum(n['Alive'] for n in ray.nodes()))"

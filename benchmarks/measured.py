@@ -62,7 +62,7 @@ def measured_inference_memory(architecture: Architecture, size: Size, device: st
 def measured_latency(
     architecture: Architecture, size: Size, device: str = "cpu"
 ) -> tuple[float, float]:
-    """Milliseconds of a real forward pass of the whole network on each of `CLOCKS`."""
+    """Return milliseconds of a real forward pass of the whole network on each of `CLOCKS`."""
     with torch.inference_mode(), torch.device(device):
         network = build(architecture).eval()
         sides = (-(-side // architecture.scale) for side in (size.height, size.width))
@@ -78,7 +78,7 @@ class _Noise:
         self.architecture = architecture
 
     def batch(self, seed: int, step: int, batch: int, patch_px: int) -> tuple[Tensor, Tensor]:
-        """`(lq, gt)`, the same each time."""
+        """Return `(lq, gt)`, the same each time."""
         out_px = patch_px * self.architecture.scale
         return (
             torch.full((batch, self.architecture.in_channels, patch_px, patch_px), 0.5),
@@ -91,7 +91,7 @@ def _weight_bytes(network: nn.Module) -> int:
 
 
 def peak_bytes(run: Callable[[], None], device: str) -> int:
-    """The most that `run` holds at once above what was held before it, on "cpu" or "cuda"."""
+    """Measure the most that `run` holds at once above what was held before, on "cpu" or "cuda"."""
     if device == "cuda":
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()

@@ -89,7 +89,7 @@ class Bench:
 
 
 def steps(bench: Bench) -> Iterator[Step]:
-    """One step for each budget, and one for uniformity."""
+    """Yield one step for each budget, and one for uniformity."""
     for number, budget in enumerate(BUDGETS):
         count = bench.many(SAMPLES if number == 0 else SAMPLES // 10)
         yield budget, partial(_sampled, budget, count, bench)
@@ -148,7 +148,7 @@ def _changed(bench: Bench) -> Row:
 
 
 def uniformity(bench: Bench) -> Row:
-    """A chi-square test on a space whose points are known one by one."""
+    """Test by chi-square a space whose points are known one by one."""
     size = Size(64, 64)
     limits = {"params": 60_000, "macs": 60 * 10**6}
     region = Region(costs_of(TINY, SHAPE, (size,)), {}, limits)
@@ -258,7 +258,7 @@ def _rates(run: Callable[[], object], count: int) -> Row:
 
 
 def _cold(workers: int) -> Row:
-    """In a process of its own, with an empty cache."""
+    """Measure in a process of its own, with an empty cache."""
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "XDG_CACHE_HOME": cache}
         begun = time.perf_counter()

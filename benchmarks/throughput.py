@@ -38,7 +38,7 @@ class Fixed:
     gt: Tensor
 
     def batch(self, seed: int, step: int, batch: int, patch_px: int) -> tuple[Tensor, Tensor]:
-        """The patches, whatever is asked for."""
+        """Return the patches, whatever is asked for."""
         return self.lq, self.gt
 
 

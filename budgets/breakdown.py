@@ -85,7 +85,10 @@ class _Sorter(MacCounter):
         self._macs[self._kind(operands)] += macs
 
     def split(self) -> MacSplit:
-        """The MACs so far; where activations meet each other, what meets weights projects them."""
+        """Return the MACs so far.
+
+        Where activations meet each other, what meets weights projects them.
+        """
         macs = self._macs
         attends = macs["products"] > 0
         return MacSplit(

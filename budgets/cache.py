@@ -106,7 +106,7 @@ def _read(file: Path | None) -> Iterator[tuple[str, Numbers]]:
 
 
 def _record(line: bytes) -> tuple[str, Numbers] | None:
-    """The key and numbers of one line, or None if anything about it is not as it was written."""
+    """Read key and numbers of one line; None if anything about it is not as it was written."""
     try:
         key, listed, checksum = json.loads(line)
         numbers = tuple(int(number) for number in listed)

@@ -165,7 +165,7 @@ def _sum(width: int, size: Size) -> Callable[[], object]:
 
 
 def filled(tensor: Tensor) -> Tensor:
-    """Noise, channels-last: undefined numbers may be denormal, which are slow."""
+    """Return noise, channels-last: undefined numbers may be denormal, which are slow."""
     return torch.rand_like(tensor).contiguous(memory_format=torch.channels_last)
 
 
@@ -199,7 +199,7 @@ SAME_SIZE = (Size(128, 128), Size(256, 256), Size(512, 512))
 
 @torch.inference_mode()
 def time_network(network: Network, device: torch.device) -> tuple[dict[str, float], str]:
-    """Milliseconds by output size, and the name of the device.
+    """Return milliseconds by output size, and the name of the device.
 
     Args:
         network: on `device`, in eval mode.

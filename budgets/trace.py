@@ -20,12 +20,12 @@ Formula = Callable[[Arguments, Any], int]
 
 
 def _product(left: int, right: int) -> Formula:
-    """(.., n, k) @ (.., k, m): the positions of both factors among the arguments."""
+    """Return (.., n, k) @ (.., k, m): the positions of both factors among the arguments."""
     return lambda args, out: args[left].numel() * args[right].shape[-1]
 
 
 def _vector_product(left: int) -> Formula:
-    """(n, k) @ (k): one multiply-add per element of the left factor."""
+    """Return (n, k) @ (k): one multiply-add per element of the left factor."""
     return lambda args, out: args[left].numel()
 
 

@@ -117,7 +117,7 @@ class Stage(nn.Module):
         return x + entry if self.skip == "input" else x
 
     def _pass(self, x: Tensor, number: int) -> Tensor:
-        """One application of the blocks."""
+        """Apply the blocks."""
         tied = len(self.blocks) == self.depth
         first = 0 if tied else number * self.depth
         for index in range(first, first + self.depth):
@@ -151,7 +151,10 @@ def closing_axes(kind: str, width: int) -> Axes:
 
 
 def build_closing(kind: str, width: int) -> nn.Conv2d | None:
-    """The 3x3 convolution that closes a stage: "convolution", "depthwise", or "none" for None."""
+    """Return the 3x3 convolution that closes a stage.
+
+    "convolution", "depthwise", or "none" for None.
+    """
     if kind == "none":
         return None
     groups = width if kind == "depthwise" else 1
@@ -183,7 +186,7 @@ def recomputed(module: nn.Module, x: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def _statistics_at_rest(module: nn.Module) -> Iterator[None]:
-    """Inside, batch norms use the batch but do not count it: it was counted the first time."""
+    """Let batch norms inside use the batch but do not count it: it was counted the first time."""
     norms = [norm for norm in module.modules() if isinstance(norm, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     counts = [norm.num_batches_tracked for norm in norms]

@@ -139,7 +139,7 @@ def _settle(draft: Path, path: Path, network: Network) -> dict[str, Any]:
 
 @torch.inference_mode()
 def differences(network: nn.Module, other: nn.Module) -> dict[str, float]:
-    """The largest difference of two networks' outputs at each of `SIZES`, as "HxW" to number."""
+    """Return the largest difference of two networks' outputs, by size as "HxW", at all `SIZES`."""
     largest: dict[str, float] = {}
     for size in SIZES:
         image = _example(network, size)
@@ -189,7 +189,7 @@ def quantise(source: Path, path: Path, network: Network, data: Batches, seed: in
 
 
 def _edges(model: Any) -> list[str]:  # noqa: ANN401  onnx is optional
-    """Names of the nodes that read the weights of the first and last layers."""
+    """Return names of the nodes that read the weights of the first and last layers."""
     return [
         node.name
         for node in model.graph.node

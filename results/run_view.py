@@ -143,7 +143,7 @@ class RunView:
         return {AXES[name].field: float(limit) for name, limit in budget.limits}
 
     def front_of(self, axes: Sequence[Objective]) -> list[Trial]:
-        """The trials that are non-dominated in some axes, best value of the first one first."""
+        """Return the non-dominated trials in some axes, best value of the first one first."""
         return trial_front(self.finished, axes)
 
     def point(self, trial: Trial, axes: Sequence[Objective]) -> tuple[float, ...]:

@@ -61,12 +61,15 @@ def scoring_by(objective: ObjectiveFunction) -> Callable[[Job], Outcome]:
 
 
 def fidelity_of(job: Job) -> Fidelity:
-    """How far the job is to be trained."""
+    """Return how far the job is to be trained."""
     return Fidelity(job.until or job.recipe.steps, job.recipe.steps)
 
 
 def outcome_of(job: Job, scores: Scores, seconds: float) -> Outcome:
-    """The scores as what a job of ours would have given; the first makes the learning curve."""
+    """Return the scores as what a job of ours would have given.
+
+    The first makes the learning curve.
+    """
     plain = {name: float(value) for name, value in scores.items()}
     curve = tuple((fidelity_of(job).step, value) for value in list(plain.values())[:1])
     return Outcome(number=job.number, scores=plain, curve=curve, seconds=seconds)
@@ -85,7 +88,7 @@ def custom_plan(config: SearchConfig, folder: Path) -> Plan:
 
 
 def custom_record(plan: Plan, scores: Sequence[Objective] = ()) -> Record:
-    """The record of such a search, held for writing: a new one, or that of an earlier start.
+    """Return the record of such a search, held for writing: a new one, or that of an earlier start.
 
     Args:
         plan: what is searched.
@@ -227,7 +230,7 @@ class AskTell:
         self._closed = False
 
     def ask(self) -> Question | None:
-        """The next candidate; None when the search is over.
+        """Return the next candidate; None when the search is over.
 
         A generation of candidates may be asked for before any of them is told.
 

@@ -444,7 +444,7 @@ class Recipes:
 
 
 def find_recipes(config: SearchConfig) -> Recipes:
-    """The recipes that the settings name, over as many steps as they say.
+    """Return the recipes that the settings name, over as many steps as they say.
 
     Raises:
         TrainingError: an unknown name, or a file without a usable recipe.
@@ -455,7 +455,7 @@ def find_recipes(config: SearchConfig) -> Recipes:
 
 
 def kept_recipes(kept: object, config: SearchConfig) -> Recipes:
-    """The recipes that `recipes_to_plain` kept in a run folder.
+    """Return the recipes that `recipes_to_plain` kept in a run folder.
 
     Args:
         kept: None is a run of before they were kept.
@@ -472,7 +472,7 @@ def kept_recipes(kept: object, config: SearchConfig) -> Recipes:
 
 
 def recipes_to_plain(recipes: Recipes) -> dict[str, Any]:
-    """For the run folder, so that it can repeat itself whatever becomes of a file."""
+    """Return them for the run folder, so that it can repeat itself whatever becomes of a file."""
     return asdict(recipes)
 
 

@@ -56,7 +56,7 @@ def seconds_left(
     now_s: float,
     longer: float,
 ) -> float | None:
-    """Seconds until the report is there; None before the first trial has ended.
+    """Return seconds until the report is there; None before the first trial has ended.
 
     Args:
         trials: all that were begun.
@@ -131,7 +131,7 @@ def _steps(
     workers: int,
     longer: float,
 ) -> dict[str, float]:
-    """Seconds of each phase after the search."""
+    """Return seconds of each phase after the search."""
     costs = [cost(trial.cost["macs"]) for trial in trials]
     mean = sum(costs) / len(costs)
     finalists = trial_front(trials, objectives)[: config.training.finalists]
@@ -145,7 +145,7 @@ def _steps(
 
 
 def _together(times: Sequence[float], workers: int) -> float:
-    """How long jobs take that start one after another on `workers`."""
+    """Return how long jobs take that start one after another on `workers`."""
     ends = [0.0] * workers
     for time in times:
         soonest = ends.index(min(ends))

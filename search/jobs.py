@@ -42,15 +42,15 @@ class Callback(Protocol):
     """What is called with progress as it happens."""
 
     def phase(self, name: str, total: int) -> None:
-        """A phase of `total` items begins."""
+        """Take in that a phase of `total` items begins."""
         ...
 
     def item(self, text: str) -> None:
-        """One item of the phase is done."""
+        """Take in that one item of the phase is done."""
         ...
 
     def trial(self, trial: Trial) -> None:
-        """A trial of the search has ended, well or badly."""
+        """Take in that a trial of the search has ended, well or badly."""
         ...
 
     def note(self, text: str) -> None:

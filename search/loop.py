@@ -45,7 +45,7 @@ class Limits:
     stop: Stop = never
 
     def reached(self, trials: int, idle: int) -> str | None:
-        """Why no generation may follow the first `trials`, the last `idle` of them without gain."""
+        """Say why none may follow the first `trials`, the last `idle` of them without gain."""
         if self.patience and idle >= self.patience:
             return f"the front has gained nothing for {idle} trials: enough after {trials}"
         if time.monotonic() > self.deadline:
@@ -183,7 +183,7 @@ class Search:
         self._stop_trials()
 
     def _propose(self, numbers: range) -> dict[int, Candidate]:
-        """A candidate for each number; fewer, with a note, when the space runs out."""
+        """Return a candidate for each number; fewer, with a note, when the space runs out."""
         candidates: dict[int, Candidate] = {}
         for number in numbers:
             try:
@@ -258,7 +258,7 @@ def _forget_state(job: Job) -> None:
 
 
 def _check_replay(candidates: Mapping[int, Candidate], record: Record) -> None:
-    """A resumed search must propose what it proposed before."""
+    """Refuse a resumed search that does not propose what it proposed before."""
     known = len(record)
     for number, candidate in candidates.items():
         if number >= known:

@@ -64,7 +64,7 @@ def parse_evaluator(text: str) -> Evaluator:
 def objectives(
     names: tuple[str, ...], task: Task, evaluator: Evaluator = TRAIN
 ) -> tuple[Objective, ...]:
-    """The objectives called `names`.
+    """Return the objectives called `names`.
 
     "psnr" is the task's own kind of PSNR; where a zero-cost proxy scores candidates, it stands in.
 
@@ -86,7 +86,7 @@ def objectives(
 
 
 def priced_axes(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The axes of `budgets.budget.AXES` among the objectives called `names`.
+    """Return the axes of `budgets.budget.AXES` among the objectives called `names`.
 
     Those must be priced for every candidate, whether a budget limits them or not.
     """

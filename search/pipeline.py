@@ -200,7 +200,7 @@ def resume(
 
 
 def _new_record(plan: Plan, config: dict[str, object]) -> Record:
-    """A record that is there only if its folder's config.json is."""
+    """Return a record that is there only if its folder's config.json is."""
     return Record.create(
         plan.folder.path,
         plan.objectives,
@@ -210,7 +210,7 @@ def _new_record(plan: Plan, config: dict[str, object]) -> Record:
 
 
 def _known_record(plan: Plan) -> Record:
-    """The record of a run; a new one if the run was killed before it had one.
+    """Return the record of a run; a new one if the run was killed before it had one.
 
     Raises:
         ResultsError: there is none, though the folder holds what came after it.

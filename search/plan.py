@@ -167,7 +167,7 @@ def _feasible(config: SearchConfig, task: Task, space: Space, target: Target) ->
 
 
 def _source(config: SearchConfig, task: Task, recipes: Recipes) -> ImageSource:
-    """The images, those that are too small for one of the recipes left out."""
+    """Return the images, those that are too small for one of the recipes left out."""
     greedy = max(recipes.both, key=lambda recipe: recipe.patch_px)
     return ImageSource(
         task=task,
@@ -179,7 +179,10 @@ def _source(config: SearchConfig, task: Task, recipes: Recipes) -> ImageSource:
 
 
 def facts_of(plan: Plan, command: Sequence[str], callback: Callback) -> dict[str, object]:
-    """What `config.json` says beside the settings; reads the images, so it also checks them."""
+    """Return what `config.json` says beside the settings.
+
+    Reads the images, so it also checks them.
+    """
     for note in open_images(plan.source).notes:
         callback.note(note)
     space = plan.feasible.space

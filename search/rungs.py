@@ -56,7 +56,7 @@ class Ladder:
     steps: tuple[int, ...]
 
     def above(self, step: int) -> int:
-        """The first rung above `step`."""
+        """Return the first rung above `step`."""
         return next(rung for rung in self.steps if rung > step)
 
 
@@ -75,7 +75,10 @@ class Rungs:
     eta: int
 
     def ladder(self, number: int) -> Ladder:
-        """The ladder of trial `number`; every stretch of trials has about its share of each."""
+        """Return the ladder of trial `number`.
+
+        Every stretch of trials has about its share of each.
+        """
         return self._order[number % len(self._order)]
 
     @cached_property
@@ -89,7 +92,7 @@ class Rungs:
 
 
 def rungs_for(fidelity: str, steps: int, eta: int = 3, lowest: int = 0) -> Rungs:
-    """The rungs of a kind of search.
+    """Return the rungs of a kind of search.
 
     Args:
         fidelity: "none" trains every trial to its end; "asha" has one ladder; "hyperband" (Li et
@@ -139,7 +142,7 @@ class Comparison:
         self._reached[ladder.number, step][number] = minimised(self._objectives, values)
 
     def standing(self, number: int, step: int) -> tuple[int, int]:
-        """How many did better at that rung before trial `number`, and how many got there.
+        """Return how many did better at that rung before trial `number`, and how many got there.
 
         Itself is counted among the latter. A trial that none dominates has nobody better.
         """
@@ -153,7 +156,7 @@ class Comparison:
         return (len(better) if rank_here else 0), len(before)
 
     def goes_on(self, number: int, step: int) -> bool:
-        """Whether a trial that reached a rung goes on from it."""
+        """Return whether a trial that reached a rung goes on from it."""
         better, reached = self.standing(number, step)
         return better < max(1, reached // self._rungs.eta)
 
@@ -193,7 +196,7 @@ class Climb:
         return not self._at
 
     def next(self) -> tuple[int, int] | None:
-        """A trial and the step to train it to; None while all depend on others.
+        """Return a trial and the step to train it to; None while all depend on others.
 
         Those that are further up come first: what they take is soonest known.
         """
@@ -203,14 +206,14 @@ class Climb:
         return number, self._ready.pop(number)
 
     def reach(self, number: int, step: int, values: Sequence[float]) -> None:
-        """A trial has reached a rung below the end with these objective values."""
+        """Take in that a trial has reached a rung below the end with these objective values."""
         self._comparison.reach(number, step, values)
         self._ready.pop(number, None)
         self._at[number] = step
         self._waiting.add(number)
 
     def end(self, number: int) -> None:
-        """A trial has ended, well or not."""
+        """Take in that a trial has ended, well or not."""
         del self._at[number]
         self._ready.pop(number, None)
         self._waiting.discard(number)

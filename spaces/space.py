@@ -51,7 +51,7 @@ class Dimension:
             raise SpaceError(f"dimension {self.name!r} repeats a value: {list(self.values)}")
 
     def is_active(self, known: Mapping[str, Value]) -> bool:
-        """Whether all conditions hold among the choices made so far."""
+        """Return whether all conditions hold among the choices made so far."""
         return all(known.get(c.name) in c.values for c in self.when)
 
 

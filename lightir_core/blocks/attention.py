@@ -278,13 +278,13 @@ def _room(q: Tensor, matrices: int) -> Tensor:
 
 
 def _logit_bytes(q: Tensor) -> int:
-    """Of the logits of all heads of one window."""
+    """Return the bytes of the logits of all heads of one window."""
     heads, tokens = q.shape[3:5]
     return heads * tokens * tokens * 4
 
 
 def _pieces(q: Tensor) -> Iterator[Piece]:
-    """All windows in the order in which they lie in memory, a cache full at a time."""
+    """Return all windows in the order in which they lie in memory, a cache full at a time."""
     images, rows, columns, heads = q.shape[:4]
     most = max(1, PIECE_BYTES // _logit_bytes(q))
     step = (

@@ -25,7 +25,7 @@ class ChannelBranch(nn.Module):
         self.temperature = nn.Parameter(torch.ones(num_heads, 1, 1))
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, spatial: Tensor) -> Tensor:
-        """All (B, H, W, C); returns the two branches' sum, each gated by the other."""
+        """Return all (B, H, W, C); returns the two branches' sum, each gated by the other."""
         height = q.shape[1]
         q, k, v = (
             rearrange(map_, "b y x (h c) -> b h c (y x)", h=self.num_heads) for map_ in (q, k, v)

@@ -51,7 +51,7 @@ class CascadeHead(nn.Module):
         self.filter_norm = nn.BatchNorm2d(key_dim)
 
     def forward(self, group: Tensor) -> Maps:
-        """(windows, Wh, Ww, d) to q, k, v, each (windows, Wh, Ww, its width), k times 1 / √k."""
+        """Project (windows, Wh, Ww, d) to q, k, v, (windows, Wh, Ww, its width) each, k times 1 / √k."""
         widths = (self.key_dim, self.key_dim, group.shape[-1])
         ones = self.norm.weight.new_ones
         scale = torch.cat(
@@ -141,7 +141,7 @@ class CascadeAttention(Branch):
         return torch.cat(outputs, dim=-1)
 
     def _attend_group(self, maps: Maps, bias: Tensor, grid: Grid) -> Tensor:
-        """One head's output, (B·nh·nw, Wh, Ww, d)."""
+        """Return one head's output, (B·nh·nw, Wh, Ww, d)."""
         layout = "(b nh nw) wh ww c -> b nh nw 1 (wh ww) c"
         q, k, v = (rearrange(map_, layout, nh=grid[0], nw=grid[1]) for map_ in maps)
         y = attend(q, k, v, bias[None], self.mask, kept_bytes=0)

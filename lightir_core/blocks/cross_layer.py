@@ -116,7 +116,10 @@ def _shares(gates: Tensor, logits: Tensor) -> Tensor:
 
 
 def _precise(x: Tensor) -> Tensor:
-    """At least float32: under autocast positions and exponentials would lose their digits."""
+    """Cast to at least float32.
+
+    Under autocast positions and exponentials would lose their digits.
+    """
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
@@ -128,7 +131,7 @@ def _sigmoid(x: Tensor) -> Tensor:
 
 
 def _corners(offsets: Tensor, weights: Tensor, references: int) -> tuple[Tensor, Tensor]:
-    """The four pixels around each sample, as rows of a (L·B·H·W, C) table, and their weights.
+    """Find the four pixels around each sample, as rows of a (L·B·H·W, C) table, and their weights.
 
     Bilinear sampling and the sum over keys are both linear in the table, so they are one weighted
     sum of 4KL rows for each pixel.
@@ -244,7 +247,10 @@ class _TableGradient(torch.autograd.Function):
 # an operation of its own, so that whoever counts memory sees it
 @torch.library.custom_op("lightir::row_gradient", mutates_args=())
 def row_gradient(grad: Tensor, rows: Tensor, weights: Tensor, count: int) -> Tensor:
-    """What each of `count` rows gets back: Σ weights[n, j]·grad[n] over its readers, (count, C)."""
+    """Return what each of `count` rows gets back.
+
+    Σ weights[n, j]·grad[n] over its readers, (count, C).
+    """
     starts = np.arange(0, rows.numel() + 1, rows.shape[1], dtype=np.int32)
     entries = weights.flatten().numpy(), rows.flatten().to(torch.int32).numpy(), starts
     reads = csr_array(entries, shape=(len(rows), count))

@@ -56,7 +56,10 @@ def merge_heads(x: Tensor, window: tuple[int, int]) -> Tensor:
 
 
 def roll(x: Tensor, shift: tuple[int, int]) -> Tensor:
-    """(B, H, W, C) moved cyclically by `shift` rows and columns; free when there is no shift."""
+    """Return (B, H, W, C) moved cyclically by `shift` rows and columns.
+
+    Free when there is no shift.
+    """
     return torch.roll(x, shift, dims=(1, 2)) if any(shift) else x
 
 

@@ -33,7 +33,7 @@ WAYS = range(8)
 
 
 def turn(image: Tensor, way: int) -> Tensor:
-    """The image (..., H, W) turned or mirrored in one of eight ways; sides may swap."""
+    """Return the image (..., H, W) turned or mirrored in one of eight ways; sides may swap."""
     if way & 4:
         image = image.transpose(-2, -1)
     return _mirror(image, way)
@@ -76,7 +76,7 @@ class TrainingSet:
         return self.source.notes
 
     def batch(self, seed: int, step: int, batch: int, patch_px: int) -> tuple[Tensor, Tensor]:
-        """The patches of one step; a function of its arguments alone.
+        """Return the patches of one step; a function of its arguments alone.
 
         An image is drawn with a chance proportional to the patches it holds, times its weight. Each
         patch is turned and mirrored in one of eight ways. A degradation that draws random numbers
@@ -115,7 +115,7 @@ class TrainingSet:
     def _draw_corners(
         self, rng: np.random.Generator, batch: int, patch_px: int
     ) -> list[tuple[int, int, int]]:
-        """Index, top and left of each patch, in low-quality pixels."""
+        """Return index, top and left of each patch, in low-quality pixels."""
         room = np.maximum(self._sides - patch_px + 1, 0)  # (images, 2) places for a corner
         weights = room.prod(axis=1) * self._weights
         if not weights.any():
@@ -146,7 +146,7 @@ class Data:
     notes: tuple[str, ...]
 
     def pairs(self, *, seed: int = 0, crop_px: int | None = None) -> tuple[Pair, ...]:
-        """The validation pairs; arguments as `validation_set`."""
+        """Return the validation pairs; arguments as `validation_set`."""
         return make_pairs(self.training.task, self.validation, seed=seed, crop_px=crop_px)
 
 
@@ -159,7 +159,7 @@ def open_data(
     patch_px: int | None = None,
     patch: str = "a patch",
 ) -> Data:
-    """What `--data` and `--val` mean, read once.
+    """Return what `--data` and `--val` mean, read once.
 
     Without `val` the validation images are the data sets' own (``val`` beside ``train``), or a
     tenth of the training images, 1 to 20 of them, which are then not trained on. Without `data`
@@ -195,7 +195,7 @@ def open_data(
 def _read_both(
     task: Task, data: Sequence[Folder], val: Path | None, seed: int
 ) -> tuple[Source, Source]:
-    """The training and the validation images."""
+    """Return the training and the validation images."""
     if not data:
         return from_gallery(task, photographs.training()), validation_source(task, val)
     training = join([_read(task, _part(folder.path, 0)) for folder in data], data)
@@ -210,7 +210,7 @@ def _read_both(
 
 
 def training_set(task: Task, source: Path | None, *, patch_px: int | None = None) -> TrainingSet:
-    """The images to train on: a folder's or a pack's; None is the embedded photographs.
+    """Return the images to train on: a folder's or a pack's; None is the embedded photographs.
 
     Of a folder with ``train`` and ``val`` in it the former is read.
 
@@ -234,7 +234,7 @@ def training_set(task: Task, source: Path | None, *, patch_px: int | None = None
 def validation_set(
     task: Task, source: Path | None, *, seed: int = 0, crop_px: int | None = None
 ) -> tuple[Pair, ...]:
-    """The pairs to validate on, the same at every call with these arguments.
+    """Return the pairs to validate on, the same at every call with these arguments.
 
     Args:
         task: how clean images are degraded.
@@ -251,7 +251,7 @@ def validation_set(
 
 
 def validation_source(task: Task, path: Path | None) -> Source:
-    """The images of `validation_set`, with notes on how they were read.
+    """Return the images of `validation_set`, with notes on how they were read.
 
     Raises:
         DataError: the folder cannot be used.
@@ -264,7 +264,7 @@ def validation_source(task: Task, path: Path | None) -> Source:
 def make_pairs(
     task: Task, source: Source, *, seed: int = 0, crop_px: int | None = None
 ) -> tuple[Pair, ...]:
-    """Every image of `source` with its degraded form; arguments as `validation_set`."""
+    """Return every image of `source` with its degraded form; arguments as `validation_set`."""
     made: list[Pair] = []
     for item in source.items:
         gt = _centre(item.gt, crop_px, task.scale)
@@ -286,7 +286,7 @@ def _read(task: Task, path: Path) -> Source:
 
 
 def _part(path: Path, index: int) -> Path:
-    """The training (0) or the validation (1) folder of a data set that has both."""
+    """Return the training (0) or the validation (1) folder of a data set that has both."""
     parts = find_split(path)
     return parts[index] if parts else path
 
@@ -305,7 +305,7 @@ def _cut(image: Tensor, top: int, left: int, side: int) -> Tensor:
 
 
 def _centre(image: Tensor, crop_px: int | None, scale: int) -> Tensor:
-    """The centred square of `crop_px` low-quality pixels, of an image `scale` times as large."""
+    """Cut out the centred square of `crop_px` low-quality pixels; the image is `scale` times as large."""
     if crop_px is None:
         return image
     height, width = image.shape[-2] // scale, image.shape[-1] // scale

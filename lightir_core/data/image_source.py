@@ -47,7 +47,7 @@ CROPS = 8
 
 @lru_cache(maxsize=2)
 def open_images(source: ImageSource) -> Data:
-    """Training and validation images.
+    """Return training and validation images.
 
     Raises:
         DataError: a folder that is missing or holds nothing usable.
@@ -65,7 +65,7 @@ def open_images(source: ImageSource) -> Data:
 
 @lru_cache(maxsize=2)
 def validation_crops(source: ImageSource) -> tuple[Pair, ...]:
-    """What candidates are scored on while the search goes on."""
+    """Return what candidates are scored on while the search goes on."""
     images = open_images(source).validation
     chosen = images.items[:: max(1, -(-len(images.items) // CROPS))]
     return make_pairs(source.task, Images(chosen), crop_px=CROP_PX)
@@ -73,12 +73,12 @@ def validation_crops(source: ImageSource) -> tuple[Pair, ...]:
 
 @lru_cache(maxsize=2)
 def whole_images(source: ImageSource) -> tuple[Pair, ...]:
-    """What finished networks are scored on."""
+    """Return what finished networks are scored on."""
     return open_images(source).pairs()
 
 
 def describe_images(source: ImageSource, *, trained: bool = True) -> dict[str, list[str]]:
-    """Names, notes and, of the embedded photographs, the licences.
+    """Return names, notes and, of the embedded photographs, the licences.
 
     Args:
         source: task and images.

@@ -56,7 +56,7 @@ def ssim_y(pred: Tensor, gt: Tensor, *, border_px: int = 0) -> float:
 
 
 def ssim_rgb(pred: Tensor, gt: Tensor, *, border_px: int = 0) -> float:
-    """SSIM, the mean over the colour channels; arguments and errors as `ssim_y`."""
+    """Return SSIM, the mean over the colour channels; arguments and errors as `ssim_y`."""
     return _ssim(*_prepare(pred, gt, border_px, y_only=False))
 
 

@@ -76,15 +76,15 @@ class Task:
         return self.metrics[0]
 
     def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The low-quality image of a clean one, (H, W, channels) uint8 both."""
+        """Return the low-quality image of a clean one, (H, W, channels) uint8 both."""
         raise NotImplementedError
 
     def degrade_batch(self, gt: Tensor, rng: np.random.Generator) -> Tensor:
-        """As `degrade` one image after the other; uint8 tensors (B, C, H, W) of one size."""
+        """Do as `degrade` one image after the other; uint8 tensors (B, C, H, W) of one size."""
         return torch.stack([to_tensor(self.degrade(to_pixels(image), rng)) for image in gt])
 
     def baseline(self, lq: np.ndarray) -> np.ndarray:
-        """The restoration that a network has to beat: the low-quality image as it is."""
+        """Return the restoration that a network has to beat: the low-quality image as it is."""
         return lq
 
 
@@ -96,7 +96,7 @@ class SuperResolution(Task):
     degrades_whole: ClassVar[bool] = True
 
     def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The image, cut to a multiple of the scale, shrunk by it."""
+        """Return the image, cut to a multiple of the scale, shrunk by it."""
         return degrade.imresize(degrade.mod_crop(gt, self.scale), 1 / self.scale)
 
     def baseline(self, lq: np.ndarray) -> np.ndarray:
@@ -120,11 +120,11 @@ class Denoise(Task):
         return _range_text(self.sigma)
 
     def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The image with noise, rounded and clipped to 8 bits."""
+        """Return the image with noise, rounded and clipped to 8 bits."""
         return degrade.add_noise(gt, rng.uniform(*self.sigma), rng)
 
     def degrade_batch(self, gt: Tensor, rng: np.random.Generator) -> Tensor:
-        """The same numbers, added to all images at once."""
+        """Return the same numbers, added to all images at once."""
         batch, channels, height, width = gt.shape
         noise = np.empty((batch, height, width, channels), np.float32)
         for image in noise:
@@ -143,11 +143,11 @@ class Demosaic(Task):
     takes_pairs: ClassVar[bool] = False
 
     def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The mosaic; red lies in the top left corner."""
+        """Return the mosaic; red lies in the top left corner."""
         return degrade.mosaic(gt)
 
     def degrade_batch(self, gt: Tensor, rng: np.random.Generator) -> Tensor:
-        """The mosaics of all images at once."""
+        """Return the mosaics of all images at once."""
         pixels = gt.permute(2, 3, 1, 0).numpy()  # rows and columns first, the batch last
         return torch.from_numpy(degrade.mosaic(pixels)).permute(3, 2, 0, 1)
 
@@ -168,7 +168,7 @@ class Jpeg(Task):
         return _range_text(self.quality)
 
     def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The image after compression by Pillow."""
+        """Return the image after compression by Pillow."""
         return degrade.compress_jpeg(gt, int(rng.integers(*self.quality, endpoint=True)))
 
 
@@ -179,7 +179,7 @@ class Derain(Task):
     is_sparse: ClassVar[bool] = True
 
     def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The image in synthetic rain."""
+        """Return the image in synthetic rain."""
         return degrade.add_rain(gt, rng)
 
 
@@ -190,7 +190,7 @@ class Desnow(Task):
     is_sparse: ClassVar[bool] = True
 
     def degrade(self, gt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The image in synthetic snow."""
+        """Return the image in synthetic snow."""
         return degrade.add_snow(gt, rng)
 
 
@@ -208,7 +208,7 @@ TASKS: dict[str, Task] = {
 
 
 def parse_task(text: str) -> Task:
-    """The task that `text` names: ``sr-x2``, ``denoise:15-50``, ``jpeg:10``, ``sr-x2,gray``.
+    """Return the task that `text` names: ``sr-x2``, ``denoise:15-50``, ``jpeg:10``, ``sr-x2,gray``.
 
     Raises:
         DataError: no such task, or a parameter that it does not take or that is out of range.
@@ -230,7 +230,7 @@ def parse_task(text: str) -> Task:
 
 
 def for_gray(task: Task) -> Task:
-    """The same task for images of one channel; PSNR and SSIM are then taken on that channel.
+    """Return the same task for images of one channel; PSNR and SSIM are then taken on that channel.
 
     Raises:
         DataError: it is about colours.
@@ -243,7 +243,7 @@ def for_gray(task: Task) -> Task:
 
 
 def with_channels(text: str, channels: int) -> str:
-    """The name of the task that `text` names, for images of 1 or 3 channels.
+    """Return the name of the task that `text` names, for images of 1 or 3 channels.
 
     Raises:
         DataError: as `parse_task`, or another number of channels.

@@ -100,7 +100,10 @@ def restore_turned(
 
 
 def has_fixed_tiles(architecture: Architecture) -> bool:
-    """Whether a network's result depends on the tiles: a channel branch pools over its input."""
+    """Return whether a network's result depends on the tiles.
+
+    A channel branch pools over its input.
+    """
     mixers = (block.mixer for stage in architecture.stages for block in stage.blocks)
     return any(mixer.reads_whole_map for mixer in mixers)
 
@@ -185,7 +188,10 @@ def evaluate(
 
 
 def score(output: Tensor, pair: Pair, task: Task, metrics: Sequence[str]) -> dict[str, float]:
-    """Scores of one restored image (1, C, H, W) against the pair's truth; NaN if it holds one."""
+    """Return scores of one restored image (1, C, H, W) against the pair's truth.
+
+    NaN if it holds one.
+    """
     if output.isnan().any():  # rounded to eight bits it would pass for black
         return dict.fromkeys(metrics, math.nan)
     truth = pair.gt.unsqueeze(0)
@@ -198,7 +204,10 @@ def unit(image: Tensor) -> Tensor:
 
 
 def quick_score(source: ImageSource, device: torch.device) -> Callable[[nn.Module], float]:
-    """How good a network on `device` is while it is trained: the task's metric on the crops."""
+    """Return how good a network on `device` is while it is trained.
+
+    The task's metric on the crops.
+    """
     task, crops = source.task, validation_crops(source)
 
     def validate(network: nn.Module) -> float:

@@ -45,14 +45,14 @@ def synflow(network: Network, lq: Tensor, _: Tensor) -> float:
 
 
 def grad_norm(network: Network, lq: Tensor, gt: Tensor) -> float:
-    """The norms of the gradients of the mean absolute error, added up over the tensors."""
+    """Return the norms of the gradients of the mean absolute error, added up over the tensors."""
     network = awake(network).train()
     (network(lq) - gt).abs().mean().backward()
     return sum(p.grad.norm().item() for p in _learned(network))
 
 
 def naswot(network: Network, lq: Tensor, _: Tensor) -> float:
-    """Of how many units have the same sign for two images: ln |det K|."""
+    """Tell of how many units have the same sign for two images: ln |det K|."""
     network = awake(network).eval().requires_grad_(False)
     kernel = torch.zeros(len(lq), len(lq), dtype=torch.float64, device=lq.device)
 
@@ -76,7 +76,10 @@ PROXIES: dict[str, Proxy] = {"synflow": synflow, "grad-norm": grad_norm, "naswot
 
 @torch.no_grad()
 def awake(network: Network) -> Network:
-    """The network, its weights that start at zero replaced: matrices drawn, norms set to one."""
+    """Return the network, its weights that start at zero replaced.
+
+    Matrices drawn, norms set to one.
+    """
     for name, parameter in network.named_parameters():
         if name.endswith("weight") and not parameter.any():
             if parameter.ndim == 1:

@@ -113,7 +113,10 @@ class Teacher:
     until: float = 0.5
 
     def at(self, progress: float) -> Teacher | None:
-        """The teacher after this share of the steps; None when it has nothing left to teach."""
+        """Return the teacher after this share of the steps.
+
+        None when it has nothing left to teach.
+        """
         share = 1 - progress / self.until
         if share <= 0:
             return None

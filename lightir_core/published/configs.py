@@ -210,7 +210,7 @@ def _per_stage(tensors: Tensors, ending: str) -> list[tuple[int, ...]]:
 
 
 def _count(names: Iterable[str], pattern: str) -> int:
-    """One more than the largest number that the pattern's group takes, 0 if it takes none."""
+    """Count one more than the largest number that the pattern's group takes; 0 if it takes none."""
     matches = (re.match(pattern, name) for name in names)
     return max((int(match[1]) + 1 for match in matches if match), default=0)
 

@@ -382,7 +382,7 @@ def shrink(name: str, fits: Callable[[Architecture], bool], task: str = "sr-x2")
 
 
 def _last(holds: Callable[[int], bool], count: int) -> int:
-    """The last of 0 .. count − 1 that holds, if 0 does and none follows one that does not."""
+    """Find the last of 0 .. count − 1 that holds, if 0 does and none follows one that does not."""
     low, high = 0, count - 1
     while low < high:
         middle = (low + high + 1) // 2
@@ -391,7 +391,10 @@ def _last(holds: Callable[[int], bool], count: int) -> int:
 
 
 def scale_of(task: str) -> int:
-    """The enlargement that a task's name asks for: 3 for ``sr-x3``, 1 for ``denoise:15-50``."""
+    """Return the enlargement that a task's name asks for.
+
+    3 for ``sr-x3``, 1 for ``denoise:15-50``.
+    """
     match = re.fullmatch(r"sr-x(\d+)(,gray)?", task)
     return int(match[1]) if match else 1
 

@@ -37,7 +37,7 @@ def layer(name: str, *modules: Any) -> Targets:  # noqa: ANN401  any module with
 
 
 def batch_norm(name: str, module: Any) -> Targets:  # noqa: ANN401  see `layer`
-    """Weight, bias and running statistics."""
+    """Place weight, bias and running statistics."""
     statistics = {
         f"{name}.{part}": [getattr(module, part)] for part in ("running_mean", "running_var")
     }
@@ -98,7 +98,7 @@ def mlp(name: str, module: Any) -> Targets:  # noqa: ANN401  a feed-forward
 
 
 def block(name: str, module: Any) -> Targets:  # noqa: ANN401  a Block
-    """One transformer block; its kind of attention is read from the module."""
+    """Place one transformer block; its kind of attention is read from the module."""
     mixer = module.mixer
     if hasattr(mixer, "heads"):
         attention = cascade_attention
@@ -113,7 +113,7 @@ def block(name: str, module: Any) -> Targets:  # noqa: ANN401  a Block
 
 
 def swin_network(network: Network) -> Targets:
-    """SwinIR, AgileIR and GRFormer; the last one's blocks lie one level higher."""
+    """Place SwinIR, AgileIR and GRFormer; the last one's blocks lie one level higher."""
     stem, tail, body = network.stem, network.tail, network.body
     targets = layer("conv_first", stem.conv)
     inner = "blocks"

@@ -132,11 +132,11 @@ class Tally:
         return [self._finished[index] for _, index in sorted(members)]
 
     def values(self, trial: Trial) -> tuple[float, ...]:
-        """The trial's objective values."""
+        """Return the trial's objective values."""
         return values_of(self.objectives, trial.scores, trial.cost)
 
     def phase(self, name: str, total: int) -> None:
-        """A new phase begins."""
+        """Begin a new phase."""
         self.name, self.total, self.done = name, total, 0
 
     def trial(self, trial: Trial) -> None:
@@ -151,7 +151,7 @@ class Tally:
         self.done += 1
 
     def describe(self, trial: Trial) -> str:
-        """One trial in one line."""
+        """Return one trial in one line."""
         head = f"trial {trial.number} ({trial.architecture.id})"
         if trial.state == "failed":
             return f"{head} failed: {trial.reason}"

@@ -71,7 +71,7 @@ def _typed(field: FieldInfo) -> tuple[Any, object]:
 
 
 def _is_text(field: FieldInfo) -> bool:
-    """Whether a number may be written with a unit, which a validator in front reads."""
+    """Return whether a number may be written with a unit, which a validator in front reads."""
     return any(hasattr(entry, "func") for entry in field.metadata)
 
 

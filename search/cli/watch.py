@@ -47,7 +47,7 @@ def watch(
 
 
 def picture(view: RunView) -> RenderableType:
-    """What is known of a run now, for a terminal."""
+    """Return what is known of a run now, for a terminal."""
     lines: list[RenderableType] = [
         Text(f"{view.folder}: {text.status(view)}"),
         Text(f"now: {phase_of(view)}{_left(view)}"),
@@ -69,7 +69,7 @@ def picture(view: RunView) -> RenderableType:
 
 
 def phase_of(view: RunView) -> str:
-    """The step that a run is at, by what lies in its folder."""
+    """Return the step that a run is at, by what lies in its folder."""
     if is_over(view):
         return "done"
     if len(view.trials) < int(view.settings.get("trials", 0)) or any(
@@ -98,7 +98,7 @@ def _changed(run: RunFolder) -> float:
 
 
 def _left(view: RunView) -> str:
-    """The time left, as far as the settings and the trials tell it."""
+    """Return the time left, as far as the settings and the trials tell it."""
     phase = phase_of(view)
     starts = [trial.started for trial in view.trials if trial.started]
     if phase == "done" or not starts:

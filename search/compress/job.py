@@ -258,7 +258,9 @@ def open_parent(text: str, task: str | None, seed: int, weights: Path | None = N
 
 
 def open_model(folder: Path) -> Parent:
-    """The network in a model folder; if the folder is one of a run, also what it was trained on.
+    """Return the network in a model folder.
+
+    If the folder is one of a run, also what it was trained on.
 
     Raises:
         LightIRError: as `lightir_core.checkpoints.load_model`, or a damaged result.
@@ -311,7 +313,10 @@ def _find(view: RunView, member: str) -> ModelResult | None:
 
 
 def _data(result: ModelResult) -> Mapping[str, list[str]]:
-    """What a result was trained on; if it was not after it was pruned, what its parent was."""
+    """Return what a result was trained on.
+
+    If it was not after it was pruned, what its parent was.
+    """
     return result.data if result.data.get("training") else result.compression.get("parent_data", {})
 
 

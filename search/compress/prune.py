@@ -70,7 +70,7 @@ def shrunk(architecture: Architecture, left: Sizes) -> Architecture:
 def plan(
     architecture: Architecture, ranking: Ranking, target: Target, allowed: Collection[Unit]
 ) -> Sizes | None:
-    """The sizes of the units that shrink, or None where even the floors of `allowed` do not fit.
+    """Return the sizes of the units that shrink; None where even the floors of `allowed` do not fit.
 
     Args:
         architecture: over budget; with plain projections.
@@ -98,7 +98,10 @@ def plan(
 
 
 def masks(ranking: Ranking, left: Sizes) -> dict[Unit, Tensor]:
-    """For each unit that shrinks which channels stay: in every lane the most important ones."""
+    """Return for each unit that shrinks which channels stay.
+
+    In every lane the most important ones.
+    """
     kept: dict[Unit, Tensor] = {}
     for unit, size in left.items():
         importance = ranking[unit]
@@ -110,7 +113,10 @@ def masks(ranking: Ranking, left: Sizes) -> dict[Unit, Tensor]:
 def _fewest(
     architecture: Architecture, there: dict[Unit, Extent], order: Sequence[Unit], target: Target
 ) -> int | None:
-    """How many steps must be taken, in order, until the budget holds; None if all are too few."""
+    """Return how many steps must be taken, in order, until the budget holds.
+
+    None if all are too few.
+    """
     if not target.fits(shrunk(architecture, _sizes(there, order))):
         return None
     low, high = 0, len(order)
@@ -124,7 +130,7 @@ def _fewest(
 def _order(
     architecture: Architecture, there: dict[Unit, Extent], ranking: Ranking, target: Target
 ) -> list[Unit]:
-    """Units, each as often as it may lose a channel per lane, the cheapest loss first."""
+    """Return units, each as often as it may lose a channel per lane, the cheapest loss first."""
     scored: list[tuple[float, int, Unit, int]] = []
     for number, (unit, extent) in enumerate(there.items()):
         if extent.size == floor_of(extent):
@@ -166,7 +172,10 @@ def _sizes(there: dict[Unit, Extent], gone: Sequence[Unit]) -> Sizes:
 def _give_back(
     architecture: Architecture, there: dict[Unit, Extent], gone: Sequence[Unit], target: Target
 ) -> Sizes:
-    """What is left after `gone`, widened where the budget has room: the latest losses first."""
+    """Return what is left after `gone`, widened where the budget has room.
+
+    The latest losses first.
+    """
     left = _sizes(there, gone)
     tries = len(gone) if target.cheap else DEAR_TRIES
     for unit in dict.fromkeys(reversed(gone)):
@@ -315,7 +324,10 @@ def _spare(architecture: Architecture, target: Target) -> list[Drop]:
 
 
 def _weight_of(architecture: Architecture, stage: int, index: int, target: Target) -> float:
-    """What one block costs at its floors, in shares of the limits; parameters and MACs alone."""
+    """Return what one block costs at its floors, in shares of the limits.
+
+    Parameters and MACs alone.
+    """
     block = architecture.stages[stage].blocks[index]
     alone = replace(
         architecture,
@@ -338,7 +350,10 @@ def _describe(architecture: Architecture, target: Target) -> str:
 
 
 def _goal(architecture: Architecture, target: Target, rounds_left: int) -> Target:
-    """The target of one round: the same share of the way, in proportion, for each round left."""
+    """Return the target of one round.
+
+    The same share of the way, in proportion, for each round left.
+    """
     overrun = max(target.overrun(architecture), 1.0)
     if rounds_left == 1 or overrun == 1.0:
         return target
@@ -350,7 +365,10 @@ def _goal(architecture: Architecture, target: Target, rounds_left: int) -> Targe
 def _round(
     network: Network, goal: Target, data: Batches | None, pruning: Pruning, number: int
 ) -> Way:
-    """One way down to the goal: of those that fill the budget the one with the smallest loss."""
+    """Return one way down to the goal.
+
+    Of those that fill the budget the one with the smallest loss.
+    """
     seed = pruning.seed + number
     measured = data if IMPORTANCES[pruning.importance].needs_data else None
     weigh = partial(_weigh, goal=goal, data=measured, seed=seed)
@@ -415,7 +433,10 @@ def _narrow(
     *,
     wide: bool,
 ) -> Network | None:
-    """The network with fewer channels, those of the trunk too if `wide`; None if it stays large."""
+    """Return the network with fewer channels, those of the trunk too if `wide`.
+
+    None if it stays large.
+    """
     architecture = network.architecture
     if goal.fits(architecture):
         return network

@@ -135,7 +135,7 @@ def _train(job: Job) -> Outcome:
 
 
 def _trained(job: Job) -> tuple[Network, tuple[Point, ...], Restart | None]:
-    """The trained network, its learning curve, and whether that was the second attempt at it.
+    """Return the trained network, its learning curve, and whether that was the second attempt.
 
     A training that diverges is begun again once, from the same seed, by a gentler recipe. What is
     kept at a rung says by which, so that the next stretch goes on with it.
@@ -180,7 +180,7 @@ def _attempt(job: Job, restart: Restart | None) -> tuple[Network, tuple[Point, .
 
 
 def _state_options(job: Job, restart: Restart | None) -> StateOptions | None:
-    """Where the job's training stops, and what it leaves on the way."""
+    """Return where the job's training stops, and what it leaves on the way."""
     if job.state is None:
         return None
     return StateOptions(job.until or job.recipe.steps, job.state, job.keep_s, restart)

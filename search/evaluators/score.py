@@ -75,7 +75,7 @@ def keep_network(
 
 
 def score_baseline(source: ImageSource) -> dict[str, float | str]:
-    """The plain method's name and mean scores on the whole validation images."""
+    """Return the plain method's name and mean scores on the whole validation images."""
     task = source.task
     pairs = whole_images(source)
     evaluation = _evaluation([baseline(task, pair) for pair in pairs], pairs, task)
@@ -83,7 +83,7 @@ def score_baseline(source: ImageSource) -> dict[str, float | str]:
 
 
 def baseline(task: Task, pair: Pair) -> Tensor:
-    """The plain method's output, (1, C, H, W) in [0, 1]."""
+    """Return the plain method's output, (1, C, H, W) in [0, 1]."""
     return unit(to_tensor(task.baseline(to_pixels(pair.lq))))
 
 
@@ -97,7 +97,7 @@ def _evaluation(outputs: Sequence[Tensor], pairs: Sequence[Pair], task: Task) ->
 def _pictures(
     folder: Path, outputs: Sequence[Tensor], pairs: Sequence[Pair], task: Task
 ) -> tuple[Crop, ...]:
-    """Crops of the first images, where the truth has most detail, as PNG files in `folder`."""
+    """Write crops of the first images, where the truth has most detail, as PNG files in `folder`."""
     return tuple(
         _picture(folder, f"crop{index + 1}", outputs[index], pairs[index], task)
         for index in range(min(PICTURES, len(pairs)))
@@ -128,7 +128,7 @@ def _picture(folder: Path, stem: str, output: Tensor, pair: Pair, task: Task) ->
 
 
 def busiest(image: Tensor, side: int, multiple: int) -> tuple[int, int, int]:
-    """(top, left, side) of the square with the strongest gradients, on a grid of half its side.
+    """Find (top, left, side) of the square with the strongest gradients, on a grid of half its side.
 
     All three are multiples of `multiple`; the square is smaller where the image is.
     """
