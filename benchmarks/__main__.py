@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "step": ("step", "Where does the time of a training step go?"),
     "data": ("throughput", "Are patches ready faster than a training takes them?"),
     "table": ("table", "Train every network of a small space, for searches without training."),
+    "trained": ("trained", "Train the networks of the table that ships with the program."),
     "strategies": ("strategies", "Which strategy finds most on that table?"),
     "fidelities": ("fidelities", "Do rungs find more than whole trainings on that table?"),
     "kills": ("kills", "Is anything lost when a search is killed again and again?"),
