@@ -14,8 +14,8 @@
 #     antialias=True  levels between uint8 and: float 22, its own transpose 21, float with the image rounded between passes 1
 #     as recorded
 # INSTEAD
-#   Convert to float before resizing, then clamp and round once.  Test-time flips and transposes, and
-#   data augmentation before resizing, do not commute with the 8-bit path.
+#   Convert to float before resizing, then clamp and round once.  On the 8-bit path turn or transpose an
+#   image (augmentation, self-ensemble) after resizing only.
 set -euo pipefail
 
 dir=$(mktemp -d)
