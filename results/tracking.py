@@ -10,12 +10,10 @@ MLflow: the run with a child for each trial, its choices as parameters and its s
 Where it goes is MLflow's own business (MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_NAME).
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from lightir_core.errors import ResultsError
 from results.describe import describe_architecture
@@ -23,9 +21,6 @@ from results.models import load_results
 from results.run import RunFolder, read_config
 from results.run_view import read_run
 from results.trials import Trial
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
 
 FOLDER = "tensorboard"
 
@@ -69,7 +64,7 @@ class TensorBoardTracker:
             for name, value in trial.cost.items():
                 writer.add_scalar(f"cost/{name}", value, 0)
 
-    def _writer(self, name: str) -> SummaryWriter:
+    def _writer(self, name: str) -> Any:  # noqa: ANN401  of an extra
         from torch.utils.tensorboard import SummaryWriter
 
         return SummaryWriter(self._run / FOLDER / name)
@@ -90,7 +85,7 @@ class MlflowTracker:
 
         self._mlflow: Any = mlflow
         self._run = run
-        mlflow.start_run(run_name=run.name)
+        self._mlflow.start_run(run_name=run.name)
 
     def __enter__(self) -> Self:
         """The tracker itself."""
@@ -104,7 +99,7 @@ class MlflowTracker:
     ) -> None:
         """Log the settings and the report, and end the run."""
         try:
-            settings = read_config(self._run).get("config", {})
+            settings: dict[str, Any] = read_config(self._run).get("config", {})
         except ResultsError:
             settings = {}  # it ended before it had a record
         self._mlflow.log_params({name: _short(value) for name, value in settings.items()})

@@ -45,7 +45,7 @@ class Limits:
     stop: Stop = never
 
     def reached(self, trials: int, idle: int) -> str | None:
-        """Say why none may follow the first `trials`, the last `idle` of them without gain."""
+        """Return why none may follow the first `trials`, the last `idle` of them without gain."""
         if self.patience and idle >= self.patience:
             return f"the front has gained nothing for {idle} trials: enough after {trials}"
         if time.monotonic() > self.deadline:

@@ -305,7 +305,7 @@ def _cut(image: Tensor, top: int, left: int, side: int) -> Tensor:
 
 
 def _centre(image: Tensor, crop_px: int | None, scale: int) -> Tensor:
-    """Cut out the centred square of `crop_px` low-quality pixels; the image is `scale` times as large."""
+    """Cut out the centred square of `crop_px` pixels, of an image `scale` times as large."""
     if crop_px is None:
         return image
     height, width = image.shape[-2] // scale, image.shape[-1] // scale

@@ -202,7 +202,7 @@ def _by_side(matrices: Sequence[tuple[nn.Parameter, Sequence[Tensor]]]) -> dict[
 
 
 def _matrices(tensor: Tensor) -> Sequence[Tensor]:
-    """List the two-dimensional matrices in a parameter or its gradient, as views where it can be."""
+    """List the matrices in a parameter or its gradient, as views where it can be."""
     if tensor.ndim == 3:
         return tensor.unbind()
     if tensor.ndim == 4:  # kernels are kept channels-last: the view must follow that order

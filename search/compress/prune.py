@@ -70,7 +70,7 @@ def shrunk(architecture: Architecture, left: Sizes) -> Architecture:
 def plan(
     architecture: Architecture, ranking: Ranking, target: Target, allowed: Collection[Unit]
 ) -> Sizes | None:
-    """Return the sizes of the units that shrink; None where even the floors of `allowed` do not fit.
+    """Return sizes of the units that shrink; None where even the floors of `allowed` do not fit.
 
     Args:
         architecture: over budget; with plain projections.

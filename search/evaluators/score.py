@@ -97,7 +97,7 @@ def _evaluation(outputs: Sequence[Tensor], pairs: Sequence[Pair], task: Task) ->
 def _pictures(
     folder: Path, outputs: Sequence[Tensor], pairs: Sequence[Pair], task: Task
 ) -> tuple[Crop, ...]:
-    """Write crops of the first images, where the truth has most detail, as PNG files in `folder`."""
+    """Write crops of the first images, where the truth has most detail, as PNG files."""
     return tuple(
         _picture(folder, f"crop{index + 1}", outputs[index], pairs[index], task)
         for index in range(min(PICTURES, len(pairs)))
@@ -128,7 +128,9 @@ def _picture(folder: Path, stem: str, output: Tensor, pair: Pair, task: Task) ->
 
 
 def busiest(image: Tensor, side: int, multiple: int) -> tuple[int, int, int]:
-    """Find (top, left, side) of the square with the strongest gradients, on a grid of half its side.
+    """Find (top, left, side) of the square with the strongest gradients.
+
+    It lies on a grid of half its side.
 
     All three are multiples of `multiple`; the square is smaller where the image is.
     """
