@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from benchmarks import harness
 from benchmarks.harness import Out, Row
 from benchmarks.measured import peak_bytes
+from benchmarks.options import wholes
 from budgets.allocations import MemorySetting
 from lightir_core import architecture as arch
 from lightir_core.blocks import FEED_FORWARDS, MIXERS, cross_layer
 from lightir_core.errors import LightIRError
 from lightir_core.network import Block, build, set_recomputation
 from lightir_core.published.presets import preset
-from search.cli.options import wholes
 
 PLAIN = Path(__file__).parents[1] / "tests" / "lightir_core" / "blocks" / "transcription.py"
 SIDE_PX = 64

@@ -9,7 +9,7 @@ import typer
 
 from benchmarks import dispatch, faults
 from benchmarks.harness import Out, publish
-from search.cli.options import wholes
+from benchmarks.options import wholes
 from search.config import known
 
 PARTS = ("noop", "scaling", "faults")

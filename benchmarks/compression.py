@@ -22,6 +22,7 @@ import typer
 
 from benchmarks import harness
 from benchmarks.harness import DataFolders, Out, Row, Step, Val, student
+from benchmarks.options import decimals
 from budgets.assess import CostSettings, Target
 from budgets.budget import Budget, Size
 from budgets.price import price
@@ -43,7 +44,6 @@ from lightir_core.learning.step import Teacher
 from lightir_core.learning.training import train
 from lightir_core.network import Network, build
 from lightir_core.seeds import derive
-from search.cli.options import decimals
 from search.compress.prune import Pruning, prune
 
 CPU = torch.device("cpu")

@@ -18,7 +18,8 @@ from scipy import stats
 from lightir_core.data.image_source import ImageSource
 from lightir_core.data.tasks import parse_task
 from lightir_core.tensor_files import write_text_atomic
-from search.cli.options import DataFolders, absolute
+from search.cli.commands import DataFolders
+from search.cli.settings import absolute
 
 Row = dict[str, Any]
 """One measurement, in plain values."""
@@ -166,7 +167,7 @@ def publish(heading: str, lines: Sequence[str], file: Path | None = None) -> Non
 def source(task: str, data: DataFolders, val: Path | None) -> ImageSource:
     """Return task and images of the command line, independent of the working directory."""
     return ImageSource(
-        task=parse_task(task), data=absolute(data), val=str(val.resolve()) if val else None
+        task=parse_task(task), data=absolute(data or ()), val=str(val.resolve()) if val else None
     )
 
 

@@ -20,6 +20,7 @@ from torch import nn
 
 from benchmarks import harness
 from benchmarks.harness import DataFolders, More, Out, Row, Step, Val, bootstrap, kendall
+from benchmarks.options import wholes
 from benchmarks.tries import find_recipe
 from budgets.assess import reference_size
 from budgets.budget import Budget, parse_count
@@ -31,7 +32,6 @@ from lightir_core.learning.recipe import PROXY, Recipe
 from lightir_core.learning.training import train
 from lightir_core.network import build
 from lightir_core.seeds import derive
-from search.cli.options import wholes
 from search.config import SearchConfig, find_space
 from search.feasible.candidate import Candidate
 from search.feasible.space import Feasible

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from benchmarks import harness
 from benchmarks.harness import DataFolders, More, Out, Row, Step, Val, one_core, student
+from benchmarks.options import decimals
 from benchmarks.tries import SIZES, SYSTEMS, TRIES, Attempt, choose_systems, find_try, system
 from lightir_core.architecture import Architecture
 from lightir_core.data.datasets import Pair, validation_set
@@ -31,7 +32,6 @@ from lightir_core.learning.step import Batches
 from lightir_core.learning.training import train
 from lightir_core.network import build
 from lightir_core.seeds import derive
-from search.cli.options import decimals
 from search.config import SearchConfig
 
 CPU = torch.device("cpu")

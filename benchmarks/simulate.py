@@ -20,12 +20,12 @@ import typer
 
 from benchmarks import harness
 from benchmarks.harness import Out, Row
+from benchmarks.options import whole
 from benchmarks.overhead import default_feasible, no_job, no_work
 from lightir_core.learning.recipe import PROXY
 from lightir_core.seeds import derive
 from results.objectives import Objective
 from results.study import Record
-from search.cli.options import whole
 from search.config import SearchConfig, known, parse_duration
 from search.feasible.space import Feasible
 from search.jobs import Job, JobSource, Silent

@@ -26,7 +26,7 @@ from lightir_core.data.tasks import Task, parse_task
 from lightir_core.learning.recipe import PROXY
 from lightir_core.learning.training import train
 from lightir_core.network import build
-from search.cli.cost import fitting
+from search.cli.costs import fitting
 from search.config import SearchConfig
 
 

@@ -40,7 +40,7 @@ from lightir_core.devices import find_device
 from lightir_core.errors import SearchError
 from lightir_core.learning.recipe import PROXY, STANDARD
 from results.table import TABLE
-from search.cli.options import Device
+from search.cli.commands import Device
 from search.config import cpu_count, known
 from search.engines.local import LocalDriver
 from search.evaluators.evaluate import score_candidate, worker_died

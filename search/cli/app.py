@@ -1,41 +1,17 @@
-"""The commands, loaded when they are called, and what happens to errors.
+"""The program: its commands by name, what it says alone, and what happens to errors.
 
 An error is a message on stderr and exit status 2 or 1.
 """
 
-import ast
-import importlib
 import os
 import sys
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from lightir_core.errors import LightIRError
-
-COMMANDS = {
-    "run": "search.cli.run:run",
-    "resume": "search.cli.run:resume",
-    "watch": "search.cli.watch:watch",
-    "report": "search.cli.report:report",
-    "compare": "search.cli.report:compare",
-    "dashboard": "search.cli.report:dashboard",
-    "compress": "search.cli.compress:compress",
-    "export": "search.cli.export:export",
-    "restore": "search.cli.evaluate:restore",
-    "evaluate": "search.cli.evaluate:evaluate",
-    "cost": "search.cli.cost:cost",
-    "profile": "search.cli.profile:profile",
-    "spaces": "search.cli.spaces:spaces",
-    "preset": "search.cli.cost:preset",
-    "import": "search.cli.export:import_",
-    "data": "search.cli.data:data",
-    "cluster": "search.cli.cluster:cluster",
-}
-"""Name of a command -> where its function, or its group of commands, is."""
+from search.cli.commands import COMMANDS, run
 
 MOVED = {"bench": "the benchmarks are a program of their own: python -m benchmarks NAME"}
 """Names that commands had, and what to type now."""
@@ -63,7 +39,7 @@ INTERRUPTED = 130
 
 
 class LazyGroup(TyperGroup):
-    """Offer the commands of a table: one is imported when called, and only read for its help."""
+    """Offer the commands of a table: the flags of one are made when it is called."""
 
     def __init__(self, **attrs: Any) -> None:  # noqa: ANN401  as of its parent
         """Know the names, among which the nearest to a misspelt one is looked for."""
@@ -78,10 +54,12 @@ class LazyGroup(TyperGroup):
         """Return a command with its name and its line of help, which does nothing yet."""
         if cmd_name not in COMMANDS:
             return None
-        return TyperCommand(cmd_name, help=_help_of(COMMANDS[cmd_name]))
+        target = COMMANDS[cmd_name]
+        text = target.info.help if isinstance(target, typer.Typer) else target.__doc__
+        return TyperCommand(cmd_name, help=str(text).partition("\n")[0])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401
-        """Import the command that is called; the name of an old one says where it went."""
+        """Make the command that is called; the name of an old one says where it went."""
         if args and args[0] in MOVED:
             ctx.fail(f"No such command '{args[0]}': {MOVED[args[0]]}")
         name, command, rest = super().resolve_command(ctx, args)
@@ -89,29 +67,18 @@ class LazyGroup(TyperGroup):
 
 
 def load_command(name: str) -> Any:  # noqa: ANN401  as above
-    """Import a command, or a group of them, by its name in `COMMANDS`."""
-    module, _, attribute = COMMANDS[name].partition(":")
-    target = getattr(importlib.import_module(module), attribute)
+    """Return a command, or a group of them, by its name in `COMMANDS`, with all its flags."""
+    target = COMMANDS[name]
     if isinstance(target, typer.Typer):
         target.info.name = name
         return typer.main.get_command(target)
+    if target is run:
+        from search.cli.flags import with_settings
+
+        target = with_settings(run)
     alone = typer.Typer(add_completion=False)
     alone.command(name)(target)
     return typer.main.get_command(alone)
-
-
-def _help_of(target: str) -> str:
-    """Return the line of help of a command, read from its source, which is not imported."""
-    module, _, attribute = target.partition(":")
-    spec = find_spec(module)
-    tree = ast.parse(Path(spec.origin or "").read_text("utf-8") if spec else "")
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == attribute:
-            return (ast.get_docstring(node) or "").partition("\n")[0]
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == attribute:
-            texts = [k.value for k in getattr(node.value, "keywords", ()) if k.arg == "help"]
-            return ast.literal_eval(texts[0])
-    raise AssertionError(f"{target} is not there")
 
 
 def start(context: typer.Context) -> None:

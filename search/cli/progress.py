@@ -1,38 +1,40 @@
-"""What a run prints: progress and the time left on stderr, its networks in the end.
+"""What a run shows while it goes on: in its own terminal or log, and by `watch` in others.
 
-A live display on a terminal, plain lines elsewhere, nothing if quiet.
+A live display on a terminal, plain lines elsewhere.
 """
 
-import json
-import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from budgets.budget import format_count
-from lightir_core.errors import ResultsError
-from results.models import ModelResult, load_results
-from results.objectives import Objective, format_value, minimised, values_of
+from lightir_core.errors import LightIRError, ResultsError
+from results.objectives import Objective, format_duration, format_value, minimised, values_of
 from results.pareto import Front
+from results.report import text
 from results.run import RunFolder, read_config
-from results.study import Record, Trial
-from search.config import kept_recipes, load_config
-from search.forecast import Progress, seconds_left
-from search.jobs import Callback, Silent
+from results.run_view import RunView, read_run
+from results.study import Record
+from results.trials import Trial
+from search.cli.printing import table
+from search.config import SearchConfig, config_from_plain, cpu_count, kept_recipes, load_config
+from search.forecast import BASELINES, PRUNE, SEARCH, TRAIN_ON, Progress, seconds_left
 
 Forecast = Callable[[str, int, float], float | None]
 """From phase, items done and seconds used to seconds left, None while nobody knows."""
 
 ROWS = 8
 """Members of the front that the live display shows."""
+
+QUIET_S = 3600
+"""After so long without a change a run is taken to be over."""
 
 
 class Lines:
@@ -184,33 +186,19 @@ def clock(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
-@contextmanager
-def watching(
-    objectives: tuple[Objective, ...], *, quiet: bool, forecast: Forecast | None = None
-) -> Iterator[Callback]:
-    """Give the callback that suits where stderr goes; `forecast` tells the time that is left."""
-    console = Console(stderr=True)
-    if quiet:
-        yield Silent()
-    elif console.is_terminal:
-        with Live(console=console, auto_refresh=False, transient=True) as live:
-            yield Display(objectives, live, forecast)
-    else:
-        yield Lines(objectives, forecast)
-
-
 def front_table(objectives: Sequence[Objective], front: Sequence[Trial]) -> Table:
     """Return a table of the first members of a front."""
-    table = Table(box=None, title="front", title_justify="left", title_style="bold")
-    table.add_column("trial", justify="right")
-    for objective in objectives:
-        table.add_column(objective.label, justify="right")
-    table.add_column("parameters", justify="right")
-    for trial in front[:ROWS]:
-        values = values_of(objectives, trial.scores, trial.cost)
-        shown = [show(value, kind) for value, kind in zip(values, objectives, strict=True)]
-        table.add_row(str(trial.number), *shown, format_count(trial.cost["params"]))
-    return table
+    names = ("trial", *(objective.label for objective in objectives), "parameters")
+    rows = [
+        (
+            str(trial.number),
+            *(show(value, kind) for kind, value in zip(objectives, values, strict=True)),
+            format_count(trial.cost["params"]),
+        )
+        for trial in front[:ROWS]
+        for values in [values_of(objectives, trial.scores, trial.cost)]
+    ]
+    return table(names, rows, right=names, title="front")
 
 
 def forecast_of(folder: Path, workers: int) -> Forecast:
@@ -233,66 +221,97 @@ def forecast_of(folder: Path, workers: int) -> Forecast:
     return left
 
 
-def print_result(folder: Path, *, as_json: bool) -> None:
-    """Print the models of the run in `folder` and where its report is."""
-    models = [model for model in load_results(folder) if model.kind != "parent"]
-    report = RunFolder(folder).report
-    if as_json:
-        print(json.dumps(_plain(folder, models), indent=2))
-        return
+def watch(folder: Path, every: float, once: bool) -> None:
+    """Show a run's front, its failures and the time left, until it is over."""
     console = Console()
-    console.print(_table(models))
-    console.print(f"report  {report}", soft_wrap=True, markup=False, highlight=False)
+    if once:
+        console.print(picture(read_run(folder)))
+        return
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            view = read_run(folder)
+            live.update(picture(view), refresh=True)
+            if is_over(view):
+                return
+            time.sleep(every)
 
 
-@contextmanager
-def resumable(folder: Path) -> Iterator[None]:
-    """Say how to go on with the run in `folder` when Ctrl-C stops it."""
+def picture(view: RunView) -> RenderableType:
+    """Return what is known of a run now, for a terminal."""
+    lines: list[RenderableType] = [
+        Text(f"{view.folder}: {text.status(view)}"),
+        Text(f"now: {phase_of(view)}{_left(view)}"),
+    ]
+    for failure in text.failures(view)[:3]:
+        lines.append(Text(f"{len(failure.trials)} failed: {failure.reason}", style="yellow"))
+    for restart in text.restarts(view)[:3]:
+        numbers = ", ".join(map(str, restart.trials[:8]))
+        lines.append(Text(f"trial {numbers} {restart.reason}", style="yellow"))
+    if view.front:
+        lines.append(front_table(view.objectives, view.front))
+    for model in view.results:
+        score = model.scores.get(view.metric.name)
+        quality = "" if score is None else f", {score:.2f} {view.metric.unit}"
+        lines.append(Text(f"{model.kind} {model.id}: {model.cost['params']:,} parameters{quality}"))
+    if is_over(view):
+        lines.append(Text(f"report  {RunFolder(view.folder).report}"))
+    return Group(*lines)
+
+
+def phase_of(view: RunView) -> str:
+    """Return the step that a run is at, by what lies in its folder."""
+    if is_over(view):
+        return "done"
+    if len(view.trials) < int(view.settings.get("trials", 0)) or any(
+        trial.state == "running" for trial in view.trials
+    ):
+        return SEARCH
+    if view.settings.get("presets") and not all(r.scores or r.reason for r in view.baselines):
+        return BASELINES
+    kinds = [model.kind for model in view.models]
+    wanted = min(int(view.settings.get("finalists", 1)), len(view.front))
+    return TRAIN_ON if sum(kind != "pruned" for kind in kinds) < wanted else PRUNE
+
+
+def is_over(view: RunView) -> bool:
+    """Whether the report was made after everything else, or nothing has changed for an hour."""
+    run = RunFolder(view.folder)
+    changed = _changed(run)
+    if time.time() - changed > QUIET_S:
+        return True
+    return run.report.is_file() and run.report.stat().st_mtime >= changed
+
+
+def _changed(run: RunFolder) -> float:
+    paths = [run.journal, *run.checkpoints.glob("*"), *run.models.glob("*/result.json")]
+    return max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
+
+
+def _left(view: RunView) -> str:
+    """Return the time left, as far as the settings and the trials tell it."""
+    phase = phase_of(view)
+    starts = [trial.started for trial in view.trials if trial.started]
+    if phase == "done" or not starts:
+        return ""
     try:
-        yield
-    except KeyboardInterrupt:
-        print("\ninterrupted; nothing that was finished is lost", file=sys.stderr)
-        if RunFolder(folder).config.exists():
-            command = f"python -m search resume {shlex.quote(str(folder))}"
-            print(f"go on with:  {command}", file=sys.stderr)
-        raise
+        config = config_from_plain(dict(view.settings))
+        longer = kept_recipes(view.config.get("recipes"), config).longer
+    except LightIRError:
+        return ""  # the run of another version
+    done = {TRAIN_ON: len(view.models), BASELINES: sum(bool(r.scores) for r in view.baselines)}
+    now = time.time()
+    progress = Progress(
+        phase=phase,
+        done=done.get(phase, 0),
+        elapsed_s=now - min(starts).timestamp(),
+        workers=_workers(view, config),
+    )
+    left = seconds_left(view.trials, view.objectives, config, progress, now, longer)
+    return "" if left is None else f", about {format_duration(left)} more in all"
 
 
-def _plain(folder: Path, models: list[ModelResult]) -> dict[str, object]:
-    return {
-        "run": str(folder),
-        "report": str(RunFolder(folder).report),
-        "models": [
-            {
-                "id": model.id,
-                "kind": model.kind,
-                "trial": model.trial,
-                "parent": model.parent,
-                "cost": model.cost,
-                "scores": model.scores,
-                "baseline": model.baseline,
-                "within_budget": model.within_budget,
-                "folder": str(RunFolder(folder).model(model.id)),
-            }
-            for model in models
-        ],
-    }
-
-
-def _table(models: list[ModelResult]) -> Table:
-    table = Table(box=None)
-    for name in ("network", "how", "parameters", "MACs", "score", "baseline", "gain"):
-        table.add_column(name, justify="left" if name in ("network", "how") else "right")
-    for model in models:
-        metric = next(iter(model.scores))
-        score, baseline = model.scores[metric], model.baseline[metric]
-        table.add_row(
-            model.id,
-            model.kind if model.parent is None else f"{model.kind} from {model.parent}",
-            f"{model.cost['params']:,}",
-            format_count(model.cost["macs"]),
-            f"{score:.2f} dB",
-            f"{baseline:.2f} dB",
-            f"{score - baseline:+.2f} dB",
-        )
-    return table
+def _workers(view: RunView, config: SearchConfig) -> int:
+    """Return how many trainings the run does at once, as far as its record shows it."""
+    running = sum(trial.state == "running" for trial in view.trials)
+    on_gpu = config.machine.device.startswith("cuda")
+    return config.machine.workers or running or (1 if on_gpu else cpu_count())

@@ -1,75 +1,45 @@
-"""`python -m search report`, `compare` and `dashboard`: what was found, to look at."""
+"""What `report`, `compare` and `dashboard` do: show what came of runs."""
 
 import importlib.util
-import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.console import Console
-from rich.table import Table
 
 from lightir_core.errors import SearchError
-from results.comparison import RunComparison, rows
+from results.comparison import rows
 from results.report.page import build_comparison, build_report
 from results.study import open_storage
-from search.cli.options import Json, RunArgument
+from search.cli.printing import print_json, print_path, print_table
 
 
-def report(folder: RunArgument) -> None:
-    """Make the report of a run again, from its folder alone.
-
-    Example:  python -m search report runs/sr-x2-400k-20260101-120000
-    """
+def report(folder: Path) -> None:
+    """Make the report of a run again and print where it is."""
     print(build_report(folder))
 
 
-Runs = Annotated[list[Path], typer.Argument(metavar="RUN RUN …", help="Folders of runs.")]
-
-
-def compare(
-    folders: Runs,
-    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("comparison"),
-    as_json: Json = False,
-) -> None:
-    """Compare fronts and hypervolumes of several runs, and tell differences from chance.
-
-    Runs that differ in nothing but --seed count as one variant; three of each make a test.
-
-    Example:  python -m search compare runs/tpe-0 runs/tpe-1 runs/random-0 runs/random-1
-    """
+def compare(folders: Sequence[Path], out: Path, as_json: bool) -> None:
+    """Make the report that compares runs, and print its numbers."""
     comparison = build_comparison(folders, out)
     if as_json:
-        print(json.dumps(list(rows(comparison)), indent=2))
+        print_json(list(rows(comparison)))
         return
-    console = Console()
-    console.print(_table(comparison))
+    runs = [
+        (r.name, r.variant, r.seed, str(len(r.view.finished)), f"{100 * r.volume:.1f} %")
+        for r in comparison.runs
+    ]
+    print_table(("run", "variant", "seed", "finished", "hypervolume"), runs)
     for contest in comparison.contests:
-        console.print(f"{contest.first} against {contest.second}: {contest.verdict}", markup=False)
-    console.print(f"report  {out / 'index.html'}", soft_wrap=True, markup=False, highlight=False)
+        text = f"{contest.first} against {contest.second}: {contest.verdict}"
+        Console().print(text, markup=False)
+    print_path("report", out / "index.html")
 
 
-def _table(comparison: RunComparison) -> Table:
-    table = Table("run", "variant", "seed", "finished", "hypervolume", box=None)
-    for run in comparison.runs:
-        table.add_row(
-            run.name,
-            run.variant,
-            run.seed,
-            str(len(run.view.finished)),
-            f"{100 * run.volume:.1f} %",
-        )
-    return table
+def dashboard(folder: Path, host: str, port: int) -> None:
+    """Serve optuna-dashboard on a run until Ctrl-C.
 
-
-def dashboard(
-    folder: RunArgument,
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen at.", min=1, max=65535)] = 8080,
-) -> None:
-    """Open optuna-dashboard on a run, while it goes on or afterwards; Ctrl-C ends it.
-
-    Example:  python -m search dashboard runs/sr-x2-400k-20260101-120000
+    Raises:
+        SearchError: it is not installed.
     """
     storage = open_storage(folder)
     if importlib.util.find_spec("optuna_dashboard") is None:

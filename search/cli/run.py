@@ -1,23 +1,36 @@
-"""`python -m search run` and `resume`: the whole job, from a budget to a report."""
+"""What `run` and `resume` do: the whole job, from a budget to a report; Ctrl-C ends it well."""
 
+import importlib.util
 import os
+import shlex
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Any
 
 import typer
+from rich.console import Console
+from rich.live import Live
 
-from search.cli.options import Channels, Json, Quiet, RunArgument
-from search.cli.progress import forecast_of, print_result, resumable, watching
-from search.cli.settings import PREFIX, settle, with_settings
-from search.cli.tracking import MlflowFlag, TensorBoardFlag, tracked
+from budgets.budget import format_count
+from lightir_core.data.tasks import parse_task
+from lightir_core.errors import SearchError
+from results.models import ModelResult, load_results
+from results.objectives import Objective
+from results.run import RunFolder
+from results.tracking import MlflowTracker, TensorBoardTracker
+from search import pipeline
+from search.cli.printing import print_json, print_path, print_table
+from search.cli.progress import Display, Forecast, Lines, forecast_of
+from search.cli.settings import PREFIX, settle
 from search.config import SETTINGS, SearchConfig, default_folder, load_config
-from search.jobs import Callback, Stop
+from search.jobs import Callback, Silent, Stop, Tracked
+from search.objectives import objectives, parse_evaluator
+from search.plan import worker_count
 
 FIRST = (
     "stopping: what is running will be finished and kept, nothing new is started; "
@@ -25,62 +38,29 @@ FIRST = (
 )
 
 
-@with_settings
 def run(
     context: typer.Context,
-    settings: Annotated[
-        Path | None,
-        typer.Option("--config", help="Read settings from TOML, YAML, JSON or a config.json."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Make this the run's folder; default: runs/…")
-    ] = None,
-    channels: Channels = 3,
-    fix: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TEXT …", help="Fix a dimension of the space, as width=48; repeatable."
-        ),
-    ] = None,
-    tensorboard: TensorBoardFlag = False,
-    mlflow: MlflowFlag = False,
-    quiet: Quiet = False,
-    as_json: Json = False,
-    **_: Any,  # noqa: ANN401  the settings, which the context holds
+    settings: Path | None,
+    out: Path | None,
+    tensorboard: bool,
+    mlflow: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
-    """Search, train, prune, fine-tune and report, within a budget.
-
-    Example:  python -m search run --budget 400k --data photos/ --time 30min
-
-    Flags beat variables (LIGHTIR_BUDGET=400k), which beat a file (--config) and the (defaults).
-    """
+    """Do a run by the settings that the context and a file hold, and print its networks."""
     config = settle(_given(context), settings)
     folder = out or default_folder(config)
     with _followed(folder, config, quiet, tensorboard=tensorboard, mlflow=mlflow) as (to, stop):
-        from search import pipeline
-
         pipeline.run(config, folder, to, _command(), stop)
     print_result(folder, as_json=as_json)
 
 
 def resume(
-    folder: RunArgument,
-    address: Annotated[
-        str | None, typer.Option(help="Use the cluster at auto or HOST:PORT, if it has moved.")
-    ] = None,
-    tensorboard: TensorBoardFlag = False,
-    mlflow: MlflowFlag = False,
-    quiet: Quiet = False,
-    as_json: Json = False,
+    folder: Path, address: str | None, tensorboard: bool, mlflow: bool, quiet: bool, as_json: bool
 ) -> None:
-    """Go on with a run that was interrupted or killed.
-
-    Example:  python -m search resume runs/sr-x2-400k-20260101-120000
-    """
+    """Go on with a run and print its networks."""
     config = load_config(folder)
     with _followed(folder, config, quiet, tensorboard=tensorboard, mlflow=mlflow) as (to, stop):
-        from search import pipeline
-
         pipeline.resume(folder, to, stop, address)
     print_result(folder, as_json=as_json)
 
@@ -90,10 +70,6 @@ def _followed(
     folder: Path, config: SearchConfig, quiet: bool, *, tensorboard: bool, mlflow: bool
 ) -> Iterator[tuple[Callback, Stop]]:
     """Give what a run reports to and what stops it, each for as long as the run goes on."""
-    from lightir_core.data.tasks import parse_task
-    from search.objectives import objectives, parse_evaluator
-    from search.plan import worker_count
-
     chosen = config.search
     kinds = objectives(
         chosen.objectives, parse_task(config.data.task), parse_evaluator(chosen.evaluator)
@@ -123,6 +99,101 @@ def stopping(callback: Callback) -> Iterator[Stop]:
         yield pressed.is_set
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def watching(
+    objectives: tuple[Objective, ...], *, quiet: bool, forecast: Forecast | None = None
+) -> Iterator[Callback]:
+    """Give the callback that suits where stderr goes; `forecast` tells the time that is left."""
+    console = Console(stderr=True)
+    if quiet:
+        yield Silent()
+    elif console.is_terminal:
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            yield Display(objectives, live, forecast)
+    else:
+        yield Lines(objectives, forecast)
+
+
+@contextmanager
+def tracked(
+    callback: Callback, folder: Path, *, tensorboard: bool, mlflow: bool
+) -> Iterator[Callback]:
+    """Give the callback, which also reports to the trackers that were asked for.
+
+    Raises:
+        SearchError: one of them is not installed; how to install it is told.
+    """
+    for wanted, module, extra in (
+        (tensorboard, "tensorboard", "tensorboard"),
+        (mlflow, "mlflow", "mlflow"),
+    ):
+        if wanted and importlib.util.find_spec(module) is None:
+            raise SearchError(
+                f"--{extra} needs {module}; install the extra: pip install 'lightir[{extra}]'"
+            )
+    with ExitStack() as stack:
+        trackers = []
+        if tensorboard:
+            trackers.append(stack.enter_context(TensorBoardTracker(folder)))
+        if mlflow:
+            trackers.append(stack.enter_context(MlflowTracker(folder)))
+        yield Tracked(callback, trackers) if trackers else callback
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Say how to go on with the run in `folder` when Ctrl-C stops it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\ninterrupted; nothing that was finished is lost", file=sys.stderr)
+        if RunFolder(folder).config.exists():
+            command = f"python -m search resume {shlex.quote(str(folder))}"
+            print(f"go on with:  {command}", file=sys.stderr)
+        raise
+
+
+def print_result(folder: Path, *, as_json: bool) -> None:
+    """Print the models of the run in `folder` and where its report is."""
+    run = RunFolder(folder)
+    models = [model for model in load_results(folder) if model.kind != "parent"]
+    if as_json:
+        plain = [_plain(run, model) for model in models]
+        print_json({"run": str(folder), "report": str(run.report), "models": plain})
+        return
+    numbers = ("parameters", "MACs", "score", "baseline", "gain")
+    print_table(("network", "how", *numbers), map(_cells, models), right=numbers)
+    print_path("report", run.report)
+
+
+def _plain(run: RunFolder, model: ModelResult) -> dict[str, object]:
+    return {
+        "id": model.id,
+        "kind": model.kind,
+        "trial": model.trial,
+        "parent": model.parent,
+        "cost": model.cost,
+        "scores": model.scores,
+        "baseline": model.baseline,
+        "within_budget": model.within_budget,
+        "folder": str(run.model(model.id)),
+    }
+
+
+def _cells(model: ModelResult) -> tuple[str, ...]:
+    metric = next(iter(model.scores))
+    score, baseline = model.scores[metric], model.baseline[metric]
+    return (
+        model.id,
+        model.kind if model.parent is None else f"{model.kind} from {model.parent}",
+        f"{model.cost['params']:,}",
+        format_count(model.cost["macs"]),
+        f"{score:.2f} dB",
+        f"{baseline:.2f} dB",
+        f"{score - baseline:+.2f} dB",
+    )
 
 
 def _given(context: typer.Context) -> dict[str, Any]:

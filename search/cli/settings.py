@@ -6,73 +6,29 @@ may leave its unit out of the name: ``time`` is ``time_s``.
 """
 
 import os
-import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
-from inspect import Parameter, Signature, signature
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-from pydantic.fields import FieldInfo
-
+from lightir_core.data.image_source import ImageSource
+from lightir_core.data.layouts import Folder, parse_folder
+from lightir_core.data.tasks import parse_task, with_channels
 from lightir_core.errors import SearchError, nearest
 from lightir_core.learning.recipe import RECIPES
 from lightir_core.settings_file import read_settings_file
 from results.run import FORMAT
-from search.cli.options import absolute
-from search.config import GONE, PARTS, SETTINGS, SearchConfig, config_from_plain
+from search.cli.flags import FLAGS
+from search.cli.printing import print_note
+from search.config import GONE, SETTINGS, SearchConfig, config_from_plain
 
 PREFIX = "LIGHTIR_"
-FLAGS = {name: name.removesuffix("_s") for name in SETTINGS}
-"""Name of a setting -> that of its flag, with underscores."""
-
 _NAMES = {flag: name for name, flag in FLAGS.items()} | {name: name for name in SETTINGS}
 _MORE = ("channels", "fix")
 """What the command line says otherwise than `SearchConfig` does."""
 
 _FILES: dict[str, Collection[str]] = {"space": (), "recipe": RECIPES, "finish_recipe": RECIPES}
 """Settings that name a thing or the file that it is in, and the names that no file takes over."""
-
-
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command a flag for each setting, in place of its ``**`` and behind its second one."""
-    others = [
-        p for p in signature(command, eval_str=True).parameters.values() if p.kind != p.VAR_KEYWORD
-    ]
-    every = [p.replace(kind=p.KEYWORD_ONLY) for p in (*others[:2], *_flags(), *others[2:])]
-    command.__dict__["__signature__"] = Signature(every)  # which typer reads
-    return command
-
-
-def _flags() -> Iterator[Parameter]:
-    """Yield the parameter that each setting is in the signature of a command."""
-    for name, (part, attribute) in SETTINGS.items():
-        field = PARTS[part].model_fields[attribute]
-        more: dict[str, Any] = dict(field.json_schema_extra or {})  # pyright: ignore
-        kind, default = _typed(field)
-        if more.pop("repeated", False):
-            kind, default, more = list[str] | None, None, {"metavar": "TEXT …", **more}
-        shown = "" if default is None or kind is bool else f" ({default})"
-        flag, text = f"--{FLAGS[name].replace('_', '-')}", f"{field.description}{shown}"
-        option = typer.Option(flag, help=text, show_default=False, **more)
-        yield Parameter(
-            name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
-        )
-
-
-def _typed(field: FieldInfo) -> tuple[Any, object]:
-    """Return the type of the flag and its default, as they are typed and shown."""
-    default = field.default
-    if field.annotation in (bool, int) or (field.annotation is float and not _is_text(field)):
-        return field.annotation, default
-    if isinstance(default, float):
-        return str, f"{default / 60:g}min" if default else "0"
-    return (str, ",".join(default)) if isinstance(default, tuple) else (str | None, default)
-
-
-def _is_text(field: FieldInfo) -> bool:
-    """Return whether a number may be written with a unit, which a validator in front reads."""
-    return any(hasattr(entry, "func") for entry in field.metadata)
 
 
 def settle(given: Mapping[str, Any], file: Path | None = None) -> SearchConfig:
@@ -127,7 +83,7 @@ def _known(values: Mapping[Any, Any], where: str) -> dict[str, Any]:
     for key, value in sorted(values.items(), key=lambda item: -len(str(item[0]))):
         name = str(key).replace("-", "_")
         if name in GONE:
-            print(f"note: setting {name!r} {where} decides nothing: {GONE[name]}", file=sys.stderr)
+            print_note(f"setting {name!r} {where} decides nothing: {GONE[name]}")
         elif name in _NAMES or name in _MORE:
             settings[_NAMES.get(name, name)] = value
         else:
@@ -164,8 +120,6 @@ def _as_settings(values: dict[str, Any]) -> dict[str, Any]:
             rest[name] = str(Path(text).resolve())
     channels = _channels(values.get("channels", 3))
     if channels != 3:
-        from lightir_core.data.tasks import with_channels
-
         rest["task"] = with_channels(rest.get("task", SearchConfig().data.task), channels)
     return rest
 
@@ -184,3 +138,32 @@ def _channels(value: object) -> int:
         return int(str(value))
     except ValueError:
         raise SearchError(f"channels {value!r} is not 1 or 3") from None
+
+
+def absolute(data: Sequence[str]) -> tuple[str, ...]:
+    """Return the folders as a config must name them that is read from anywhere."""
+    folders = [parse_folder(text) for text in data]
+    return tuple(str(Folder(folder.path.resolve(), folder.weight)) for folder in folders)
+
+
+def image_source(
+    task: str | None,
+    data: Sequence[str] | None,
+    val: Path | None,
+    before: ImageSource | None = None,
+) -> ImageSource:
+    """Return the images that are named, else those of before, else the embedded ones.
+
+    Args:
+        task: what is restored; None is as before, or sr-x2.
+        data: folders or packs; none of them are the embedded images.
+        val: a folder or a pack; None is to hold some of `data` out.
+        before: what a network was trained on.
+    """
+    before = before or ImageSource(task=parse_task(SearchConfig().data.task))
+    kind = parse_task(task) if task else before.task
+    if data is None and val is None:
+        return replace(before, task=kind)
+    return ImageSource(
+        task=kind, data=absolute(data or ()), val=str(val.resolve()) if val else None
+    )

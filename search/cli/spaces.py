@@ -1,54 +1,31 @@
-"""`python -m search spaces`: what can be searched."""
+"""What `spaces` does: list what can be searched."""
 
-from typing import Annotated
-
-import typer
 from rich.console import Console
-from rich.table import Table
 
+from search.cli.printing import print_table
 from search.config import find_space, format_size
-from spaces import SPACES, Dimension, Space
+from spaces import SPACES, Dimension
 
 
-def spaces(
-    name: Annotated[
-        str | None, typer.Argument(help="A space to show in full, or a file of one.")
-    ] = None,
-) -> None:
-    """List the search spaces, or show the dimensions of one.
-
-    Example:  python -m search spaces default
-    """
-    console = Console()
+def spaces(name: str | None) -> None:
+    """Print all search spaces, or the dimensions of one."""
     if name is None:
-        console.print(_overview())
+        rows = [(space.name, format_size(space.size), space.summary) for space in SPACES.values()]
+        print_table(("space", "points", "what it is"), rows, right=("points",))
         return
     space = find_space(name)
-    console.print(
-        f"{space.name}: {space.summary}\n{format_size(space.size)} points\n", highlight=False
+    Console(highlight=False).print(
+        f"{space.name}: {space.summary}\n{format_size(space.size)} points\n"
     )
-    console.print(_dimensions(space))
+    dimensions = [("", one) for one in space.network] + [("stage: ", one) for one in space.stage]
+    print_table(
+        ("dimension", "values", "only when"),
+        [
+            (scope + one.name, " ".join(map(str, one.values)), _when(one))
+            for scope, one in dimensions
+        ],
+    )
 
 
-def _overview() -> Table:
-    table = Table(box=None)
-    for column in ("space", "points", "what it is"):
-        table.add_column(column, justify="right" if column == "points" else "left")
-    for space in SPACES.values():
-        table.add_row(space.name, format_size(space.size), space.summary)
-    return table
-
-
-def _dimensions(space: Space) -> Table:
-    table = Table(box=None)
-    for column in ("dimension", "values", "only when"):
-        table.add_column(column)
-    for scope, dimensions in (("", space.network), ("stage: ", space.stage)):
-        for dimension in dimensions:
-            values = " ".join(map(str, dimension.values))
-            table.add_row(scope + dimension.name, values, _conditions(dimension))
-    return table
-
-
-def _conditions(dimension: Dimension) -> str:
+def _when(dimension: Dimension) -> str:
     return " and ".join(f"{c.name} in {' '.join(map(str, c.values))}" for c in dimension.when)

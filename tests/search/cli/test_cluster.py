@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from lightir_core.errors import DataError, SearchError
-from search.cli.cluster import _page, advice, check
+from search.cli.cluster import advice, print_nodes
+from search.cli.commands import cluster_check
 from search.engines.calibrate import PLAIN, Measured, Variant
 from search.engines.ray_nodes import NodeReport
 
@@ -41,7 +42,7 @@ def node(name, **other):
 
 def test_the_page_names_nodes_and_tells_those_with_other_versions(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
-    _page(
+    print_nodes(
         (
             node("a", versions={"torch": "2.13.0", "ray": "2.60.0"}),
             node("b", versions={"torch": "2.13.0", "ray": "2.60.0"}),
@@ -60,10 +61,10 @@ def test_the_page_names_nodes_and_tells_those_with_other_versions(capsys, monkey
 
 def test_images_that_the_driver_lacks_are_told_before_any_node_is_asked(tmp_path):
     with pytest.raises(DataError, match=r"photos\.pack is missing on this machine"):
-        check(data=[str(tmp_path / "photos.pack")])
+        cluster_check(data=[str(tmp_path / "photos.pack")])
 
 
 def test_no_cluster_is_told():
     pytest.importorskip("ray", reason="the extra ray is not installed")
     with pytest.raises(SearchError, match=r"no cluster at 127\.0\.0\.1:1 .* start one with"):
-        check(address="127.0.0.1:1")
+        cluster_check(address="127.0.0.1:1")

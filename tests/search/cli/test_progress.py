@@ -17,7 +17,8 @@ from lightir_core.architecture import (
 from lightir_core.learning.curve import Restart
 from results.objectives import Objective
 from results.trials import Trial
-from search.cli.progress import Display, Lines, Tally, clock, show, watching
+from search.cli.progress import Display, Lines, Tally, clock, show
+from search.cli.run import watching
 from search.jobs import Silent
 
 PSNR = Objective(name="psnr_y", direction="maximise", unit="dB", label="PSNR-Y")

@@ -6,7 +6,8 @@ import typer
 from typer.testing import CliRunner
 
 from lightir_core.errors import DataError, SearchError
-from search.cli.settings import from_environment, read_settings, settle, with_settings
+from search.cli.flags import with_settings
+from search.cli.settings import from_environment, read_settings, settle
 from search.config import PARTS, SETTINGS, SearchConfig, config_from_plain, describe
 
 TOML = """

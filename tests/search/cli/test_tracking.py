@@ -3,7 +3,7 @@ import importlib.util
 import pytest
 
 from lightir_core.errors import SearchError
-from search.cli.tracking import tracked
+from search.cli.run import tracked
 from search.jobs import Silent
 
 

@@ -17,7 +17,7 @@ from results.objectives import Objective
 from results.run import RunFolder, write_config
 from results.run_view import read_run
 from results.study import Record
-from search.cli.watch import is_over, phase_of, picture
+from search.cli.progress import is_over, phase_of, picture
 from search.config import SearchConfig, describe
 from search.forecast import SEARCH, TRAIN_ON
 

@@ -1,7 +1,7 @@
 import pytest
 
+from benchmarks.options import decimals, wholes
 from lightir_core.errors import SearchError
-from search.cli.options import decimals, wholes
 
 
 def test_numbers_joined_by_commas_are_read():
