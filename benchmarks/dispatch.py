@@ -16,7 +16,6 @@ from benchmarks.table import OBJECTIVES
 from budgets.budget import Budget, Size
 from lightir_core.learning.recipe import PROXY
 from results.study import Record
-from search.config import find_space
 from search.engines.ray_nodes import connected, import_ray
 from search.engines.ray_tune import RayDriver, WorkerSpec
 from search.feasible.space import Feasible
@@ -24,7 +23,7 @@ from search.jobs import Job, JobQueue, JobSource, Outcome, Silent
 from search.loop import Limits, Search
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Scenario
-from spaces import TaskShape
+from spaces import TaskShape, find_space
 
 GENERATIONS = 4
 """Of each search: the workers wait for each other, and for proposals, so often."""

@@ -28,7 +28,7 @@ from lightir_core.seeds import derive
 from results.objectives import Objective
 from results.study import Record
 from results.trials import Trial
-from search.config import SearchConfig, find_space, known
+from search.config import SearchConfig, known
 from search.feasible.candidate import Candidate
 from search.feasible.space import Feasible
 from search.jobs import Job, Outcome, Silent, drive_function
@@ -37,7 +37,7 @@ from search.objectives import objectives
 from search.rungs import rungs_for
 from search.strategies import STRATEGIES, Scenario
 from search.strategies.optuna_sampler import quiet
-from spaces import Choices, Dimension, Space, TaskShape, Value
+from spaces import Choices, Dimension, Space, TaskShape, Value, find_space
 
 GENERATION = 8
 WINDOW = 48

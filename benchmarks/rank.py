@@ -32,10 +32,10 @@ from lightir_core.learning.recipe import PROXY, Recipe
 from lightir_core.learning.training import train
 from lightir_core.network import build
 from lightir_core.seeds import derive
-from search.config import SearchConfig, find_space
+from search.config import SearchConfig
 from search.feasible.candidate import Candidate
 from search.feasible.space import Feasible
-from spaces import TaskShape
+from spaces import TaskShape, find_space
 
 SMALLEST = 0.25
 """Limits of the first candidate, as a share of the budget."""

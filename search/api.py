@@ -26,7 +26,7 @@ from results.run import RunFolder, read_config, remove_drafts, write_config
 from results.run_view import Run
 from results.study import Record
 from search import pipeline
-from search.config import CUSTOM, SearchConfig, default_folder, describe, find_space
+from search.config import CUSTOM, SearchConfig, default_folder, describe
 from search.jobs import (
     Callback,
     Job,
@@ -41,7 +41,7 @@ from search.loop import Search
 from search.plan import Plan, make_plan
 from search.rungs import Fidelity
 from search.trainings import plan_search
-from spaces import space_to_plain
+from spaces import find_space, space_to_plain
 
 Scores = Mapping[str, float]
 """What was measured, by the names of objectives; costs are known and need not be among them."""

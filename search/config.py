@@ -10,7 +10,7 @@ import math
 import os
 import platform
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from importlib import metadata
@@ -23,7 +23,6 @@ from budgets.budget import parse_share
 from lightir_core.errors import LightIRError, SearchError, TrainingError, nearest
 from lightir_core.learning.recipe import Recipe, read_recipe, recipe_from_plain
 from results.run import read_config
-from spaces import SPACES, Space, parse_only, read_space
 
 Entry = TypeVar("Entry")
 
@@ -368,17 +367,6 @@ def known(what: str, name: str, table: Mapping[str, Entry]) -> Entry:
             f"{what} {name!r} is not known{nearest(name, table)}; use one of {', '.join(table)}"
         )
     return table[name]
-
-
-def find_space(name: str, only: Sequence[str] = ()) -> Space:
-    """Return the space called `name`, or in the file of that name, cut down to what `only` says.
-
-    Raises:
-        SpaceError: no such space, or one that `only` does not fit.
-        SearchError: neither a known name nor a file.
-    """
-    space = read_space(Path(name)) if Path(name).is_file() else known("space", name, SPACES)
-    return space.restrict(parse_only(only, space))
 
 
 def format_size(points: int) -> str:

@@ -38,11 +38,11 @@ from lightir_core.published.presets import PRESETS, shrink
 from lightir_core.published.presets import preset as published
 from lightir_core.tensor_files import write_text_atomic
 from search.cli.printing import print_json, print_table, table
-from search.config import SearchConfig, find_space, format_size
+from search.config import SearchConfig, format_size
 from search.feasible import profile as profiling
 from search.feasible.space import Feasible
 from search.plan import torch_device, worker_count
-from spaces import TaskShape
+from spaces import TaskShape, find_space
 
 Costs = dict[str, Any]
 

@@ -3,8 +3,8 @@
 from rich.console import Console
 
 from search.cli.printing import print_table
-from search.config import find_space, format_size
-from spaces import SPACES, Dimension
+from search.config import format_size
+from spaces import SPACES, Dimension, find_space
 
 
 def spaces(name: str | None) -> None:

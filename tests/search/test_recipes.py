@@ -12,13 +12,13 @@ from search.config import (
     SearchConfig,
     describe,
     find_recipes,
-    find_space,
     kept_recipes,
     recipes_to_plain,
 )
 from search.jobs import Silent
 from search.plan import facts_of, make_plan
 from search.trainings import trial_job
+from spaces import find_space
 
 MINE = 'base = "standard"\nsteps = 30\nbatch = 2\nlr = 2e-3\n'
 
