@@ -15,9 +15,9 @@ import torch
 import typer
 from scipy import stats
 
+from lightir_core.checkpoints import write_text_atomic
 from lightir_core.data.image_source import ImageSource
 from lightir_core.data.tasks import parse_task
-from lightir_core.tensor_files import write_text_atomic
 from search.cli.commands import DataFolders
 from search.cli.settings import absolute
 

@@ -18,13 +18,13 @@ import typer
 
 from benchmarks.harness import More, Row, Step, measure
 from budgets.budget import Budget, Size
+from lightir_core.checkpoints import write_text_atomic
 from lightir_core.data.image_source import ImageSource
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.learning.curve import Point
 from lightir_core.learning.recipe import PROXY
 from lightir_core.seeds import derive
-from lightir_core.tensor_files import write_text_atomic
 from results.objectives import Objective
 from search.evaluators.evaluate import score_candidate
 from search.feasible.candidate import Candidate

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from budgets.budget import Size
-from budgets.cache import CostCache, default_file
 from budgets.parts import (
     Part,
     build_part,
@@ -25,6 +24,7 @@ from budgets.parts import (
     trunk_steps,
     without_trunk,
 )
+from budgets.price import CostCache, default_file
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError
 from lightir_core.network import Network, build

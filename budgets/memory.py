@@ -21,7 +21,6 @@ from torch.autograd.graph import get_gradient_edge
 
 from budgets.allocations import FLOAT, Allocations, MemorySetting, bytes_of
 from budgets.budget import Size
-from budgets.cache import cost_cache
 from budgets.parts import (
     Part,
     Step,
@@ -31,6 +30,7 @@ from budgets.parts import (
     trunk_steps,
     without_trunk,
 )
+from budgets.price import cost_cache
 from lightir_core import network
 from lightir_core.architecture import Architecture
 

@@ -1,17 +1,137 @@
-"""Networks on disk: `architecture.json` beside `weights.safetensors`, written whole or not at all.
+"""Networks as files: plain tensors in safetensors, architectures in JSON, no code.
 
 No pickle anywhere: a file from a stranger can be read without running anything.
 """
 
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from torch import nn
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from lightir_core.architecture import from_json
 from lightir_core.errors import ArchitectureError, CheckpointError
 from lightir_core.network import Network, build
-from lightir_core.tensor_files import load_state, load_tensors, save_tensors, write_text_atomic
+
+
+def load_state(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Copy `tensors` into `network`, all of them and nothing else.
+
+    Args:
+        network: receives the tensors.
+        tensors: by the names of `network.state_dict()`.
+        source: what to call the tensors in an error message, such as their file.
+
+    Raises:
+        CheckpointError: names or shapes do not match.
+    """
+    expected = network.state_dict()
+    check_tensors(
+        {name: tuple(tensor.shape) for name, tensor in expected.items()},
+        {name: tuple(tensor.shape) for name, tensor in tensors.items()},
+        source,
+    )
+    network.load_state_dict(dict(tensors))
+
+
+def check_tensors(
+    expected: Mapping[str, tuple[int, ...]], given: Mapping[str, tuple[int, ...]], source: str
+) -> None:
+    """Refuse a set of tensors that is not the expected one.
+
+    Raises:
+        CheckpointError: names the first missing, unexpected and misshapen tensor with its shape,
+            and how many there are of each.
+    """
+    missing = [f"{name} {list(shape)}" for name, shape in expected.items() if name not in given]
+    unexpected = [f"{name} {list(shape)}" for name, shape in given.items() if name not in expected]
+    misshapen = [
+        f"{name} {list(given[name])}, expected {list(shape)}"
+        for name, shape in expected.items()
+        if name in given and given[name] != shape
+    ]
+    complaints = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+    problems = [
+        f"{len(names)} {kind}, first {names[0]}" for kind, names in complaints.items() if names
+    ]
+    if problems:
+        raise CheckpointError(
+            f"{source} does not fit the network: {'; '.join(problems)}; "
+            "give the weights of this very architecture"
+        )
+
+
+def save_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write named tensors to a safetensors file, atomically."""
+    plain = {
+        name: tensor.detach().to("cpu", memory_format=torch.contiguous_format).contiguous()
+        for name, tensor in tensors.items()
+    }
+    _replace(Path(path), lambda temporary: save_file(plain, temporary, dict(metadata or {})))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file.
+
+    Raises:
+        CheckpointError: there is no such file, or it is damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"there is no weights file {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = list(file.keys())
+            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file ({error}); write it again"
+        ) from None
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Write UTF-8 text so that a reader sees the old file or the new one, never half of one."""
+    _replace(Path(path), lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file beside `path`, flush it to the disk, and put it in place.
+
+    Raises:
+        CheckpointError: the folder cannot be written, or the disk is full.
+    """
+    try:
+        _fill_and_move(path, write)
+    except (SafetensorError, OSError) as error:
+        # safetensors writes through memory and words what the system said in its own way
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise CheckpointError(
+            f"cannot write {path}: {reason}; make room or choose a folder you may write to"
+        ) from None
+
+
+def _fill_and_move(path: Path, write: Callable[[Path], object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)  # a temporary file is made private
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
 
 ARCHITECTURE_FILE = "architecture.json"
 WEIGHTS_FILE = "weights.safetensors"

@@ -6,7 +6,7 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
-from budgets.cache import cost_cache
+from budgets.price import cost_cache
 from lightir_core.data import images as photographs
 
 # the same examples every time, and no time limit on a machine that does other work as well

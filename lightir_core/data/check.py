@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from lightir_core.data.images import check_memory, file_mode, to_pixels
-from lightir_core.data.layouts import find_layout, find_split
 from lightir_core.data.pack import checksum, is_pack, packed_checksum, read_pack
-from lightir_core.data.sources import Item, walk
+from lightir_core.data.sources import Item, find_layout, find_split, walk
 from lightir_core.data.tasks import Task
 from lightir_core.errors import DataError
 

@@ -16,10 +16,12 @@ from torch import Tensor
 
 from lightir_core.data import images as photographs
 from lightir_core.data.images import shorten, to_pixels, to_tensor
-from lightir_core.data.layouts import Folder, check_different, find_split
 from lightir_core.data.pack import is_pack, read_pack
 from lightir_core.data.sources import (
+    Folder,
     Source,
+    check_different,
+    find_split,
     from_gallery,
     join,
     keep_large,

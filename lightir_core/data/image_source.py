@@ -6,8 +6,8 @@ from pathlib import Path
 
 from lightir_core.data import images as photographs
 from lightir_core.data.datasets import Data, Pair, make_pairs, open_data
-from lightir_core.data.layouts import parse_folder
 from lightir_core.data.sources import Source as Images
+from lightir_core.data.sources import parse_folder
 from lightir_core.data.tasks import Task
 from lightir_core.learning.recipe import PROXY
 
@@ -18,7 +18,7 @@ class ImageSource:
 
     Attributes:
         task: what is restored.
-        data: folders or packs to train on, as `lightir_core.data.layouts.parse_folder` reads them.
+        data: folders or packs to train on, as `lightir_core.data.sources.parse_folder` reads them.
         val: a folder or a pack to validate on.
         patch_px: side of the largest low-quality patches that are trained on.
         recipe: name of the recipe that takes these.

@@ -25,8 +25,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from lightir_core.data import images
-from lightir_core.data.layouts import find_split
-from lightir_core.data.sources import Item, Source, no_image, prepare, walk
+from lightir_core.data.sources import Item, Source, find_split, no_image, prepare, walk
 from lightir_core.data.tasks import Task
 from lightir_core.errors import DataError
 

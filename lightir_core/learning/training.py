@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lightir_core.checkpoints import load_state, load_tensors, save_tensors
 from lightir_core.errors import CheckpointError
 from lightir_core.learning.curve import DivergenceCheck, LearningCurve, Point, Restart
 from lightir_core.learning.optimiser import Optimiser
 from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.step import Batches, LaunchMode, Penalty, StepLoss, Teacher
-from lightir_core.tensor_files import load_state, load_tensors, save_tensors
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ from torch import Tensor
 from lightir_core.architecture import Architecture, BlockConfig, StageConfig
 from lightir_core.blocks.axes import Axes, Channels, Extent, Grouped, within
 from lightir_core.blocks.cross_layer import CrossLayerAttention
+from lightir_core.checkpoints import load_state
 from lightir_core.network import Block, Body, Network, Stem, Tail, build, closing_axes
-from lightir_core.tensor_files import load_state
 
 FLOOR = 0.25
 """Least share of its channels that a unit keeps."""

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from lightir_core.architecture import Architecture
+from lightir_core.checkpoints import check_tensors
 from lightir_core.errors import CheckpointError, nearest
 from lightir_core.network import Network, build
 from lightir_core.published import configs
-from lightir_core.tensor_files import check_tensors
 
 Targets = dict[str, list[Tensor]]
 

@@ -23,7 +23,7 @@ from results.objectives import (
     format_value,
     format_with_unit,
 )
-from results.report.diagram import diagram
+from results.report.pictures import diagram
 from results.report.text import Change, pruning
 from results.run import RunFolder, read_json_object, write_atomic
 from results.run_view import RunView

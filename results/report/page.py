@@ -29,8 +29,8 @@ from results.report.charts import (
     sparkline,
     volumes_figure,
 )
-from results.report.images import strips
 from results.report.members import Breakdowns, cost_axes, members, networks, system_rows
+from results.report.pictures import strips
 from results.report.points import Chart, chart_of, trial_points
 from results.run import RunFolder, write_atomic
 from results.run_view import RunView, mapping, read_run

@@ -31,12 +31,12 @@ from budgets.budget import (
 from budgets.latency import LatencyTable, latency
 from budgets.price import price
 from lightir_core.architecture import Architecture, from_json
+from lightir_core.checkpoints import write_text_atomic
 from lightir_core.data.tasks import parse_task
 from lightir_core.devices import find_device
 from lightir_core.errors import ArchitectureError
 from lightir_core.published.presets import PRESETS, shrink
 from lightir_core.published.presets import preset as published
-from lightir_core.tensor_files import write_text_atomic
 from search.cli.printing import print_json, print_table, table
 from search.config import SearchConfig, format_size
 from search.feasible import profile as profiling

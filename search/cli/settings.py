@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lightir_core.data.image_source import ImageSource
-from lightir_core.data.layouts import Folder, parse_folder
+from lightir_core.data.sources import Folder, parse_folder
 from lightir_core.data.tasks import parse_task, with_channels
 from lightir_core.errors import SearchError, nearest
 from lightir_core.learning.recipe import RECIPES

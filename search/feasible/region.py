@@ -13,7 +13,6 @@ from math import sqrt
 import numpy as np
 
 from budgets.budget import Size
-from search.feasible.sections import leaders
 from search.feasible.stage_costs import (
     BODY,
     TAIL,
@@ -30,6 +29,7 @@ from search.feasible.stage_costs import (
     StageRows,
 )
 from spaces.decode import TaskShape
+from spaces.sections import leaders
 from spaces.space import Choices, Space
 
 ADDITIVE = ("params", "macs")

@@ -30,14 +30,14 @@ from budgets.budget import Size
 from budgets.parts import Kind, Part, Settings, cross_parts, feature_size, stage_parts
 from budgets.price import measure_parts, part_cost, skeleton_cost
 from lightir_core.architecture import Architecture, StageConfig
-from search.feasible.sections import (
+from spaces.decode import TaskShape, Value, decode_stage
+from spaces.sections import (
     SECTIONS,
     joint_choices,
     leaders,
     section_points,
     section_reads,
 )
-from spaces.decode import TaskShape, Value, decode_stage
 from spaces.space import Choices, Space, depends
 
 Integers = NDArray[np.int64]

@@ -1,6 +1,6 @@
 import pytest
 
-from budgets.cache import cost_cache
+from budgets.price import cost_cache
 
 
 @pytest.fixture(autouse=True, scope="session")

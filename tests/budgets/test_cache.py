@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from budgets import cache
+from budgets import price as cache
 from budgets.budget import Cost, Size
-from budgets.cache import CostCache, cost_cache, default_file, fingerprint
 from budgets.parts import Part
-from budgets.price import part_cost, trace_part
+from budgets.price import CostCache, cost_cache, default_file, fingerprint, part_cost, trace_part
 from lightir_core.architecture import BlockConfig, ResidualConvolutionConfig
 
 ROOT = Path(__file__).parents[2]
@@ -111,7 +110,7 @@ def test_memory_alone(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from budgets.cache import CostCache
+from budgets.price import CostCache
 store = CostCache(Path(sys.argv[1]))
 for number in range(300):
     store.put(f"{sys.argv[2]}-{number}", (number, 10**12 + number))

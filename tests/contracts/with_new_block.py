@@ -17,7 +17,7 @@ from lightir_core.network import build
 from lightir_core.onnx import NEEDED, export_onnx
 from lightir_core.pruning.channels import Unit, cut_channels, units
 from results.describe import describe_architecture, summarise
-from results.report.diagram import diagram
+from results.report.pictures import diagram
 from search.compress.prune import Pruning, prune
 from spaces import Dimension, Space, TaskShape
 

@@ -19,10 +19,9 @@ from lightir_core.architecture import (
     StageConfig,
     WindowAttentionConfig,
 )
-from lightir_core.checkpoints import load_model, save_model
+from lightir_core.checkpoints import load_model, load_tensors, save_model
 from lightir_core.network import build
 from lightir_core.published.presets import shrink
-from lightir_core.tensor_files import load_tensors
 from results.models import load_result, load_results
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lightir_core.tensor_files import load_tensors
+from lightir_core.checkpoints import load_tensors
 from results.models import load_results
 
 

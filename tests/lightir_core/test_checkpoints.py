@@ -8,10 +8,15 @@ from lightir_core.architecture import (
     StageConfig,
     WindowAttentionConfig,
 )
-from lightir_core.checkpoints import load_model, save_model
+from lightir_core.checkpoints import (
+    load_model,
+    load_tensors,
+    save_model,
+    save_tensors,
+    write_text_atomic,
+)
 from lightir_core.errors import CheckpointError
 from lightir_core.network import build
-from lightir_core.tensor_files import load_tensors, save_tensors, write_text_atomic
 
 
 def tiny(width=12):

@@ -12,9 +12,8 @@ from lightir_core.data.datasets import (
     validation_set,
 )
 from lightir_core.data.images import to_pixels, to_tensor
-from lightir_core.data.layouts import Folder
 from lightir_core.data.metrics import METRICS, psnr_rgb, psnr_y
-from lightir_core.data.sources import Item, Source
+from lightir_core.data.sources import Folder, Item, Source
 from lightir_core.data.tasks import TASKS, parse_task
 from lightir_core.errors import DataError
 

@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from lightir_core.data.datasets import TrainingSet, open_data
-from lightir_core.data.layouts import Folder, check_different, parse_folder
 from lightir_core.data.pack import write_pack
-from lightir_core.data.sources import Item, Source, join
+from lightir_core.data.sources import Folder, Item, Source, check_different, join, parse_folder
 from lightir_core.data.tasks import TASKS, parse_task
 from lightir_core.errors import DataError
 

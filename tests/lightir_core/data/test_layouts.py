@@ -1,6 +1,6 @@
 import pytest
 
-from lightir_core.data.layouts import child, find_layout, find_split
+from lightir_core.data.sources import child, find_layout, find_split
 from lightir_core.errors import DataError
 
 

@@ -16,9 +16,8 @@ from safetensors.torch import load_file
 from lightir_core.data import images
 from lightir_core.data.datasets import open_data, training_set
 from lightir_core.data.images import write_image
-from lightir_core.data.layouts import Folder
 from lightir_core.data.pack import checksum, is_pack, packed_checksum, read_pack, write_pack
-from lightir_core.data.sources import read_folder
+from lightir_core.data.sources import Folder, read_folder
 from lightir_core.data.tasks import TASKS
 from lightir_core.errors import DataError
 

@@ -11,7 +11,7 @@ from lightir_core.architecture import (
     StageConfig,
 )
 from lightir_core.published.presets import PRESETS, preset
-from results.report.diagram import diagram
+from results.report.pictures import diagram
 
 
 def parts(architecture):

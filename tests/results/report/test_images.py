@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from results.report import images
-from results.report.images import strips
+from results.report import pictures as images
+from results.report.pictures import strips
 from results.run import RunFolder
 from results.run_view import read_run
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from search.engines.local import LocalDriver
+from search.engines.start import LocalDriver
 from search.jobs import JobQueue
 from tests.search.engines import work
 
@@ -62,22 +62,25 @@ def test_every_job_comes_back_once_and_the_pool_is_kept():
     assert not any(process.is_alive() for process in processes)
 
 
-def test_outcomes_come_as_they_end_and_jobs_are_asked_for_when_a_worker_is_free():
+def test_outcomes_come_as_they_end_and_jobs_are_asked_for_when_a_worker_is_free(tmp_path):
     taken, taken_at_first = [], []
+    late = str(tmp_path / "late")
 
     def jobs():
-        for seconds in (1.5, 0.0, 0.1, 0.2):
-            taken.append(seconds)
-            yield seconds
+        for path in (late, "", "", ""):
+            taken.append(path)
+            yield path
 
-    with LocalDriver(work.nap, nobody, 2) as driver:
-        run(driver, [0.0, 0.0])  # both workers are up
-        queue = JobQueue(
-            jobs(), on_outcome=lambda *_: taken_at_first or taken_at_first.extend(taken)
-        )
+    def end(*_):
+        taken_at_first.append(len(taken))
+        if len(taken_at_first) == 3:
+            Path(late).touch()
+
+    with LocalDriver(work.wait_for_file, nobody, 2) as driver:
+        queue = JobQueue(jobs(), on_outcome=end)
         driver.drive(queue)
-        assert taken_at_first == [1.5, 0.0]
-        assert [job for job, _ in queue.outcomes] == [0.0, 0.1, 0.2, 1.5]
+    assert taken_at_first == [2, 3, 4, 4]
+    assert [job for job, _ in queue.outcomes] == ["", "", "", late]
 
 
 def test_a_source_without_a_job_now_is_asked_again_after_the_next_outcome():
@@ -140,18 +143,18 @@ def test_an_error_of_the_work_is_raised_after_what_came_before_it():
         assert queue.outcomes == [(0, 0), (1, 1), (2, 2)]
 
 
-def test_leaving_in_an_error_ends_the_workers_at_once():
-    processes = []
+def test_leaving_in_an_error_ends_the_workers_at_once(tmp_path):
+    processes, never = [], str(tmp_path / "never")
 
     def interrupted():
-        with LocalDriver(work.nap, nobody, 1) as driver:
+        with LocalDriver(work.wait_for_file, nobody, 1) as driver:
 
             def interrupt(job, _):
                 processes.extend(driver._pool._processes.values())
-                driver._submit(300.0)
+                driver._submit(never)
                 raise KeyboardInterrupt
 
-            driver.drive(JobQueue([0.0, 300.0], on_outcome=interrupt))
+            driver.drive(JobQueue(["", never], on_outcome=interrupt))
 
     begun = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
@@ -163,7 +166,7 @@ def test_leaving_in_an_error_ends_the_workers_at_once():
 
 ORPHANS = """
 import sys
-from search.engines.local import LocalDriver
+from search.engines.start import LocalDriver
 from search.jobs import JobQueue
 from tests.search.engines import work
 if __name__ == "__main__":

@@ -7,14 +7,13 @@ import pytest
 
 pytest.importorskip("pyarrow", reason="the extra ray is not installed")
 
-from lightir_core.checkpoints import save_model, save_weights
+from lightir_core.checkpoints import load_tensors, save_model, save_weights
 from lightir_core.data.image_source import ImageSource
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import RunFailedError, SearchError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.network import build
 from lightir_core.published.presets import preset
-from lightir_core.tensor_files import load_tensors
 from search.engines.ray_tune import CheckpointStorage, score_stored
 from search.jobs import Job, Outcome
 

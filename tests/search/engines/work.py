@@ -19,9 +19,11 @@ def describe_worker(job):
     return os.getpid(), torch.get_num_threads(), signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
 
-def nap(seconds):
-    time.sleep(seconds)
-    return seconds
+def wait_for_file(path):
+    """Wait until there is a file of that name; no name is not waited for."""
+    while path and not Path(path).exists():
+        time.sleep(0.05)
+    return path
 
 
 def die_first(job):

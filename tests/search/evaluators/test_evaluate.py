@@ -19,7 +19,7 @@ from lightir_core.architecture import (
     TailConfig,
     WindowAttentionConfig,
 )
-from lightir_core.checkpoints import load_weights, save_model
+from lightir_core.checkpoints import load_tensors, load_weights, save_model
 from lightir_core.data.image_source import (
     ImageSource,
     describe_images,
@@ -32,7 +32,6 @@ from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.proxies import PROXIES
 from lightir_core.learning.recipe import Recipe
 from lightir_core.network import build
-from lightir_core.tensor_files import load_tensors
 from search.evaluators.evaluate import score_candidate
 from search.jobs import Job
 from search.objectives import parse_evaluator

@@ -4,7 +4,9 @@ import math
 
 import pytest
 
-from search.feasible.sections import (
+from spaces import SPACES, Dimension, Space, When
+from spaces.decode import STAGE_DEFAULTS
+from spaces.sections import (
     JOINT,
     SECTIONS,
     joint_choices,
@@ -12,8 +14,6 @@ from search.feasible.sections import (
     section_points,
     section_reads,
 )
-from spaces import SPACES, Dimension, Space, When
-from spaces.decode import STAGE_DEFAULTS
 
 
 def counted(space):
