@@ -8,7 +8,8 @@ from rich.console import Console
 
 from lightir_core.errors import SearchError
 from results.comparison import rows
-from results.report.page import build_comparison, build_report
+from results.report.page import build_report
+from results.report.versus import build_comparison
 from results.study import open_storage
 from search.cli.printing import print_json, print_path, print_table
 

@@ -2,7 +2,7 @@ import csv
 import json
 
 from results.comparison import rows
-from results.report.page import build_comparison, chart_of_runs
+from results.report.versus import build_comparison, chart_of_runs
 
 HOSTILE = "<script>alert(1)</script>"
 
