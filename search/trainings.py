@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from budgets.throughput import time_step
 from lightir_core.checkpoints import save_weights
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.step_time import time_step
 from lightir_core.seeds import derive
 from results.models import ModelResult
 from results.study import Record, Trial

@@ -12,16 +12,22 @@ import typer
 
 from budgets.assess import reference_size
 from budgets.budget import format_count
+from budgets.throughput import (
+    Measured,
+    Workload,
+    calibrate,
+    recommend,
+    share,
+    time_step,
+)
 from lightir_core.data.tasks import parse_task
 from lightir_core.devices import find_device
 from lightir_core.errors import DataError
 from lightir_core.learning.recipe import PROXY
-from lightir_core.learning.step_time import time_step
 from search.cli.costs import fitting
 from search.cli.printing import print_json, print_table
 from search.cli.settings import image_source
 from search.config import SearchConfig, cpu_count
-from search.engines.calibrate import Measured, Workload, calibrate, recommend, share
 from search.engines.ray_nodes import NodeReport, gathered, inspect_nodes, problems, remarks
 
 MOST = 16

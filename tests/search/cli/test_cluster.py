@@ -1,10 +1,10 @@
 import pytest
 import torch
 
+from budgets.throughput import PLAIN, Measured, Variant
 from lightir_core.errors import DataError, SearchError
 from search.cli.cluster import advice, print_nodes
 from search.cli.commands import cluster_check
-from search.engines.calibrate import PLAIN, Measured, Variant
 from search.engines.ray_nodes import NodeReport
 
 GRAPHED = Variant(half=True, launch_mode="graphed", prefetch=True)

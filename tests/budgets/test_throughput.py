@@ -2,11 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from lightir_core.data.image_source import ImageSource
-from lightir_core.data.tasks import parse_task
-from lightir_core.errors import SearchError
-from lightir_core.learning.recipe import PROXY
-from search.engines.calibrate import (
+from budgets.throughput import (
     PLAIN,
     Measured,
     Variant,
@@ -15,13 +11,23 @@ from search.engines.calibrate import (
     recommend,
     share,
 )
+from lightir_core.architecture import (
+    Architecture,
+    BlockConfig,
+    ResidualConvolutionConfig,
+    StageConfig,
+)
+from lightir_core.data.image_source import ImageSource
+from lightir_core.data.tasks import parse_task
+from lightir_core.errors import SearchError
+from lightir_core.learning.recipe import PROXY
 
 
 @pytest.fixture
-def task(few_candidates):
-    small = min(few_candidates, key=lambda candidate: candidate.cost.macs)
+def task():
+    block = BlockConfig(mixer=ResidualConvolutionConfig())
     return Workload(
-        architecture=small.architecture,
+        architecture=Architecture(width=8, scale=2, stages=(StageConfig(blocks=(block,)),)),
         source=ImageSource(task=parse_task("sr-x2")),
         device="cpu",
         seconds=0.2,
