@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks import harness
 from benchmarks.harness import Row, log
 from benchmarks.machines import Machines, wait_for
-from lightir_core.data import images as photographs
+from lightir_core.data import photographs
 from lightir_core.data.images import write_image
 from lightir_core.errors import RunFailedError
 from results.run import RunFolder

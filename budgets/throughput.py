@@ -69,7 +69,7 @@ def time_step(
     noise = Noise(architecture)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType]
         train(
             build(architecture),
             noise,
@@ -287,7 +287,7 @@ def _measured(
 
 
 def _fit(work: Workload, variant: Variant, data: Batches, steps: int) -> None:
-    torch.manual_seed(0)
+    torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
     train(
         build(work.architecture),
         data,

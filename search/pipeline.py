@@ -31,11 +31,12 @@ from results.run import read_config, remove_drafts, write_config
 from results.run_view import trial_front
 from results.study import Record, Trial, is_unused
 from search.compress.prune import Pruned, Pruning, prune
-from search.config import CUSTOM, SearchConfig, describe, kept_recipes, load_config
+from search.config import CUSTOM, SearchConfig, describe, load_config
 from search.engines.start import started
 from search.evaluators.score import keep_network
 from search.jobs import Callback, Driver, Job, JobQueue, Outcome, Stop, never
 from search.plan import Plan, facts_of, make_plan, torch_device
+from search.recipes import kept_recipes
 from search.trainings import finish_job, finishing_seconds, plan_search, tuning_job
 from spaces import find_space, space_from_plain
 

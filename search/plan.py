@@ -17,19 +17,12 @@ from lightir_core.devices import find_device
 from lightir_core.errors import SearchError
 from results.objectives import Objective
 from results.run import RunFolder
-from search.config import (
-    Recipes,
-    SearchConfig,
-    cpu_count,
-    find_recipes,
-    format_size,
-    known,
-    recipes_to_plain,
-)
+from search.config import SearchConfig, cpu_count, format_size, known
 from search.evaluators.score import score_baseline
 from search.feasible.space import Feasible
 from search.jobs import Callback
 from search.objectives import Evaluator, objectives, parse_evaluator, priced_axes
+from search.recipes import Recipes, find_recipes, recipes_to_plain
 from search.rungs import Rungs, rungs_for
 from search.strategies import STRATEGIES
 from spaces import (

@@ -7,7 +7,7 @@ from hypothesis import settings
 from PIL import Image
 
 from budgets.price import cost_cache
-from lightir_core.data import images as photographs
+from lightir_core.data import photographs
 
 # the same examples every time, and no time limit on a machine that does other work as well
 settings.register_profile("lightir", derandomize=True, deadline=None)

@@ -363,9 +363,9 @@ def test_the_house_does_not_grow():
     for name, path in sources().items():
         sizes[name.partition(".")[0]] += lines_of(path)
     whole = sum(sizes.values())
-    # aims: 27,000 lines, no package above 35 % of them; what is reached may not be lost
-    assert whole <= 28_000
-    assert {name: size for name, size in sizes.items() if size > 0.41 * whole} == {}
+    # aim: 27,000 lines; what is reached may not be lost
+    assert whole <= 27_750
+    assert {name: size for name, size in sizes.items() if size > 0.35 * whole} == {}
 
 
 def test_imports_are_shallow():
@@ -380,7 +380,7 @@ def test_imports_are_few():
         for node in ast.walk(tree(path))
     )
     # aim: 7 %; what is reached may not be lost
-    assert statements <= 0.105 * sum(map(code_lines, sources().values()))
+    assert statements <= 0.084 * sum(map(code_lines, sources().values()))
 
 
 def test_no_two_classes_share_a_name():

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightir_core.data import images as photographs
+from lightir_core.data import photographs
 from lightir_core.data.images import shorten, to_pixels, to_tensor
 from lightir_core.data.pack import is_pack, read_pack
 from lightir_core.data.sources import (

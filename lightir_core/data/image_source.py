@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from lightir_core.data import images as photographs
+from lightir_core.data import photographs
 from lightir_core.data.datasets import Data, Pair, make_pairs, open_data
 from lightir_core.data.sources import Source as Images
 from lightir_core.data.sources import parse_folder

@@ -24,8 +24,9 @@ from results.run_view import RunView, read_run
 from results.study import Record
 from results.trials import Trial
 from search.cli.printing import table
-from search.config import SearchConfig, config_from_plain, cpu_count, kept_recipes, load_config
+from search.config import SearchConfig, config_from_plain, cpu_count, load_config
 from search.forecast import BASELINES, PRUNE, SEARCH, TRAIN_ON, Progress, seconds_left
+from search.recipes import kept_recipes
 
 Forecast = Callable[[str, int, float], float | None]
 """From phase, items done and seconds used to seconds left, None while nobody knows."""

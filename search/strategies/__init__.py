@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
+from search.strategies.gaussian import GaussianStrategy
 from search.strategies.nni_tuner import NniEvolutionStrategy, NniTpeStrategy
-from search.strategies.optuna_sampler import GaussianStrategy, OptunaStrategy, Tpe, nsga2, nsga3
+from search.strategies.optuna_sampler import OptunaStrategy, Tpe, nsga2, nsga3
 from search.strategies.strategy import EvolutionStrategy, Scenario, Strategy, UniformStrategy
 
 __all__ = ["STRATEGIES", "OptunaStrategy", "Scenario", "Strategy"]

@@ -6,17 +6,10 @@ import pytest
 from lightir_core.errors import DataError, TrainingError
 from lightir_core.learning.recipe import FINISH, PROXY, STANDARD
 from results.run import read_config, write_config
-from search.config import (
-    BEFORE,
-    Recipes,
-    SearchConfig,
-    describe,
-    find_recipes,
-    kept_recipes,
-    recipes_to_plain,
-)
+from search.config import SearchConfig, describe
 from search.jobs import Silent
 from search.plan import facts_of, make_plan
+from search.recipes import BEFORE, Recipes, find_recipes, kept_recipes, recipes_to_plain
 from search.trainings import trial_job
 from spaces import find_space
 

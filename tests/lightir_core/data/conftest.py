@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lightir_core.data import images as photographs
+from lightir_core.data import photographs
 from lightir_core.data.images import Gallery, write_image
 
 SHARED = Path(__file__).parents[3] / ".." / "shared" / "data"

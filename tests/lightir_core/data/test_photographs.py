@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from lightir_core.data import images as photographs
-from lightir_core.data.images import TRAINING, VALIDATION, locate
+from lightir_core.data import photographs
+from lightir_core.data.photographs import TRAINING, VALIDATION, locate
 from lightir_core.errors import DataError
 
 

@@ -10,7 +10,8 @@ from lightir_core.architecture import from_json
 from lightir_core.network import build
 from lightir_core.pruning.channels import cut_channels, fold, folded, units
 from lightir_core.published.presets import PRESETS, preset, shrink
-from search.compress.prune import FILLED, Pruning, floors, masks, plan, prune, smallest
+from search.compress.plan import floors, masks, plan
+from search.compress.prune import FILLED, Pruning, prune, smallest
 from tests.budgets.random_architectures import random_architecture
 from tests.search.compress.masking import difference
 

@@ -10,7 +10,8 @@ from budgets.budget import Budget, Size
 from budgets.price import price
 from lightir_core.errors import BudgetError, SearchError
 from lightir_core.pruning.channels import folded, units
-from search.compress.prune import Pruning, prune, shrunk, smallest
+from search.compress.plan import shrunk
+from search.compress.prune import Pruning, prune, smallest
 from tests.search.compress.conftest import ARCHITECTURES
 from tests.search.compress.masking import difference
 

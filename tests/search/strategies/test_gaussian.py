@@ -1,7 +1,7 @@
 import pytest
 
 from results.objectives import Objective
-from search.strategies.optuna_sampler import GaussianStrategy
+from search.strategies.gaussian import GaussianStrategy
 
 PSNR = Objective(name="psnr_y", direction="maximise")
 
