@@ -293,13 +293,16 @@ def test_pictures_that_cannot_be_shown_are_named(make_run, tmp_path, read, save)
 
 
 @pytest.mark.usefixtures("no_disk_wait")
-def test_a_thousand_trials_take_seconds_and_stay_light(make_run, tmp_path):
-    """Measured: 1.2 s and 1.1 MB."""
-    folder = make_run(tmp_path / "run", trials=1000)
-    began = time.process_time()
-    path = build_report(folder)
-    assert time.process_time() - began < 5
-    assert path.stat().st_size < 3_000_000
+def test_a_thousand_trials_stay_quick_and_light(make_run, tmp_path):
+    """A few times as long as a hundred, not a hundred times; measured: 1.2 s and 1.1 MB."""
+    sizes, seconds = [], []
+    for trials in (20, 100, 1000):  # the first loads what is loaded once
+        folder = make_run(tmp_path / str(trials), trials=trials)
+        began = time.process_time()
+        sizes.append(build_report(folder).stat().st_size)
+        seconds.append(time.process_time() - began)
+    assert seconds[2] < 20 * seconds[1]
+    assert sizes[2] < 3_000_000
 
 
 def test_a_folder_that_is_no_run(tmp_path):
