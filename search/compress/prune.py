@@ -9,7 +9,7 @@ the modules gone that are missed least. Without patches the first way that reach
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 import torch
 
@@ -28,7 +28,7 @@ from lightir_core.pruning.channels import (
     units,
     without,
 )
-from lightir_core.pruning.importance import IMPORTANCES, Batches, find, loss_on, rank
+from lightir_core.pruning.importance import IMPORTANCES, Batches, Ranking, find, loss_on, rank
 from search.compress.plan import floors, masks, plan
 
 WAYS = 2
@@ -236,13 +236,15 @@ def _ways(
     network: Network, goal: Target, data: Batches | None, pruning: Pruning, seed: int
 ) -> Iterator[Way]:
     """Networks within the goal that lost no module, or one."""
+    ranked = _ranked(network, data, pruning, seed)
     for wide in (False, True):
-        narrow = _narrow(network, goal, data, pruning, seed, wide=wide)
+        narrow = _narrow(network, goal, ranked, wide=wide)
         if narrow is not None:
             yield narrow, []
     there = _least_missed(network, goal, data, seed) if data is not None else []
     for drop in there[:WAYS]:
-        narrow = _narrow(cut_module(network, drop), goal, data, pruning, seed, wide=False)
+        rest = cut_module(network, drop)
+        narrow = _narrow(rest, goal, _ranked(rest, data, pruning, seed), wide=False)
         if narrow is not None:
             yield narrow, [drop]
 
@@ -261,20 +263,21 @@ def _forced(
     while missed := _least_missed(network, goal, data, seed):
         gone.append(missed[0])
         network = cut_module(network, gone[-1])
-        narrow = _narrow(network, goal, data, pruning, seed, wide=wide)
+        narrow = _narrow(network, goal, _ranked(network, data, pruning, seed), wide=wide)
         if narrow is not None:
             yield narrow, gone
             return
 
 
+def _ranked(
+    network: Network, data: Batches | None, pruning: Pruning, seed: int
+) -> Callable[[], Ranking]:
+    """Measure importance once, when it is first asked for."""
+    return cache(lambda: rank(network, pruning.importance, data, seed))
+
+
 def _narrow(
-    network: Network,
-    goal: Target,
-    data: Batches | None,
-    pruning: Pruning,
-    seed: int,
-    *,
-    wide: bool,
+    network: Network, goal: Target, ranked: Callable[[], Ranking], *, wide: bool
 ) -> Network | None:
     """Return the network with fewer channels, those of the trunk too if `wide`.
 
@@ -286,9 +289,8 @@ def _narrow(
     allowed = {unit for unit in units(architecture) if wide or unit.kind != "width"}
     if not goal.fits(floors(architecture, allowed)):
         return None
-    ranking = rank(network, pruning.importance, data, seed)
-    left = plan(architecture, ranking, goal, allowed)
-    return None if left is None else cut_channels(network, masks(ranking, left))
+    left = plan(architecture, ranked(), goal, allowed)
+    return None if left is None else cut_channels(network, masks(ranked(), left))
 
 
 @torch.no_grad()

@@ -50,7 +50,7 @@ def test_a_report_is_rebuilt_and_runs_are_compared_without_torch(reported, tmp_p
     code = (
         "import sys; from pathlib import Path\n"
         "from results.report.page import build_report\n"
-        "from results.report.page import build_comparison\n"
+        "from results.report.versus import build_comparison\n"
         "run, out = map(Path, sys.argv[1:])\n"
         "before = (run / 'report' / 'index.html').read_text()\n"
         "print(build_report(run).read_text() == before)\n"
