@@ -11,6 +11,7 @@ from lightir_core.errors import LightIRError
 BENCHMARKS: dict[str, tuple[str, str]] = {
     "costs": ("costs", "Is the cost model right, and how fast is it?"),
     "overhead": ("overhead", "What does a search cost beside training, next to bare Optuna?"),
+    "start": ("start", "How soon is the command line there?"),
     "blocks": ("blocks", "How fast are the blocks, next to the papers' formulas?"),
     "compression": ("compression", "Is pruning worth it, against training from scratch?"),
     "rank": ("rank", "Does a short training rank networks as a long one does?"),

@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from inspect import signature
 from pathlib import Path
 
@@ -126,20 +125,6 @@ def test_the_help_of_every_command_and_a_wrong_option_load_nothing_heavy():
         text=True,
     )
     assert (done.stdout, done.stderr) == ("", "")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("words", [*LINES, ("export", "--help")], ids=" ".join)
-def test_what_needs_no_network_is_there_at_once(words):
-    """At most a quarter of the time that loading torch takes, in the median of seven pairs."""
-
-    def seconds(*arguments):
-        begun = time.perf_counter()
-        subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True)
-        return time.perf_counter() - begun
-
-    ratios = [seconds("-m", "search", *words) / seconds("-c", "import torch") for _ in range(7)]
-    assert sorted(ratios)[3] <= 0.25, ratios
 
 
 @pytest.mark.parametrize("name", COMMANDS)
