@@ -1,4 +1,4 @@
-"""How soon is the command line there? Its processor time, in turns with loading torch alone."""
+"""How soon is the command line there? Its processor time, in pairs with loading torch alone."""
 
 import os
 import statistics
@@ -19,22 +19,22 @@ def start(
     line: Annotated[
         list[str] | None, typer.Option(help="A command line to time; repeatable.")
     ] = None,
-    pairs: Annotated[int, typer.Option(help="Turns of each.", min=1)] = 7,
+    pairs: Annotated[int, typer.Option(help="Pairs of each.", min=1)] = 7,
     out: Out = None,
 ) -> None:
-    """Time command lines that need no network, each in turns with `import torch`.
+    """Time command lines that need no network, each in pairs with `import torch`.
 
     Example:  python -m benchmarks start --line "watch runs/mine --once" --pairs 7
     """
     cells: list[list[object]] = []
-    for words in line or LINES:
-        turns = [
-            (_seconds("-m", "search", *words.split()), _seconds("-c", "import torch"))
+    for text in line or LINES:
+        pairs_s = [
+            (_seconds("-m", "search", *text.split()), _seconds("-c", "import torch"))
             for _ in range(pairs)
         ]
-        ratio = statistics.median(ours / torchs for ours, torchs in turns)
-        ours, torchs = (statistics.median(side) for side in zip(*turns, strict=True))
-        cells.append([f"`{words}`", f"{ours:.2f}", f"{torchs:.2f}", f"{ratio:.2f}"])
+        ratio = statistics.median(ours / torchs for ours, torchs in pairs_s)
+        ours, torchs = (statistics.median(side) for side in zip(*pairs_s, strict=True))
+        cells.append([f"`{text}`", f"{ours:.2f}", f"{torchs:.2f}", f"{ratio:.2f}"])
     columns = ["python -m search", "CPU s:", "import torch, CPU s:", "ratio, median of pairs:"]
     harness.publish("## Start", harness.table(columns, cells), out)
 
