@@ -11,7 +11,6 @@ from pathlib import Path
 from benchmarks import harness
 from benchmarks.harness import Row
 from benchmarks.trained_plan import SIZES
-from lightir_core.architecture import from_plain
 from lightir_core.errors import SearchError
 from results.table import TrainedNetwork, load_table, save_table
 
@@ -41,11 +40,8 @@ def pack(rows: Iterable[Row], file: Path) -> Sequence[TrainedNetwork]:
 
 def network_of(row: Row) -> TrainedNetwork:
     """Return a row's training."""
-    names = {f.name for f in fields(TrainedNetwork)}
-    values = {name: value for name, value in row.items() if name in names}
-    values["architecture"] = from_plain(row["architecture"])
-    values["curve"] = tuple((step, score) for step, score in row["curve"])
-    return TrainedNetwork(**values)
+    names = {field.name for field in fields(TrainedNetwork)}
+    return TrainedNetwork.from_plain({name: row[name] for name in row.keys() & names})
 
 
 def describe(networks: Sequence[TrainedNetwork], file: Path) -> list[str]:

@@ -53,7 +53,7 @@ class TensorBoardTracker:
                 writer.add_text(f"{model.kind} {model.id}", text)
 
     def trial(self, trial: Trial) -> None:
-        """See `Tracker`."""
+        """Write an ended trial down: what it is, its curve and its costs."""
         with self._writer(f"trial-{trial.number:05d}") as writer:
             writer.add_text("architecture", describe_architecture(trial.architecture))
             if trial.reason:
@@ -108,7 +108,7 @@ class MlflowTracker:
         self._mlflow.end_run("FAILED" if kind else "FINISHED")
 
     def trial(self, trial: Trial) -> None:
-        """See `Tracker`."""
+        """Log an ended trial as a child of the run."""
         mlflow = self._mlflow
         with mlflow.start_run(run_name=f"trial-{trial.number:05d}", nested=True):
             mlflow.log_params({name: _short(value) for name, value in trial.choices.items()})

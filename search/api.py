@@ -10,13 +10,15 @@ Stopped and started again with the same settings, it goes on where it was: what 
 asked again, what was asked and not told is.
 """
 
+import functools
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, ParamSpec, Self, TypeVar
 
 from lightir_core.architecture import Architecture
 from lightir_core.errors import SearchError
@@ -27,16 +29,7 @@ from results.run_view import Run
 from results.study import Record
 from search import pipeline
 from search.config import CUSTOM, SearchConfig, default_folder, describe
-from search.jobs import (
-    Callback,
-    Job,
-    Outcome,
-    Silent,
-    Stop,
-    drive_function,
-    formerly_listener,
-    never,
-)
+from search.jobs import Callback, Job, Outcome, Silent, Stop, drive_function, never
 from search.loop import Search
 from search.plan import Plan, make_plan
 from search.rungs import Fidelity
@@ -132,6 +125,23 @@ def custom_search(plan: Plan, record: Record, callback: Callback, stop: Stop = n
 
 
 DEFAULT = SearchConfig()
+
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def formerly_listener(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Take the keyword `callback` under its earlier name as well, with a warning."""
+
+    @functools.wraps(function)
+    def call(*positional: Any, **keywords: Any) -> Result:  # noqa: ANN401  those of `function`
+        if "listener" in keywords:
+            warnings.warn("listener= is called callback= now", FutureWarning, stacklevel=2)
+            keywords["callback"] = keywords.pop("listener")
+        return function(*positional, **keywords)
+
+    return call
 
 
 @formerly_listener

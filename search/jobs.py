@@ -10,12 +10,10 @@ what it is given, on whatever machines it knows:
 
 from __future__ import annotations
 
-import functools
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Protocol
 
 from lightir_core.architecture import Architecture
 from lightir_core.checkpoints import ARCHITECTURE_FILE, WEIGHTS_FILE
@@ -25,9 +23,6 @@ from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.step import LaunchMode
 from results.trials import Trial
 from search.objectives import TRAIN, Evaluator
-
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
 
 Stop = Callable[[], bool]
 """Whether the user wants the search to end: what runs is finished, nothing more is started."""
@@ -56,19 +51,6 @@ class Callback(Protocol):
     def note(self, text: str) -> None:
         """Something that the user should know."""
         ...
-
-
-def formerly_listener(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Take the keyword `callback` under its earlier name as well, with a warning."""
-
-    @functools.wraps(function)
-    def call(*positional: Any, **keywords: Any) -> Result:  # noqa: ANN401  those of `function`
-        if "listener" in keywords:
-            warnings.warn("listener= is called callback= now", FutureWarning, stacklevel=2)
-            keywords["callback"] = keywords.pop("listener")
-        return function(*positional, **keywords)
-
-    return call
 
 
 class Silent:

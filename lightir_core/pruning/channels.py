@@ -6,7 +6,7 @@ the keys that a cross-layer module reads (`cross_keys`). Its channels lie in lan
 equally many: heads are equally wide, groups of a projection equally large, and the passes of an
 untied stage, or stages that share weights, have one number for all of them. What no table names
 cannot shrink: image channels, the channels that a pixel shuffle takes apart, heads that do not fall
-into the groups of a projection. Projections must be plain (`search.compress.surgery.fold`).
+into the groups of a projection. Projections must be plain (`fold`).
 
 A module that may go is a branch beside a skip, so a network without it computes what it would with
 the branch at zero. A stage keeps one block and one pass.

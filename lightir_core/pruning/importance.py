@@ -58,7 +58,7 @@ def rank(network: Network, kind: str, data: Batches | None, seed: int) -> Rankin
     """Return the importance of every channel.
 
     Args:
-        network: with plain projections (`search.compress.surgery.fold`), in eval mode; its
+        network: with plain projections (`lightir_core.pruning.channels.fold`), in eval mode; its
             gradients are cleared.
         kind: a key of `IMPORTANCES`.
         data: patches, for those that look at images.

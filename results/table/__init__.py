@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from lightir_core.architecture import Architecture, from_plain
 from lightir_core.errors import LightIRError, ResultsError, first_line
+from results.run import write_atomic
 
 __all__ = ["TABLE", "TrainedNetwork", "load_table", "save_table"]
 
@@ -28,7 +29,7 @@ VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedNetwork:
-    """Hold one training of one network.
+    """One training of one network.
 
     Attributes:
         index: what the training stands for in the plan of the table; unique.
@@ -81,6 +82,19 @@ class TrainedNetwork:
         """Return the last score in dB, NaN where there is none."""
         return self.curve[-1][1] if self.curve else float("nan")
 
+    @staticmethod
+    def from_plain(plain: Mapping[str, Any]) -> TrainedNetwork:
+        """Make a training of what `to_plain` returned.
+
+        Raises:
+            LightIRError: an impossible architecture.
+            KeyError, TypeError, ValueError: keys or values of another kind.
+        """
+        values = dict(plain)
+        values["architecture"] = from_plain(plain["architecture"])
+        values["curve"] = tuple((int(step), float(score)) for step, score in plain["curve"])
+        return TrainedNetwork(**values)
+
     def to_plain(self) -> dict[str, Any]:
         """Return the training as a flat object for a file."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -101,7 +115,7 @@ def load_table(file: Path = TABLE) -> Sequence[TrainedNetwork]:
     """
     plain = _read(file)
     try:
-        return tuple(map(_network, plain["networks"]))
+        return tuple(map(TrainedNetwork.from_plain, plain["networks"]))
     except (LightIRError, KeyError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {first_line(error)}"
         raise ResultsError(
@@ -130,15 +144,7 @@ def save_table(file: Path, networks: Sequence[TrainedNetwork], images: Sequence[
     }
     text = json.dumps(plain, separators=(",", ":"), allow_nan=False)
     packed = lzma.compress(text.encode(), preset=9)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}")
-        temporary.write_bytes(packed)
-        temporary.replace(file)
-    except OSError as error:
-        raise ResultsError(
-            f"cannot write {file}: {error.strerror}; choose a folder you may write to"
-        ) from None
+    write_atomic(file, packed)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -163,10 +169,3 @@ def _read(file: Path) -> dict[str, Any]:
             f"LightIR reads version {VERSION}"
         )
     return plain
-
-
-def _network(plain: Mapping[str, Any]) -> TrainedNetwork:
-    values = dict(plain)
-    values["architecture"] = from_plain(plain["architecture"])
-    values["curve"] = tuple((int(step), float(score)) for step, score in plain["curve"])
-    return TrainedNetwork(**values)

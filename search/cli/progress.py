@@ -46,22 +46,22 @@ class Lines:
         self._tally = Tally(objectives, forecast)
 
     def phase(self, name: str, total: int) -> None:
-        """See `Callback`."""
+        """Print that a phase begins."""
         self._tally.phase(name, total)
         self._print(f"{name} ({total})" if total > 1 else name)
 
     def item(self, text: str) -> None:
-        """See `Callback`."""
+        """Print that an item is done."""
         self._tally.item()
         self._print(f"  {text}")
 
     def trial(self, trial: Trial) -> None:
-        """See `Callback`."""
+        """Print an ended trial and the time left."""
         self._tally.trial(trial)
         self._print(f"  {self._tally.describe(trial)}; {self._tally.times()}")
 
     def note(self, text: str) -> None:
-        """See `Callback`."""
+        """Print what should be known."""
         self._print(f"  note: {text}")
 
     def _print(self, text: str) -> None:
@@ -80,24 +80,24 @@ class Display:
         self._last = ""
 
     def phase(self, name: str, total: int) -> None:
-        """See `Callback`."""
+        """Draw a new phase."""
         self._tally.phase(name, total)
         self._draw()
 
     def item(self, text: str) -> None:
-        """See `Callback`."""
+        """Print an item above the display."""
         self._tally.item()
         self._live.console.print(f"[{clock(self._tally.elapsed)}] {text}", markup=False)
         self._draw()
 
     def trial(self, trial: Trial) -> None:
-        """See `Callback`."""
+        """Draw an ended trial and the front with it."""
         self._tally.trial(trial)
         self._last = self._tally.describe(trial)
         self._draw()
 
     def note(self, text: str) -> None:
-        """See `Callback`."""
+        """Print what should be known above the display."""
         self._live.console.print(f"note: {text}", style="yellow", markup=False)
 
     def _draw(self) -> None:
