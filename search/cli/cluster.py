@@ -1,8 +1,11 @@
 """What `cluster check` and `cluster calibrate` do: look at machines before a run uses them."""
 
+import statistics
 import sys
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -22,13 +25,25 @@ from budgets.throughput import (
 )
 from lightir_core.data.tasks import parse_task
 from lightir_core.devices import find_device
-from lightir_core.errors import DataError
+from lightir_core.errors import DataError, SearchError
 from lightir_core.learning.recipe import PROXY
 from search.cli.costs import fitting
 from search.cli.printing import print_json, print_table
 from search.cli.settings import image_source
 from search.config import SearchConfig, cpu_count
-from search.engines.ray_nodes import NodeReport, gathered, inspect_nodes, problems, remarks
+from search.engines.ray_nodes import (
+    NodeReport,
+    check_versions,
+    connected,
+    import_ray,
+    inspect_nodes,
+)
+
+JOIN_S = 120.0
+"""How long nodes that are expected may take to join."""
+
+SLOW = 2.0
+"""A node that takes this many times the median of its like is remarked."""
 
 MOST = 16
 NETWORK = "swinir-light"
@@ -70,6 +85,63 @@ def check(
             print(_ready(reports))
     if wrong:
         raise typer.Exit(1)
+
+
+@contextmanager
+def gathered(address: str, nodes: int, patience_s: float = JOIN_S) -> Iterator[None]:
+    """Be connected to a cluster, once so many nodes have joined it or `patience_s` are over.
+
+    Raises:
+        SearchError: there is no cluster, or none in time; at once if no nodes are expected.
+    """
+    deadline, ray = time.monotonic() + (patience_s if nodes else 0.0), import_ray()
+    with ExitStack() as stack:
+        while not ray.is_initialized() or sum(node["Alive"] for node in ray.nodes()) < nodes:
+            late = time.monotonic() >= deadline
+            try:
+                stack.enter_context(connected(address))
+            except SearchError:  # the head may still be starting
+                if late:
+                    raise
+            if late:
+                break
+            time.sleep(1)
+        yield
+
+
+def problems(reports: Sequence[NodeReport], nodes: int = 0) -> tuple[str, ...]:
+    """Return what must be mended before a search can use every node, at least `nodes`."""
+    wrong: list[str] = []
+    if len(reports) < nodes:
+        wrong.append(
+            f"{len(reports)} of {nodes} nodes have joined: look into the output of `ray start` on "
+            f"the others, and whether they reach the head and have its RAY_AUTH_TOKEN"
+        )
+    wrong += [f"node {report.name}: {report.fault}" for report in reports if report.fault]
+    try:
+        check_versions(reports)
+    except SearchError as error:
+        wrong.append(str(error))
+    return tuple(wrong)
+
+
+def remarks(reports: Sequence[NodeReport]) -> Iterator[str]:
+    """Yield what is good to know of a cluster that works."""
+    without = [report.name for report in reports if not report.gpus]
+    if 0 < len(without) < len(reports):
+        yield f"no GPU on {', '.join(without)}: --gpus-per-trial leaves them idle"
+    for report in reports:
+        like = [
+            other.step_seconds
+            for other in reports
+            if other is not report and other.hardware == report.hardware and other.step_seconds
+        ]
+        usual_s = statistics.median(like) if like else float("inf")
+        if (step_s := report.step_seconds or 0.0) > SLOW * usual_s:
+            yield (
+                f"node {report.name} needs {1000 * step_s:.0f} ms for a step that takes its like "
+                f"{1000 * usual_s:.0f} ms: is it busy with something else?"
+            )
 
 
 def print_nodes(reports: Sequence[NodeReport], seen: str) -> None:

@@ -1,8 +1,11 @@
 """Every command: what may be typed behind it and its help; its work is loaded when it is called.
 
-A command hands its parameters, in their order, to the function of its name.
+A command hands its parameters to the function of a module of `search.cli`, which has the same.
 """
 
+from collections.abc import Callable
+from functools import wraps
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,6 +52,20 @@ data = typer.Typer(help="Check or pack a folder of images.", no_args_is_help=Tru
 cluster = typer.Typer(help="Check a Ray cluster, or pack one device.", no_args_is_help=True)
 
 
+def work(target: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return what makes a command do the work of `target`, as ``data.check``, when it is called."""
+    module, _, name = target.partition(".")
+
+    def command(declared: Callable[..., None]) -> Callable[..., None]:
+        @wraps(declared)
+        def call(**given: Any) -> None:  # noqa: ANN401  each parameter has its own type
+            getattr(import_module(f"search.cli.{module}"), name)(**given)
+
+        return call
+
+    return command
+
+
 def run(
     context: typer.Context,
     settings: Annotated[
@@ -82,6 +99,7 @@ def run(
     run.run(context, settings, out, tensorboard, mlflow, quiet, as_json)
 
 
+@work("run.resume")
 def resume(
     folder: RunFolder,
     address: Annotated[
@@ -96,11 +114,9 @@ def resume(
 
     Example:  python -m search resume runs/sr-x2-400k-20260101-120000
     """
-    from search.cli import run
-
-    run.resume(folder, address, tensorboard, mlflow, quiet, as_json)
 
 
+@work("progress.watch")
 def watch(
     folder: RunFolder,
     every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.1)] = 5.0,
@@ -112,21 +128,17 @@ def watch(
 
     Example:  python -m search watch runs/sr-x2-400k-20260101-120000
     """
-    from search.cli import progress
-
-    progress.watch(folder, every, once)
 
 
+@work("report.report")
 def report(folder: RunFolder) -> None:
     """Make the report of a run again, from its folder alone.
 
     Example:  python -m search report runs/sr-x2-400k-20260101-120000
     """
-    from search.cli import report
-
-    report.report(folder)
 
 
+@work("report.compare")
 def compare(
     folders: Runs,
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("comparison"),
@@ -138,11 +150,9 @@ def compare(
 
     Example:  python -m search compare runs/tpe-0 runs/tpe-1 runs/random-0 runs/random-1
     """
-    from search.cli import report
-
-    report.compare(folders, out, as_json)
 
 
+@work("report.dashboard")
 def dashboard(
     folder: RunFolder,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
@@ -152,11 +162,9 @@ def dashboard(
 
     Example:  python -m search dashboard runs/sr-x2-400k-20260101-120000
     """
-    from search.cli import report
-
-    report.dashboard(folder, host, port)
 
 
+@work("networks.compress")
 def compress(
     what: Annotated[
         str,
@@ -196,14 +204,9 @@ def compress(
 
     Example:  python -m search compress runs/mine --budget params=300k --out models/small
     """
-    from search.cli import networks
-
-    networks.compress(
-        what, budget, out, task, data, val, weights, importance, iterations, recipe, steps, distil,
-        features, sparsity, at, seed, device, quiet, as_json,
-    )  # fmt: skip
 
 
+@work("networks.export")
 def export(
     what: Annotated[
         str, typer.Argument(metavar="MODEL", help="A model folder, a run, or RUN#TRIAL.")
@@ -221,11 +224,9 @@ def export(
 
     Example:  python -m search export runs/x/models/0123456789ab --onnx --int8
     """
-    from search.cli import networks
-
-    networks.export(what, onnx, int8, task, data, val, as_json)
 
 
+@work("networks.restore")
 def restore(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")],
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image or a folder.")],
@@ -237,11 +238,9 @@ def restore(
 
     Example:  python -m search restore runs/x/models/0123456789ab photo.png restored.png
     """
-    from search.cli import networks
-
-    networks.restore(model, source, target, tile, device)
 
 
+@work("networks.evaluate")
 def evaluate(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="A model folder, or with --weights a preset.")
@@ -261,11 +260,9 @@ def evaluate(
 
     Example:  python -m search evaluate runs/x/models/0123456789ab --data Set5/HR
     """
-    from search.cli import networks
-
-    networks.evaluate(model, task, data, weights, self_ensemble, device, as_json)
 
 
+@work("costs.cost")
 def cost(
     what: Annotated[
         str,
@@ -286,11 +283,9 @@ def cost(
 
     Example:  python -m search cost grformer --at 1280x720
     """
-    from search.cli import costs
-
-    costs.cost(what, task, at, budget, batch, patch, timed, device, as_json)
 
 
+@work("costs.profile")
 def profile(
     budget: Budget = "400k",
     task: Task = "sr-x2",
@@ -313,11 +308,9 @@ def profile(
 
     Example:  python -m search profile --budget 400k,macs=30G
     """
-    from search.cli import costs
-
-    costs.profile(budget, task, space, only, at, fill, memory, device, seed, as_json)
 
 
+@work("spaces.spaces")
 def spaces(
     name: Annotated[
         str | None, typer.Argument(help="A space to show in full, or a file of one.")
@@ -327,11 +320,9 @@ def spaces(
 
     Example:  python -m search spaces default
     """
-    from search.cli import spaces
-
-    spaces.spaces(name)
 
 
+@work("costs.preset")
 def preset(
     name: Annotated[
         str | None, typer.Argument(help="Which one; without it, all are listed.")
@@ -348,11 +339,9 @@ def preset(
 
     Example:  python -m search preset grformer --budget 400k --out grformer-400k.json
     """
-    from search.cli import costs
-
-    costs.preset(name, task, budget, at, out, device)
 
 
+@work("networks.import_")
 def import_(
     system: Annotated[
         str,
@@ -369,12 +358,10 @@ def import_(
 
     Example:  python -m search import swinir 002_lightweightSR.pth --out models/swinir-light
     """
-    from search.cli import networks
-
-    networks.import_(system, weights, out, config)
 
 
 @data.command("check")
+@work("data.check")
 def data_check(
     folder: ImageFolder, task: Task = "sr-x2", channels: Channels = 3, as_json: Json = False
 ) -> None:
@@ -382,12 +369,10 @@ def data_check(
 
     Example:  python -m search data check photos/ --task denoise
     """
-    from search.cli import data
-
-    data.check(folder, task, channels, as_json)
 
 
 @data.command("pack")
+@work("data.pack")
 def data_pack(
     folder: ImageFolder,
     out: Annotated[Path, typer.Option(help="The file to write.")],
@@ -398,12 +383,10 @@ def data_pack(
 
     Example:  python -m search data pack DIV2K_train_HR --task sr-x2 --out div2k-x2.pack
     """
-    from search.cli import data
-
-    data.pack(folder, out, task, channels)
 
 
 @cluster.command("check")
+@work("cluster.check")
 def cluster_check(
     address: Annotated[str, typer.Option(help="auto, or HOST:PORT of the head.")] = "auto",
     nodes: Annotated[
@@ -423,12 +406,10 @@ def cluster_check(
 
     Example:  python -m search cluster check --data /scratch/div2k-x2.pack --out /shared/runs
     """
-    from search.cli import cluster
-
-    cluster.check(address, nodes, data, val, out, budget, as_json)
 
 
 @cluster.command("calibrate")
+@work("cluster.calibrate_device")
 def cluster_calibrate(
     device: Device = "auto",
     budget: Budget = "400k",
@@ -449,9 +430,6 @@ def cluster_calibrate(
 
     Example:  python -m search cluster calibrate --budget 400k
     """
-    from search.cli import cluster
-
-    cluster.calibrate_device(device, budget, system, task, data, steps, most, seconds)
 
 
 COMMANDS = {

@@ -8,11 +8,10 @@ import logging
 import os
 import platform
 import socket
-import statistics
 import tempfile
-import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -67,12 +66,15 @@ def connected(
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     # it has no switch for this: a thread of its own writes paragraphs to stdout
     ray._private.worker.print_to_stdstream = lambda data, ignore_prefix: None
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-    local = {"num_cpus": cpus, "include_dashboard": dashboard, "object_store_memory": STORE_BYTES}
-    _check_address(address)
+    how: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    if address is None:
+        how |= {"num_cpus": cpus, "include_dashboard": dashboard}
+        how |= {"object_store_memory": STORE_BYTES}
+    elif address != "auto":
+        _check_head(address)
     try:
-        ray.init(address=address or "local", **quiet, **({} if address else local))
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        ray.init(address=address or "local", **how)
+    except (OSError, RuntimeError, ValueError) as error:
         raise SearchError(_refused(address, error)) from None
     try:
         yield
@@ -94,10 +96,8 @@ def import_ray() -> Any:  # noqa: ANN401  a module that may not be there
     return ray
 
 
-def _check_address(address: str | None) -> None:
+def _check_head(address: str) -> None:
     """Find out in seconds what Ray itself would need minutes for."""
-    if address in (None, "auto"):
-        return
     host, colon, port = address.rpartition(":")
     if not colon or not host or not port.isdigit() or "/" in host:
         raise SearchError(
@@ -129,15 +129,6 @@ def _refused(address: str | None, error: Exception) -> str:
 
 ANSWER_S = 60.0
 """How long a node may take: the first task on it loads torch."""
-
-JOIN_S = 120.0
-"""How long nodes that are expected may take to join."""
-
-SLOW = 2.0
-"""A node that takes this many times the median of its like is remarked."""
-
-Step = Callable[[], float]
-"""Runs a training step and returns its seconds."""
 
 PACKAGES = ("lightir_core", "spaces", "budgets", "results", "search")
 
@@ -174,17 +165,15 @@ class NodeReport:
     def capacity(self, cpus: float, gpus: float) -> int:
         """Return how many trainings of `cpus` and `gpus` each fit on it at the same time."""
         fits = [int(self.cpus / cpus + 1e-9)] if cpus else []
-        if gpus >= 1:
-            fits.append(int(self.gpus // gpus))
-        elif gpus:  # Ray puts a share on one card: two shares of 0.6 do not fit on one
-            fits.append(int(self.gpus) * int(1 / gpus + 1e-9))
+        if gpus:  # Ray puts a share on one card: two shares of 0.6 do not fit on one
+            fits += [int(self.gpus // gpus) if gpus >= 1 else int(self.gpus) * int(1 / gpus + 1e-9)]
         return min(fits, default=1)
 
 
 def inspect_nodes(
     source: ImageSource | None = None,
     folder: Path | None = None,
-    step: Step | None = None,
+    step: Callable[[], float] | None = None,
     answer_s: float = ANSWER_S,
 ) -> tuple[NodeReport, ...]:
     """Ask every living node of the cluster that this process is connected to, all at once.
@@ -192,7 +181,8 @@ def inspect_nodes(
     Args:
         source: images that each must see as this process does.
         folder: must be the same, and open for writing, on each; made if it is not there.
-        step: run on each, with one of its GPUs if it has any.
+        step: run on each, with one of its GPUs if it has any; returns the seconds of a training
+            step.
         answer_s: a node that says nothing for so long is reported with an error.
     """
     ray = import_ray()
@@ -217,7 +207,9 @@ def inspect_nodes(
     return tuple(_report(*each, hosts) for each in zip(nodes, answers, strict=True))
 
 
-def look(seen: dict[Path, str], probe: Path | None, step: Step | None) -> dict[str, Any]:
+def look(
+    seen: dict[Path, str], probe: Path | None, step: Callable[[], float] | None
+) -> dict[str, Any]:
     """Return what a report says of the node on which this runs.
 
     `seen` holds what the driver sees of each path, `probe` is a file of its in the run folder.
@@ -235,10 +227,14 @@ def look(seen: dict[Path, str], probe: Path | None, step: Step | None) -> dict[s
         )
     elif probe is not None and not os.access(probe.parent, os.W_OK):
         missing.append(f"it may not write into {probe.parent}")
+    hardware = f"{os.cpu_count()} cores, {platform.machine()}"
+    if torch.cuda.is_available():
+        names = Counter(map(torch.cuda.get_device_name, range(torch.cuda.device_count())))
+        hardware = ", ".join(f"{count} x {name}" for name, count in names.items())
     return {
         "versions": versions_here(),
         "missing": tuple(missing),
-        "hardware": _hardware(),
+        "hardware": hardware,
         "step_seconds": step() if step else None,
     }
 
@@ -271,24 +267,20 @@ def check_versions(reports: Sequence[NodeReport]) -> None:
     Raises:
         SearchError: a node has another version than this process; nodes and versions are named.
     """
-
-    def public(name: str, version: str) -> str:
-        return version.partition("+")[0] if name == "torch" else version
-
-    here = versions_here()
-    wrong = [
-        (name, f"{report.name} has {name} {report.versions.get(name, 'missing')}")
-        for report in reports
-        if not report.error
-        for name, version in here.items()
-        if public(name, report.versions.get(name, "")) != public(name, version)
-    ]
+    here, names = versions_here(), dict[str, str]()
+    wrong: list[str] = []
+    for report in (report for report in reports if not report.error):
+        for name, version in here.items():
+            theirs = report.versions.get(name, "missing")
+            build = "+" if name == "torch" else "\n"
+            if theirs.partition(build)[0] != version.partition(build)[0]:
+                names[name] = version
+                wrong.append(f"{report.name} has {name} {theirs}")
     if wrong:
-        names = {name for name, _ in wrong}
-        ours = ", ".join(f"{name} {here[name]}" for name in here if name in names)
+        ours = ", ".join(f"{name} {version}" for name, version in names.items())
         raise SearchError(
-            f"versions differ between the nodes: {'; '.join(text for _, text in wrong)}; here it "
-            f"is {ours}; install the same on all of them"
+            f"versions differ between the nodes: {'; '.join(wrong)}; here it is {ours}; install "
+            f"the same on all of them"
         )
 
 
@@ -303,69 +295,6 @@ def usable_nodes(reports: Sequence[NodeReport]) -> tuple[tuple[NodeReport, ...],
     if not usable:
         raise SearchError("no node can train: " + "; ".join(notes))
     return usable, notes
-
-
-@contextmanager
-def gathered(address: str, nodes: int, patience_s: float = JOIN_S) -> Iterator[None]:
-    """Be connected to a cluster, once so many nodes have joined it or `patience_s` are over.
-
-    Raises:
-        SearchError: there is no cluster, or none in time; at once if no nodes are expected.
-    """
-    deadline, ray = time.monotonic() + (patience_s if nodes else 0.0), import_ray()
-    with ExitStack() as stack:
-        while not ray.is_initialized():
-            try:
-                stack.enter_context(connected(address))
-            except SearchError:  # the head may still be starting
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(1)
-        while sum(node["Alive"] for node in ray.nodes()) < nodes and time.monotonic() < deadline:
-            time.sleep(1)
-        yield
-
-
-def problems(reports: Sequence[NodeReport], nodes: int = 0) -> tuple[str, ...]:
-    """Return what must be mended before a search can use every node, at least `nodes`."""
-    wrong: list[str] = []
-    if len(reports) < nodes:
-        wrong.append(
-            f"{len(reports)} of {nodes} nodes have joined: look into the output of `ray start` on "
-            f"the others, and whether they reach the head and have its RAY_AUTH_TOKEN"
-        )
-    wrong += [f"node {report.name}: {report.fault}" for report in reports if report.fault]
-    try:
-        check_versions(reports)
-    except SearchError as error:
-        wrong.append(str(error))
-    return tuple(wrong)
-
-
-def remarks(reports: Sequence[NodeReport]) -> Iterator[str]:
-    """Yield what is good to know of a cluster that works."""
-    without = [report.name for report in reports if not report.gpus]
-    if 0 < len(without) < len(reports):
-        yield f"no GPU on {', '.join(without)}: --gpus-per-trial leaves them idle"
-    for report in reports:
-        like = [
-            other.step_seconds
-            for other in reports
-            if other is not report and other.hardware == report.hardware and other.step_seconds
-        ]
-        usual_s = statistics.median(like) if like else float("inf")
-        if (step_s := report.step_seconds or 0.0) > SLOW * usual_s:
-            yield (
-                f"node {report.name} needs {1000 * step_s:.0f} ms for a step that takes its like "
-                f"{1000 * usual_s:.0f} ms: is it busy with something else?"
-            )
-
-
-def _hardware() -> str:
-    if torch.cuda.is_available():
-        names = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
-        return ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))
-    return f"{os.cpu_count()} cores, {platform.machine()}"
 
 
 def _answer(asked: Any, answer_s: float) -> dict[str, Any]:  # noqa: ANN401  a reference of Ray's
@@ -401,10 +330,10 @@ def _probe(folder: Path | None) -> Iterator[Path | None]:
     if folder is None:
         yield None
         return
-    made, file = not folder.exists(), folder.resolve() / f".seen-by-{socket.gethostname()}"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f"{file.name}-") as probe:
+    made, root = not folder.exists(), folder.resolve()
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=root, prefix=f".seen-by-{socket.gethostname()}-") as probe:
         yield Path(probe.name)
     if made:
         with suppress(OSError):  # somebody has put something into it
-            file.parent.rmdir()
+            root.rmdir()

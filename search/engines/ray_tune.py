@@ -53,42 +53,31 @@ class CheckpointStorage:
         Raises:
             SearchError: that is not possible.
         """
-        try:
-            files, folder = self._open()
-            files.create_dir(folder, recursive=True)
-            with files.open_output_stream(f"{folder}/.probe") as stream:
-                stream.write(b"?")
-            files.delete_file(f"{folder}/.probe")
-        except (OSError, ValueError, ImportError) as error:
-            raise SearchError(
-                f"storage {self.address!r} cannot be used: {first_line(error)}; give a folder "
-                f"that all nodes share, as an absolute path, or an address such as s3://bucket/runs"
-            ) from None
-
-    def send(self, job: Job) -> None:
-        """Upload from the run folder what a job begins from."""
-        for path in job.inputs:
-            self.upload(path, self.root)
+        with tempfile.NamedTemporaryFile(prefix=".probe-") as file:
+            probe = Path(file.name)
+            try:
+                self.upload(probe, probe.parent)
+                self.remove(probe, probe.parent)
+            except (OSError, ValueError, ImportError) as error:
+                raise SearchError(
+                    f"storage {self.address!r} cannot be used: {first_line(error)}; give a folder "
+                    f"that all nodes share, as an absolute path, or an address such as "
+                    f"s3://bucket/runs"
+                ) from None
 
     def upload(self, file: Path, root: Path) -> None:
         """Copy a file below `root` into the storage; it is whole there or not at all."""
-        from pyarrow import fs
-
-        files, folder = self._open()
-        target = f"{folder}/{file.relative_to(root)}"
+        fs, files, target = self._find(file, root)
         files.create_dir(target.rpartition("/")[0], recursive=True)
         fs.copy_files(str(file), f"{target}.new", fs.LocalFileSystem(), files)
         files.move(f"{target}.new", target)
 
     def download(self, file: Path, root: Path) -> bool:
         """Copy a file below `root` out of the storage; false if it is not there."""
-        from pyarrow import fs
-
-        files, folder = self._open()
+        fs, files, source = self._find(file, root)
         file.parent.mkdir(parents=True, exist_ok=True)
         new = file.with_name(f"{file.name}.{os.getpid()}")
         try:
-            source = f"{folder}/{file.relative_to(root)}"
             fs.copy_files(source, str(new), files, fs.LocalFileSystem())
         except FileNotFoundError:
             return False
@@ -97,16 +86,16 @@ class CheckpointStorage:
 
     def remove(self, file: Path, root: Path) -> None:
         """Delete a file from the storage, if it is there."""
-        files, folder = self._open()
+        _, files, target = self._find(file, root)
         with suppress(FileNotFoundError):
-            files.delete_file(f"{folder}/{file.relative_to(root)}")
+            files.delete_file(target)
 
-    def _open(self) -> tuple[Any, str]:
-        """Return the storage's file system, and the run's folder in it."""
+    def _find(self, file: Path, root: Path) -> tuple[Any, Any, str]:
+        """Return pyarrow's file systems, the storage's own, and where in it a file is."""
         from pyarrow import fs
 
         files, path = fs.FileSystem.from_uri(self.address)
-        return files, f"{path.rstrip('/')}/{self.root.name}"
+        return fs, files, f"{path.rstrip('/')}/{self.root.name}/{file.relative_to(root)}"
 
 
 def score_stored(work: Callable[[Job], Outcome], storage: CheckpointStorage, job: Job) -> Outcome:
@@ -115,17 +104,13 @@ def score_stored(work: Callable[[Job], Outcome], storage: CheckpointStorage, job
     Raises:
         RunFailedError: the storage is full, or cannot be reached.
     """
-    here = job.moved(lambda path: storage.scratch / path.relative_to(storage.root))
-    state, root = here.state, storage.scratch
+    root = storage.scratch
+    here = job.moved(lambda path: root / path.relative_to(storage.root))
     try:
         for path in here.inputs:
             storage.download(path, root)
-        if state is not None and not storage.download(state, root):
-            state.unlink(missing_ok=True)
-        with _uploading(state, storage) if state else nullcontext():
+        with _stored(here.state, storage) if here.state else nullcontext():
             outcome = work(here)
-        if state is not None and not state.exists():
-            storage.remove(state, root)
         if here.weights.exists():
             storage.upload(here.weights, root)
             here.weights.unlink()
@@ -138,9 +123,9 @@ def score_stored(work: Callable[[Job], Outcome], storage: CheckpointStorage, job
 
 
 @contextmanager
-def _uploading(state: Path, storage: CheckpointStorage) -> Iterator[None]:
-    """Upload every new state while a training goes on, and the one that it ends with."""
-    over = threading.Event()
+def _stored(state: Path, storage: CheckpointStorage) -> Iterator[None]:
+    """Begin with the state in the storage and upload every new one, in the end what is left."""
+    root, over = storage.scratch, threading.Event()
 
     def follow() -> None:
         seen = 0
@@ -148,9 +133,11 @@ def _uploading(state: Path, storage: CheckpointStorage) -> Iterator[None]:
             with suppress(OSError):  # not kept yet; or no room: the weights will tell in the end
                 now = state.stat().st_mtime_ns
                 if now != seen:
-                    storage.upload(state, storage.scratch)
+                    storage.upload(state, root)
                     seen = now
 
+    if not storage.download(state, root):
+        state.unlink(missing_ok=True)
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()
     try:
@@ -159,7 +146,9 @@ def _uploading(state: Path, storage: CheckpointStorage) -> Iterator[None]:
         over.set()
         thread.join()
     if state.exists():
-        storage.upload(state, storage.scratch)
+        storage.upload(state, root)
+    else:
+        storage.remove(state, root)
 
 
 RETRIES = 3
@@ -214,8 +203,10 @@ class RayDriver:
         """
         import_ray()
         from ray import tune
+        from ray.tune.search import Searcher
 
-        searcher = _searcher(self, source)
+        # what Tune takes for a searcher
+        searcher = type("Trials", (_Trials, Searcher), {})(self, source)
         with tempfile.TemporaryDirectory(prefix="lightir-ray-") as scratch:
             tune.Tuner(
                 _trainable(self.work, self.spec),
@@ -242,11 +233,10 @@ class _Trials:
     def __init__(self, driver: RayDriver, source: JobSource) -> None:
         super().__init__()
         self._driver, self._source = driver, source
-        self._running: dict[str, Job] = {}
-        self._nodes: dict[str, str] = {}
-        self._losses: dict[str, list[str]] = {}
-        self._results: dict[str, Mapping[str, Any] | None] = {}
+        self._running: dict[str, tuple[Job, list[str]]] = {}  # jobs, and the nodes that lost them
         self._again: list[tuple[Job, list[str]]] = []
+        self._ended: list[tuple[str, Mapping[str, Any] | None]] = []
+        self._nodes: dict[str, str] = {}
         self._fruitless = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -255,14 +245,11 @@ class _Trials:
     def save(self, checkpoint_path: str) -> None:
         """Save nothing: the record knows all there is to know."""
 
-    def restore(self, checkpoint_path: str) -> None:
-        """Restore nothing."""
-
     def suggest(self, trial_id: str) -> Any:  # noqa: ANN401  what Tune takes
         """Return the parameters of the next trial, None if there is none now, or "FINISHED"."""
-        for trial in list(self._results):
-            self._report(trial, self._running.pop(trial), self._results.pop(trial))
-        workers = self._driver.spec.workers
+        while self._ended:
+            self._report(*self._ended.pop(0))
+        workers, storage = self._driver.spec.workers, self._driver.storage
         if self._fruitless > FRUITLESS * workers:
             raise RunFailedError(
                 f"{self._fruitless} worker processes died one after the other without any "
@@ -273,10 +260,11 @@ class _Trials:
         job, losses = self._again.pop(0) if self._again else (self._source.ask(), [])
         if job is None:
             return None if self._running else "FINISHED"
-        self._running[trial_id], self._losses[trial_id] = job, losses
+        self._running[trial_id] = job, losses
         absolute = job.moved(Path.resolve)
-        if self._driver.storage is not None:
-            self._driver.storage.send(absolute)
+        if storage is not None:
+            for path in absolute.inputs:
+                storage.upload(path, storage.root)
         shown = {"number": job.number, "architecture": job.architecture.id}
         return {**shown, **self._driver.parameters(job), "job": _packed(absolute)}
 
@@ -289,7 +277,7 @@ class _Trials:
         self._fruitless += 1
         node = self._nodes.pop(trial_id, None)
         if node is not None:
-            self._losses[trial_id].append(node)
+            self._running[trial_id][1].append(node)
             self._driver.note(
                 f"a worker on node {node} was lost; what it trained goes on elsewhere from its "
                 f"last checkpoint"
@@ -302,25 +290,24 @@ class _Trials:
 
         The source is told later: what it raised here would pass for an error of the trial.
         """
-        self._results[trial_id] = None if error else result
+        self._ended.append((trial_id, None if error else result))
 
-    def _report(self, trial: str, job: Job, result: Mapping[str, Any] | None) -> None:
-        storage, losses = self._driver.storage, self._losses.pop(trial)
-        nodes = tuple(losses)
+    def _report(self, trial_id: str, result: Mapping[str, Any] | None) -> None:
+        (job, losses), storage = self._running.pop(trial_id), self._driver.storage
         if result is None and len(losses) <= RETRIES:
             # it was given to a process that had died while it was idle: Tune tries that once only
             self._again.append((job, losses))
             return
         if result is None:
-            self._source.tell(job, worker_died(job, f"{len(losses)} times", nodes))
+            self._source.tell(job, worker_died(job, f"{len(losses)} times", tuple(losses)))
             return
         outcome, error = _unpacked(result["outcome"])
         if error is not None:
             raise error
         self._fruitless = 0
-        if nodes:
-            last = f"{nodes[-1]}, then on from step {outcome.began_at}"
-            outcome = replace(outcome, losses=(*nodes[:-1], last))
+        if losses:
+            last = f"{losses[-1]}, then on from step {outcome.began_at}"
+            outcome = replace(outcome, losses=(*losses[:-1], last))
         if storage is not None and outcome.reason is None and not job.pauses:
             storage.download(job.weights.resolve(), storage.root)
         self._source.tell(job, outcome)
@@ -378,15 +365,6 @@ def _packed(value: object) -> str:
 
 def _unpacked(text: str) -> Any:  # noqa: ANN401  whatever was packed
     return pickle.loads(base64.b64decode(text))
-
-
-def _searcher(driver: RayDriver, source: JobSource) -> Any:  # noqa: ANN401  Ray's
-    from ray.tune.search import Searcher
-
-    class Trials(_Trials, Searcher):
-        """What Tune takes for a searcher."""
-
-    return Trials(driver, source)
 
 
 def _scheduler(searcher: _Trials, workers: int) -> Any:  # noqa: ANN401  Ray's

@@ -13,11 +13,8 @@ from lightir_core.errors import DataError, SearchError
 from search.engines.ray_nodes import (
     NodeReport,
     check_versions,
-    gathered,
     inspect_nodes,
     look,
-    problems,
-    remarks,
     usable_nodes,
     versions_here,
 )
@@ -106,78 +103,6 @@ def test_versions_that_differ_are_refused_with_the_names_of_the_nodes():
 def test_trainings_that_fit_at_once(cpus, gpus, expected):
     nodes = [node("a", 4), node("b", 8, 2)]
     assert sum(each.capacity(cpus, gpus) for each in nodes) == expected
-
-
-def settled(name, **other):
-    known = {"cpus": 4.0, "versions": versions_here(), "hardware": "4 cores"}
-    return node(name, **{**known, **other})
-
-
-def test_equal_nodes_that_see_everything_are_ready():
-    reports = (settled("a"), settled("b"))
-    assert problems(reports) == ()
-    assert problems(reports, nodes=2) == ()
-    assert tuple(remarks(reports)) == ()
-
-
-def test_everything_that_is_wrong_is_told_at_once_by_name():
-    missing = ("/scratch/train.pack is missing", "it may not write into /shared")
-    other = {**versions_here(), "torch": "2.6.0"}
-    found = problems(
-        (
-            settled("a"),
-            settled("b", missing=missing),
-            settled("c", error="it did not answer within 60 s", versions={}),
-            settled("d", versions=other),
-        )
-    )
-    assert found[:2] == (
-        "node b: /scratch/train.pack is missing; it may not write into /shared",
-        "node c: it did not answer within 60 s",
-    )
-    assert found[2].startswith("versions differ between the nodes: d has torch 2.6.0; here")
-    assert len(found) == 3
-
-
-def test_nodes_that_have_not_joined_are_counted():
-    (problem,) = problems((settled("a"),), nodes=4)
-    assert problem.startswith("1 of 4 nodes have joined")
-
-
-def test_nodes_without_a_gpu_are_remarked_beside_those_with_one():
-    assert tuple(remarks((settled("a", gpus=1.0), settled("b"), settled("c")))) == (
-        "no GPU on b, c: --gpus-per-trial leaves them idle",
-    )
-
-
-def test_a_slow_node_is_remarked_among_its_like():
-    reports = (
-        settled("a", step_seconds=0.1),
-        settled("b", step_seconds=0.1),
-        settled("c", step_seconds=0.25),
-        settled("old", step_seconds=0.9, hardware="2 cores"),
-    )
-    assert tuple(remarks(reports)) == (
-        "node c needs 250 ms for a step that takes its like 100 ms: is it busy with something "
-        "else?",
-    )
-
-
-def test_a_cluster_that_never_comes_is_waited_for_and_told():
-    begun = time.monotonic()
-    with (
-        pytest.raises(SearchError, match=r"no cluster at 127\.0\.0\.1:1 "),
-        gathered("127.0.0.1:1", nodes=2, patience_s=1.5),
-    ):
-        pass
-    assert 1.5 <= time.monotonic() - begun < 10
-
-
-def test_nothing_is_waited_for_unless_nodes_are_expected():
-    begun = time.monotonic()
-    with pytest.raises(SearchError, match="no cluster"), gathered("127.0.0.1:1", nodes=0):
-        pass
-    assert time.monotonic() - begun < 1.5
 
 
 @pytest.mark.slow

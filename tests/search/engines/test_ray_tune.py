@@ -13,7 +13,7 @@ from lightir_core.errors import SearchError
 from lightir_core.learning.recipe import PROXY
 from lightir_core.published.presets import preset
 from search.engines.ray_nodes import connected
-from search.engines.ray_tune import RETRIES, RayDriver, WorkerSpec, _searcher
+from search.engines.ray_tune import RETRIES, RayDriver, WorkerSpec, _Trials
 from search.jobs import Job, JobQueue
 from tests.search.engines import work
 
@@ -52,7 +52,7 @@ def test_an_address_without_a_cluster_is_told_at_once(address, message):
 def test_nothing_of_a_searcher_is_saved(tmp_path):
     [job] = jobs(tmp_path, "a")
     driver = RayDriver(work.score, WorkerSpec(1))
-    searcher = _searcher(driver, JobQueue([job]))
+    searcher = _Trials(driver, JobQueue([job]))
     assert searcher.suggest("1")["number"] == 0
     searcher.save(str(tmp_path / "searcher"))
     assert list(tmp_path.iterdir()) == []

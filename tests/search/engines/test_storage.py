@@ -58,7 +58,8 @@ def test_a_job_gets_what_it_begins_from_and_its_weights_come_back(storage, job):
         return Outcome(number=here.number, scores={"tensors": len(tensors)})
 
     storage.check()
-    storage.send(job)
+    for path in job.inputs:
+        storage.upload(path, storage.root)
     outcome = score_stored(work, storage, job)
     assert storage.download(job.weights, storage.root)
     assert outcome.scores["tensors"] > 10
