@@ -124,7 +124,8 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
         raise DataError(f"an image is (H, W, 3) uint8; got {pixels.shape} {pixels.dtype}")
     if path.suffix.lower() not in ENDINGS:
-        raise DataError(f"{path}: cannot write {path.suffix!r}; use one of {', '.join(ENDINGS)}")
+        kind = f"cannot write {path.suffix!r}" if path.suffix else "there is no such folder"
+        raise DataError(f"{path}: {kind}; name an image that ends in one of {', '.join(ENDINGS)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
