@@ -130,8 +130,12 @@ for half of them, which leaves the plateau of a sharpened interpolation sooner. 
 fewest whose scores were seen to rank (results/published/ranking.md).
 """
 
-FINISH = Recipe(name="finish", steps=300, matrix_lr=5e-3)
-"""Trains a proxy-trained network on: lower peak rates, since its weights are worth keeping."""
+FINISH = Recipe(name="finish", steps=300, matrix_lr=5e-3, patience=4)
+"""Trains a proxy-trained network on: lower peak rates, since its weights are worth keeping.
+
+With as much patience as there are checks it never ends early, and never leaves a network worse than
+it was, as a training that time cuts short otherwise may.
+"""
 
 STANDARD = Recipe(name="standard", steps=5000, patch_px=24, ema=0.99)
 """Trains a network from scratch within minutes to some hours on a CPU core: the proxy's rates, with

@@ -18,6 +18,7 @@ from lightir_core.errors import DivergedError, TrainingError, first_line
 from lightir_core.learning.curve import Point, Restart
 from lightir_core.learning.evaluate import quick_score
 from lightir_core.learning.proxies import PROXIES
+from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.step import Prefetch, Teacher, has_fast_bfloat16
 from lightir_core.learning.training import StateOptions, saved_restart, saved_step, train
 from lightir_core.network import Network, build
@@ -125,13 +126,18 @@ def _train(job: Job) -> Outcome:
             job.state.unlink(missing_ok=True)
     return Outcome(
         number=job.number,
-        scores={metric: curve[-1][1]},
+        scores={metric: _kept(curve, job.recipe)},
         curve=curve,
         seconds=time.perf_counter() - begun,
         training_s=training_s,
         began_at=began_at,
         restart=restart,
     )
+
+
+def _kept(curve: tuple[Point, ...], recipe: Recipe) -> float:
+    """Return the score of the weights that a training leaves: the best or the last on its curve."""
+    return max(score for _, score in curve) if recipe.patience else curve[-1][1]
 
 
 def _trained(job: Job) -> tuple[Network, tuple[Point, ...], Restart | None]:

@@ -30,7 +30,7 @@ from lightir_core.data.tasks import parse_task
 from lightir_core.errors import DataError
 from lightir_core.learning.evaluate import evaluate
 from lightir_core.learning.proxies import PROXIES
-from lightir_core.learning.recipe import Recipe
+from lightir_core.learning.recipe import FINISH, Recipe
 from lightir_core.network import build
 from search.evaluators.evaluate import score_candidate
 from search.jobs import Job
@@ -73,6 +73,17 @@ def test_an_outcome_is_a_real_training(job):
     crops = validation_crops(job.source)
     again = evaluate(network, crops, task, torch.device("cpu"), ("psnr_y",), fast=True)
     assert again.mean == pytest.approx(outcome.scores, abs=1e-4)
+
+
+def test_further_training_that_harms_leaves_the_weights_as_they_were(job, tmp_path):
+    score_candidate(job)
+    harmful = replace(FINISH.lasting(4), batch=2, patch_px=8, lr=0.1, matrix_lr=1.0)
+    finish = replace(job, recipe=harmful, start=job.weights, weights=tmp_path / "finished")
+    outcome = score_candidate(finish)
+    assert [step for step, _ in outcome.curve] == [0, 1, 2, 3, 4]
+    assert outcome.scores["psnr_y"] == outcome.curve[0][1] > max(s for _, s in outcome.curve[1:])
+    before, after = (load_tensors(path)[0] for path in (job.weights, finish.weights))
+    assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_a_promoted_trial_is_as_one_that_never_paused(job, tmp_path):
