@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BUDGET ?= 400k
 WORKERS ?= 2
-PYTEST = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadgroup
+PYTEST = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 search: $(VENV)/core.done

@@ -1,5 +1,7 @@
 """What the tests of several packages share: a cost cache of their own and small photographs."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -14,17 +16,25 @@ settings.register_profile("lightir", derandomize=True, deadline=None)
 settings.load_profile("lightir")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Give a file to one worker of pytest-xdist, so that what it shares is made once.
+# what takes longest begins first, while there is other work to do beside it
+LONGEST = (
+    "test_interruption.py",
+    "end_to_end/test_ray.py",
+    "end_to_end",
+    "compress",
+    "benchmarks",
+    "search",
+)
 
-    What is marked with a group of its own, as all that starts Ray, is given to one worker whole.
-    """
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.as_posix()))
-    # the longest group first, while there is other work to do beside it
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args != ("ray",))
+
+def pytest_collection_modifyitems(items):
+    """Sort files by how long they take: pytest-xdist gives them out in this order, each whole."""
+
+    def rank(item):
+        path = item.path.as_posix()
+        return next((n for n, part in enumerate(LONGEST) if part in path), len(LONGEST))
+
+    items.sort(key=rank)
 
 
 # the networks of the tests are tiny: threads would wait for each other most of the time
@@ -33,9 +43,14 @@ torch.set_num_threads(1)
 
 @pytest.fixture(autouse=True, scope="session")
 def session_cache(tmp_path_factory):
-    """Tests, and the commands that they start, neither read nor write the user's cache."""
+    """Tests, and the commands that they start, neither read nor write the user's cache.
+
+    All workers of pytest-xdist share one: what one of them has priced, the others need not.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         cost_cache.cache_clear()
         yield
     cost_cache.cache_clear()

@@ -10,8 +10,6 @@ from benchmarks.faults import measure
 from benchmarks.machines import Machines, wait_for
 from lightir_core.errors import RunFailedError, SearchError
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 
 def test_an_unknown_fault_is_refused(tmp_path):
     with pytest.raises(SearchError, match="fault 'flood' is not known; use one of none, worker"):

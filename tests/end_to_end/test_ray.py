@@ -8,7 +8,7 @@ from tests.end_to_end.conftest import QUICK
 
 pytest.importorskip("ray", reason="the extra ray is not installed")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

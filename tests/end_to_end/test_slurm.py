@@ -13,8 +13,6 @@ from lightir_core.data.pack import write_pack
 from lightir_core.data.tasks import parse_task
 from results.study import Record
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 pytest.importorskip("ray", reason="the extra ray is not installed")
 
 ROOT = Path(__file__).parents[2]

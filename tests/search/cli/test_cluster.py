@@ -8,8 +8,6 @@ from lightir_core.errors import DataError, SearchError
 from search.cli.cluster import advice, check, gathered, print_nodes, problems, remarks
 from search.engines.ray_nodes import NodeReport, versions_here
 
-in_ray_group = pytest.mark.xdist_group("ray")  # before the tests that start a cluster here
-
 GRAPHED = Variant(half=True, launch_mode="graphed", prefetch=True)
 
 
@@ -67,7 +65,6 @@ def test_images_that_the_driver_lacks_are_told_before_any_node_is_asked(tmp_path
         check("auto", 0, [str(tmp_path / "photos.pack")], None, None, "400k", False)
 
 
-@in_ray_group
 def test_no_cluster_is_told():
     pytest.importorskip("ray", reason="the extra ray is not installed")
     with pytest.raises(SearchError, match=r"no cluster at 127\.0\.0\.1:1 .* start one with"):
@@ -130,7 +127,6 @@ def test_a_slow_node_is_remarked_among_its_like():
     )
 
 
-@in_ray_group
 def test_a_cluster_that_never_comes_is_waited_for_and_told():
     pytest.importorskip("ray", reason="the extra ray is not installed")
     begun = time.monotonic()
@@ -142,7 +138,6 @@ def test_a_cluster_that_never_comes_is_waited_for_and_told():
     assert 1.5 <= time.monotonic() - begun < 10
 
 
-@in_ray_group
 def test_nothing_is_waited_for_unless_nodes_are_expected():
     pytest.importorskip("ray", reason="the extra ray is not installed")
     begun = time.monotonic()

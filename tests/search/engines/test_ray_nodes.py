@@ -19,8 +19,6 @@ from search.engines.ray_nodes import (
     versions_here,
 )
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 
 def node(name, cpus=4.0, gpus=0.0, **other):
     return NodeReport(id=name, name=name, address="10.0.0.1", cpus=cpus, gpus=gpus, **other)

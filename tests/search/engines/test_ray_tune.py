@@ -17,8 +17,6 @@ from search.engines.ray_tune import RETRIES, RayDriver, WorkerSpec, _Trials
 from search.jobs import Job, JobQueue
 from tests.search.engines import work
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 
 def jobs(folder, *names):
     """Jobs whose work is told by the name of their weights."""
