@@ -1,5 +1,8 @@
 """A space small enough to be known whole, and what a search of it needs."""
 
+import itertools
+from functools import cache
+
 import pytest
 
 from budgets.budget import Budget, Size
@@ -33,10 +36,17 @@ MACS = Objective(name="macs", direction="minimise", unit="MACs", label="MACs")
 PARAMS = Objective(name="params", direction="minimise", unit="parameters", label="Parameters")
 
 
+@pytest.fixture(autouse=True)
+def few_attempts(monkeypatch):
+    """Draw a few hundred networks together: a space of the tests has run out by then."""
+    monkeypatch.setattr("search.feasible.space.ATTEMPTS", 300)
+
+
 @pytest.fixture(scope="session")
 def feasible():
     """(space or its name, budget) -> what fits."""
 
+    @cache
     def fitting(space="few", budget="1M"):
         space = {**SPACES, "few": FEW, "small": SMALL}[space] if isinstance(space, str) else space
         return Feasible(space, SHAPE, Budget.parse(budget), SIZE)
@@ -58,8 +68,6 @@ def few_candidates(feasible):
     everything = feasible()
 
     def points(space):
-        import itertools
-
         for width, stages in itertools.product((8, 16), (1, 2)):
             per_stage = [
                 {"mixer": mixer, **heads, "window": "4x4", "blocks": blocks}

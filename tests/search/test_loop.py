@@ -192,18 +192,17 @@ def test_trials_are_recorded_whole(searched, setting):
 
 
 @every_way
-@pytest.mark.parametrize("work", [score_by_size, score_or_fail])
-def test_workers_and_their_order_do_not_matter(searched, strategy, work, fidelity):
+def test_workers_and_their_order_do_not_matter(searched, strategy, fidelity):
     how = {"strategy": strategy, "fidelity": fidelity}
-    alone = outline(searched("a", **how, driver=InProcess(work)))
+    alone = outline(searched("a", **how, driver=InProcess(score_or_fail)))
     for number, workers in enumerate((2, 3, 9)):
-        driver = InProcess(work, workers=workers, seed=number)
+        driver = InProcess(score_or_fail, workers=workers, seed=number)
         together = outline(searched(f"b{number}", **how, driver=driver))
         assert together == alone
 
 
 @every_way
-@pytest.mark.parametrize("kills", [(0,), (1,), (4,), (5, 0, 3), (13,), (1, 1, 1, 1)], ids=str)
+@pytest.mark.parametrize("kills", [(0,), (4,), (5, 0, 3, 5)], ids=str)
 def test_killed_and_resumed_is_as_uninterrupted(searched, strategy, kills, fidelity):
     how = {"strategy": strategy, "fidelity": fidelity}
     whole = outline(searched("whole", **how, driver=InProcess(score_or_fail)))
