@@ -1,11 +1,14 @@
 """The real command, in a folder of its own, on small real photographs."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from PIL import Image
@@ -28,9 +31,11 @@ os.execv(sys.executable, [sys.executable, "-m", "search", *sys.argv[1:]])
 """
 COMMAND = (sys.executable, "-c", ON_ONE_CORE)
 
-# few and short trainings of small networks; all in one process, and no end before the last trial
+TINY = str(ROOT / "tests" / "data" / "tiny.yaml")
+
+# few and short trainings of tiny networks; all in one process, and no end before the last trial
 QUICK = (
-    "--space", "small", "--budget", "40k", "--steps", "3", "--finish-steps", "3",
+    "--space", TINY, "--budget", "10k", "--steps", "3", "--finish-steps", "3",
     "--finalists", "1", "--time", "0", "--workers", "1", "--device", "cpu",
 )  # fmt: skip
 
@@ -71,24 +76,32 @@ def command():
     return run
 
 
-@pytest.fixture
-def in_process(monkeypatch, capsys, tmp_path):
-    """The same without a new process: what `main` does with a command line."""
+@pytest.fixture(scope="session")
+def main():
+    """The same without a new process: what `main` does with a command line in a folder."""
 
-    def run(*arguments, cwd=tmp_path):
-        monkeypatch.chdir(cwd)
-        monkeypatch.setenv("COLUMNS", "200")
-        monkeypatch.setattr(sys, "argv", ["search", *map(str, arguments)])
-        capsys.readouterr()
-        status = 0
-        try:
-            app.main()
-        except SystemExit as ended:
-            status = ended.code or 0
-        captured = capsys.readouterr()
-        return Ended(status, captured.out, captured.err)
+    def run(*arguments, cwd):
+        status, out, err = 0, io.StringIO(), io.StringIO()
+        with (
+            contextlib.chdir(cwd),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            patch.dict(os.environ, COLUMNS="200"),
+            patch.object(sys, "argv", ["search", *map(str, arguments)]),
+        ):
+            try:
+                app.main()
+            except SystemExit as ended:
+                status = ended.code or 0
+        return Ended(status, out.getvalue(), err.getvalue())
 
     return run
+
+
+@pytest.fixture
+def in_process(main, tmp_path):
+    """`main` in the folder of the test."""
+    return lambda *arguments, cwd=tmp_path: main(*arguments, cwd=cwd)
 
 
 @pytest.fixture

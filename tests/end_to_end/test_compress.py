@@ -103,7 +103,7 @@ def test_a_member_of_a_run_is_compressed_on_the_runs_own_images(in_process, plac
     [parent, _] = load_results(place / "run")
     what = f"{place / 'run'}{member.format(trial=parent.trial, id=parent.id)}"
     out = place / f"member{len(member)}"
-    ended = in_process("compress", what, "--budget", "params=6k", *QUICK, "--out", out)
+    ended = in_process("compress", what, "--budget", "params=5k", *QUICK, "--out", out)
     result, _ = compressed(ended, out)
     assert result.data["training"] == load_result(out).data["training"] != []
     assert all(name.startswith("crop") for name in result.data["training"])

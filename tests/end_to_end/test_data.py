@@ -50,8 +50,8 @@ def test_check_reports_pixels_equal_to_matlabs_bicubic(in_process, tmp_path, pho
     assert 20 < float(share[1]) < 99  # Pillow's bicubic is not MATLAB's
 
 
-def test_a_run_on_a_pack_is_the_run_on_its_folder(command, three_photographs, tmp_path):
-    packed = command(
+def test_a_run_on_a_pack_is_the_run_on_its_folder(in_process, three_photographs, tmp_path):
+    packed = in_process(
         "data", "pack", three_photographs, "--out", "photos.pack", "--task", "sr-x2", cwd=tmp_path
     )
     assert packed.status == 0, packed.err
@@ -59,16 +59,18 @@ def test_a_run_on_a_pack_is_the_run_on_its_folder(command, three_photographs, tm
         r"photos.pack: 3 images, 0\.1 MiB, for task sr-x2\nchecksum: [0-9a-f]{64}\n", packed.out
     )
     for name, data in (("folder", three_photographs), ("pack", "photos.pack")):
-        ended = command("run", *QUICK, "--trials", "1", "--data", data, "--out", name, cwd=tmp_path)
+        ended = in_process(
+            "run", *QUICK, "--trials", "1", "--data", data, "--out", name, cwd=tmp_path
+        )
         assert ended.status == 0, ended.err
     scores = [[m.scores for m in load_results(tmp_path / name)] for name in ("folder", "pack")]
     assert scores[0] == scores[1]
 
 
-def test_several_folders_with_weights(command, three_photographs, tmp_path, photograph):
+def test_several_folders_with_weights(in_process, three_photographs, tmp_path, photograph):
     (tmp_path / "more").mkdir()
     Image.fromarray(photograph(5)).save(tmp_path / "more" / "a.png")
-    ended = command(
+    ended = in_process(
         "run", *QUICK, "--trials", "1", "--data", f"{three_photographs}:2", "--data", "more",
         "--out", "run", cwd=tmp_path,
     )  # fmt: skip
@@ -80,10 +82,10 @@ def test_several_folders_with_weights(command, three_photographs, tmp_path, phot
     assert used == {"more/a.png", *(f"{label}/crop{number}.png" for number in range(3))}
 
 
-def test_gray_networks_from_colour_images(command, in_process, three_photographs, tmp_path):
-    ended = command(
+def test_gray_networks_from_colour_images(in_process, three_photographs, tmp_path):
+    ended = in_process(
         "run", *QUICK, "--trials", "1", "--channels", "1", "--task", "denoise:15-50",
-        "--budget", "60k", "--data", three_photographs, "--out", "run", cwd=tmp_path,
+        "--data", three_photographs, "--out", "run", cwd=tmp_path,
     )  # fmt: skip
     assert ended.status == 0, ended.err
     assert "note: images are read as gray: 0.299 R + 0.587 G + 0.114 B" in ended.err
@@ -101,9 +103,9 @@ def test_gray_networks_from_colour_images(command, in_process, three_photographs
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["sr-x2", "jpeg:10-40", "derain", "desnow"])
-def test_other_tasks_do_the_whole_job_in_gray(command, three_photographs, tmp_path, task):
-    ended = command(
-        "run", *QUICK, "--trials", "1", "--channels", "1", "--task", task, "--budget", "60k",
+def test_other_tasks_do_the_whole_job_in_gray(in_process, three_photographs, tmp_path, task):
+    ended = in_process(
+        "run", *QUICK, "--trials", "1", "--channels", "1", "--task", task,
         "--data", three_photographs, "--out", "run", cwd=tmp_path,
     )  # fmt: skip
     assert ended.status == 0, ended.err

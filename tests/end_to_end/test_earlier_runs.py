@@ -21,8 +21,8 @@ def earlier(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_as_it_would_have_then(command, trials_of, earlier):
-    ended = command("resume", "killed", cwd=earlier)
+def test_a_killed_run_ends_as_it_would_have_then(in_process, trials_of, earlier):
+    ended = in_process("resume", "killed", cwd=earlier)
     assert ended.status == 0, ended.err
     then = json.loads((earlier / "killed.json").read_text())
     now = trials_of(earlier / "killed")
@@ -56,8 +56,8 @@ def test_runs_are_compared(in_process, earlier):
 
 
 @pytest.mark.slow
-def test_a_network_is_compressed(command, earlier):
-    ended = command(
+def test_a_network_is_compressed(in_process, earlier):
+    ended = in_process(
         "compress", "finished", "--budget", "params=15k", "--steps", "3", "--out", "smaller",
         cwd=earlier,
     )  # fmt: skip

@@ -3,19 +3,17 @@
 import pytest
 
 from results.models import load_results
-
-QUICK = (
-    "--space", "small", "--budget", "40k", "--steps", "3", "--finish-steps", "3", "--trials", "9",
-    "--finalists", "1", "--time", "0", "--workers", "1", "--device", "cpu",
-)  # fmt: skip
+from tests.end_to_end.conftest import QUICK
 
 
 @pytest.mark.slow
 def test_a_search_by_a_proxy_trains_the_chosen_from_fresh_weights(
-    command, three_photographs, trials_of, tmp_path
+    in_process, three_photographs, trials_of, tmp_path
 ):
     arguments = ("run", *QUICK, "--evaluator", "zero-cost:naswot", "--objectives", "psnr,params")
-    ended = command(*arguments, "--data", three_photographs, "--out", "run", cwd=tmp_path)
+    ended = in_process(
+        *arguments, "--trials", "9", "--data", three_photographs, "--out", "run", cwd=tmp_path
+    )
     assert ended.status == 0, ended.err
     assert all(set(scores) == {"naswot"} for *_, scores, _, _ in trials_of(tmp_path / "run"))
     models = load_results(tmp_path / "run")

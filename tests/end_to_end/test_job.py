@@ -24,6 +24,7 @@ from results.models import load_results
 from results.run import RunFolder
 from results.study import Record
 from search.config import load_config
+from tests.end_to_end.conftest import TINY
 
 SIZE = reference_size(parse_task("sr-x2"))
 
@@ -69,7 +70,7 @@ def test_published_systems_were_shrunk_to_the_budget_and_trained_as_the_trials(r
         assert rival.cost["params"] == price(preset(rival.name), SIZE).params
         assert bool(rival.scores) != bool(rival.reason)
     for rival in trained:
-        assert rival.shrunk_cost["params"] <= 40_000
+        assert rival.shrunk_cost["params"] <= 10_000
         assert rival.steps == 3
         assert rival.curve[-1] == (3, rival.scores["psnr_y"])
 
@@ -83,7 +84,7 @@ def test_a_final_network_was_timed_at_three_sizes(run):
 
 def test_every_trial_was_trained_within_a_quarter_over_the_budget(run):
     trials = Record.open(run.path).trials()
-    budget, size = Budget.parse("50k"), reference_size(parse_task("sr-x2"))
+    budget, size = Budget.parse("12.5k"), reference_size(parse_task("sr-x2"))
     assert len(trials) == 11
     assert len({trial.architecture.id for trial in trials}) == 11
     for trial in trials:
@@ -105,7 +106,7 @@ def test_results_are_trained_on_and_pruned_within_budget(run):
         assert pruned.cost["params"] <= 0.75 * parent.cost["params"]
     assert parent.within_budget == (parent.kind == "trained")
     assert pruned.within_budget
-    assert pruned.cost["params"] <= 40_000
+    assert pruned.cost["params"] <= 10_000
     assert (run.model(pruned.id) / "README.md").is_file()
     for model in models:
         network = load_model(run.model(model.id))
@@ -119,7 +120,7 @@ def test_results_are_trained_on_and_pruned_within_budget(run):
 
 def test_the_config_says_how_to_repeat_it(run, three_photographs):
     plain = json.loads(run.config.read_text())
-    assert plain["command"].startswith("python -m search run --space small --budget 40k")
+    assert plain["command"].startswith(f"python -m search run --space {TINY} --budget 10k")
     assert plain["config"]["data"] == [str(three_photographs)]
     assert plain["versions"].keys() >= {"python", "torch", "optuna"}
     assert plain["baseline"]["name"] == "bicubic"
@@ -146,17 +147,17 @@ def test_the_report_is_one_file_that_needs_nothing_else(run):
     assert "url(http" not in page
     for model in load_results(run.path):
         assert model.id in page
-    assert "python -m search run --space small" in page
+    assert f"python -m search run --space {TINY}" in page
     assert "bicubic" in page
 
 
-def test_the_report_is_made_again_from_the_folder_alone(run, command, tmp_path):
+def test_the_report_is_made_again_from_the_folder_alone(run, in_process, tmp_path):
     copy = tmp_path / "elsewhere"
     shutil.copytree(run.path, copy)
     shutil.rmtree(copy / "report")
     shutil.rmtree(copy / "checkpoints")
     (copy / "pareto.csv").unlink()
-    ended = command("report", copy, cwd=tmp_path)
+    ended = in_process("report", copy)
     assert (ended.status, ended.out.strip()) == (0, str(copy / "report" / "index.html"))
     assert (copy / "pareto.csv").read_text() == run.pareto("csv").read_text()
     assert "<html" in (copy / "report" / "index.html").read_text()
@@ -174,9 +175,9 @@ def test_cost_counts_what_the_record_says(run, in_process):
     assert f"{price(architecture, parse_size('640x360')).macs:,}" in table
 
 
-def test_restore_an_image(run, command, three_photographs, tmp_path):
+def test_restore_an_image(run, in_process, three_photographs, tmp_path):
     model = run.model(load_results(run.path)[0].id)
-    ended = command("restore", model, three_photographs / "crop0.png", "big.png", cwd=tmp_path)
+    ended = in_process("restore", model, three_photographs / "crop0.png", "big.png")
     assert (ended.status, ended.out.strip(), ended.err) == (0, "big.png", "")
     assert pixels(tmp_path / "big.png").shape == (192, 192, 3)
     assert (tmp_path / "big.png").stat().st_mode & 0o777 == 0o644  # not only for its owner

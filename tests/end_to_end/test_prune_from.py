@@ -10,15 +10,15 @@ from results.study import Record
 from tests.end_to_end.conftest import QUICK
 
 WIDE = (
-    "run", *QUICK, "--budget", "25k", "--prune-from", "2", "--trials", "4", "--finalists", "4",
+    "run", *QUICK, "--budget", "4k", "--prune-from", "2", "--trials", "4", "--finalists", "4",
     "--out", "run",
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def wide(command, three_photographs, tmp_path_factory):
+def wide(main, three_photographs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("wide")
-    ended = command(*WIDE, "--data", three_photographs, "--json", cwd=folder)
+    ended = main(*WIDE, "--data", three_photographs, "--json", cwd=folder)
     assert ended.status == 0, ended.err
     return folder / "run", ended
 
@@ -29,12 +29,12 @@ def test_what_was_over_budget_is_pruned_and_nothing_else_is_a_result(wide):
     parents = {model.id: model for model in models if model.kind == "parent"}
     assert parents, "this seed proposes a network over budget"
     for parent in parents.values():
-        assert 25_000 < parent.cost["params"] <= 50_000
+        assert 4_000 < parent.cost["params"] <= 8_000
         assert parent.within_budget is False
     pruned = [model for model in models if model.kind == "pruned"]
     assert {model.parent for model in pruned} == set(parents)
     for model in pruned:
-        assert 0.98 * 25_000 < model.cost["params"] <= 25_000
+        assert 0.98 * 4_000 < model.cost["params"] <= 4_000
         assert model.within_budget
     told = json.loads(ended.out)["models"]
     assert {model["id"] for model in told} == {m.id for m in models} - set(parents)
@@ -43,7 +43,7 @@ def test_what_was_over_budget_is_pruned_and_nothing_else_is_a_result(wide):
 
 def test_every_trial_is_within_the_wider_budget(wide):
     costs = [trial.cost["params"] for trial in Record.open(wide[0]).trials()]
-    assert max(costs) <= 50_000
+    assert max(costs) <= 8_000
 
 
 def test_the_report_shows_the_front_before_and_after(wide):
@@ -56,12 +56,12 @@ def test_the_report_shows_the_front_before_and_after(wide):
         assert shown == (model.kind != "parent")
 
 
-def test_a_resumed_run_prunes_what_is_missing(wide, command, tmp_path):
+def test_a_resumed_run_prunes_what_is_missing(wide, in_process, tmp_path):
     shutil.copytree(wide[0], tmp_path / "run")
     pruned = [model for model in load_results(tmp_path / "run") if model.kind == "pruned"]
     gone = pruned[0]
     (tmp_path / "run" / "models" / gone.id / "result.json").unlink()
-    ended = command("resume", "run", "--quiet", cwd=tmp_path)
+    ended = in_process("resume", "run", "--quiet", cwd=tmp_path)
     assert ended.status == 0, ended.err
     again = {model.id: model for model in load_results(tmp_path / "run")}
     assert again[gone.id].scores == gone.scores
