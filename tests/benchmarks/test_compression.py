@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks import compression
 from benchmarks.compression import WAYS, Setting, document, rows_of
@@ -10,14 +11,28 @@ from lightir_core.data.image_source import ImageSource
 from lightir_core.data.tasks import parse_task
 
 
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory, photograph):
+    """A setting that was measured, and its rows; read it only."""
+    folder = tmp_path_factory.mktemp("measured")
+    (folder / "photographs").mkdir()
+    for number in range(3):
+        Image.fromarray(photograph(number)).save(folder / "photographs" / f"{number}.png")
+    source = ImageSource(task=parse_task("sr-x2"), data=(str(folder / "photographs"),))
+    setting = Setting(
+        source=source, width=8, steps=2, finish=1, cuts=(0.3,), folder=folder / "kept"
+    )
+    return setting, rows_of(setting, [0], print)
+
+
 @pytest.fixture
 def setting(tmp_path, folder_of_photographs):
     source = ImageSource(task=parse_task("sr-x2"), data=(str(folder_of_photographs),))
     return Setting(source=source, width=8, steps=2, finish=1, cuts=(0.3,), folder=tmp_path / "kept")
 
 
-def test_every_way_is_there_and_within_its_share(setting):
-    rows = rows_of(setting, [0], print)
+def test_every_way_is_there_and_within_its_share(measured):
+    setting, rows = measured
     assert [row["way"] for row in rows] == ["parent", *WAYS]
     parent, *others = rows
     for row in others:
@@ -39,8 +54,8 @@ def test_every_way_trains_equally_long(setting, monkeypatch):
     assert steps == [3, 2, 1, 3, 1, 1]
 
 
-def test_a_stopped_measurement_goes_on(setting, monkeypatch):
-    rows = rows_of(setting, [0], print)
+def test_a_stopped_measurement_goes_on(measured, monkeypatch):
+    setting, rows = measured
     monkeypatch.setattr(compression, "train", lambda *_, **__: pytest.fail("trained again"))
     assert rows_of(setting, [0], print) == rows
 

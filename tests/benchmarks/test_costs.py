@@ -20,6 +20,7 @@ def test_nothing_differs_from_the_trace():
         assert run()["wrong"] == 0
 
 
+@pytest.mark.slow
 def test_memory_in_small():
     rows = [run() for key, run in memory_steps(SMALL) if "True" not in key]
     assert {row["what"].split()[0] for row in rows} == {"training", "inference"}

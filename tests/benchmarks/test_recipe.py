@@ -63,6 +63,7 @@ def test_races_are_kept_and_compared_network_by_network(tmp_path):
     assert all(any(line.startswith(f"| 0.4 | {name} |") for line in lines) for name in networks)
 
 
+@pytest.mark.slow
 def test_trained_networks_are_scored_on_test_images_too(tmp_path, folder_of_photographs):
     setting = Setting(
         attempts={name: TRIES[name] for name in ("proxy", "no-skip")},

@@ -77,6 +77,7 @@ def test_a_device_that_cannot_train_is_told(task):
         calibrate(replace(task, device="meta"), 1, lambda row: None)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_told(task):
     nowhere = replace(task.source, data=("no such folder",))
     with pytest.raises(SearchError, match="does not work on cpu: its process died"):

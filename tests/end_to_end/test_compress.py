@@ -98,7 +98,7 @@ def test_the_result_can_be_compressed_again(in_process, place, three_photographs
     assert load_result(second).parent == "once"
 
 
-@pytest.mark.parametrize("member", ["", "#{trial}", "#{id}"])
+@pytest.mark.parametrize("member", ["", "#{id}"])
 def test_a_member_of_a_run_is_compressed_on_the_runs_own_images(in_process, place, member):
     [parent, _] = load_results(place / "run")
     what = f"{place / 'run'}{member.format(trial=parent.trial, id=parent.id)}"

@@ -1,13 +1,9 @@
-"""Reading and comparing runs and building a report again load no torch: they start at once."""
+"""Nothing of the results loads torch; `tests/end_to_end/test_job.py` holds the commands to it."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
-
-from results.report.page import build_report
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(
@@ -37,24 +33,3 @@ def test_no_module_of_the_results_loads_torch():
     )
     assert "results.report" in MODULES
     assert run_python(code, *MODULES) == "False"
-
-
-@pytest.fixture
-def reported(make_run, tmp_path):
-    folder = make_run(tmp_path / "run", trials=6)
-    build_report(folder)
-    return folder
-
-
-def test_a_report_is_rebuilt_and_runs_are_compared_without_torch(reported, tmp_path):
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from results.report.page import build_report\n"
-        "from results.report.versus import build_comparison\n"
-        "run, out = map(Path, sys.argv[1:])\n"
-        "before = (run / 'report' / 'index.html').read_text()\n"
-        "print(build_report(run).read_text() == before)\n"
-        "build_comparison([run, run], out)\n"
-        "print('torch' in sys.modules)"
-    )
-    assert run_python(code, reported, tmp_path / "out").split() == ["True", "False"]

@@ -27,6 +27,7 @@ from lightir_core.data.images import Gallery, Image
 from lightir_core.data.sources import from_gallery
 from lightir_core.data.tasks import parse_task
 from lightir_core.network import build
+from lightir_core.pruning import importance
 
 WINDOW = WindowAttentionConfig(num_heads=2, window_size=(4, 4))
 
@@ -201,6 +202,17 @@ class Gray:
 
     def batch(self, *where):
         return tuple(image.mean(1, keepdim=True) for image in self._colour.batch(*where))
+
+
+@pytest.fixture
+def few_batches(monkeypatch):
+    """Measure importance on few patches, where what it finds does not matter."""
+    patches, few = importance._patches, 2
+    monkeypatch.setattr(
+        importance,
+        "_patches",
+        lambda network, data, seed, batches=few: patches(network, data, seed, min(batches, few)),
+    )
 
 
 @pytest.fixture

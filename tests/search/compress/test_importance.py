@@ -89,7 +89,7 @@ def test_taylor_is_the_squared_derivative_by_the_size_of_a_channel(trained, data
 
 @pytest.mark.parametrize("kind", IMPORTANCES)
 def test_every_unit_gets_a_number_for_every_channel(trained, data, architectures, kind):
-    for name in ("grouped", "channel branch", "cascade", "some untied", "cosine", "cross-layer"):
+    for name in ("channel branch", "cascade", "some untied", "cross-layer"):
         network = fold(trained(architectures[name]))
         ranking = rank(network, kind, data, seed=0)
         for unit, extent in units(network.architecture).items():

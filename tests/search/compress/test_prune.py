@@ -21,6 +21,8 @@ SETTINGS = CostSettings(sizes=(SIZE,), batch=2)
 # a single block, and a trunk of which a quarter or half goes at once
 COARSE = ("groups across heads", "independent cascade")
 
+pytestmark = pytest.mark.usefixtures("few_batches")
+
 every_kind = pytest.mark.parametrize("name", ARCHITECTURES)
 
 
@@ -85,7 +87,7 @@ def test_the_parent_is_left_as_it_was(trained, patches, architectures, name):
     assert all(p.requires_grad for p in pruned.network.parameters())
 
 
-@pytest.mark.parametrize("name", ["stages", "shared stages", "recursion", "convolution"])
+@pytest.mark.parametrize("name", ["shared stages", "convolution"])
 def test_equal_seeds_prune_equally(trained, patches, architectures, name):
     architecture = architectures[name]
     first, second = (
@@ -170,7 +172,9 @@ def test_all_limits_of_a_budget_hold(trained, patches, architectures):
     assert both.overrun(pruned.architecture) > 0.98
 
 
-@pytest.mark.parametrize("axis", ["memory", "inference-memory"])
+@pytest.mark.parametrize(
+    "axis", ["memory", pytest.param("inference-memory", marks=pytest.mark.slow)]
+)
 def test_memory_is_a_budget_like_any_other(trained, patches, architectures, axis):
     architecture = architectures["stages"]
     whole = target(f"{axis}=1GiB").cost(architecture)

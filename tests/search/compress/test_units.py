@@ -62,7 +62,9 @@ def test_the_slices_of_a_cascade_stay_equally_wide(architectures):
     assert found == {Unit("width"): (2, 6), Unit("keys", 0, 0): (2, 4)}
 
 
-@pytest.mark.parametrize("name", [*ARCHITECTURES, *PRESETS])
+@pytest.mark.parametrize(
+    "name", [*ARCHITECTURES, *(pytest.param(name, marks=pytest.mark.slow) for name in PRESETS)]
+)
 def test_narrowing_one_unit_changes_that_unit_alone(architectures, name):
     architecture = folded(preset(name) if name in PRESETS else architectures[name])
     there = units(architecture)
