@@ -18,6 +18,7 @@ import torch
 import typer
 
 from benchmarks import harness, sampling
+from benchmarks.crosscheck import count_with_fvcore
 from benchmarks.harness import More, Out, Row, Step, kendall, one_core
 from benchmarks.measured import (
     measured_inference_memory,
@@ -26,7 +27,6 @@ from benchmarks.measured import (
 )
 from benchmarks.sampling import Bench
 from budgets.budget import Size
-from budgets.crosscheck import count_with_fvcore
 from budgets.latency import CLOCKS, LatencyTable, device_name, latency
 from budgets.memory import inference_memory, training_memory
 from budgets.price import price

@@ -3,8 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from benchmarks.crosscheck import count_with_fvcore
 from budgets.budget import Size
-from budgets.crosscheck import count_with_fvcore
 from budgets.price import price
 from lightir_core.errors import BudgetError
 from lightir_core.network import build

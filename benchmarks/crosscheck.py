@@ -53,7 +53,7 @@ def count_with_fvcore(network: nn.Module, *inputs: Tensor) -> int:
     if unknown:
         raise BudgetError(
             f"fvcore does not know {', '.join(unknown)}, so its count would be too low; give it a "
-            "handle in budgets.crosscheck, or list it there if it multiplies nothing"
+            "handle in benchmarks.crosscheck, or list it there if it multiplies nothing"
         )
     return total
 
