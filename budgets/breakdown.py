@@ -85,10 +85,7 @@ class _Sorter(MacCounter):
         self._macs[self._kind(operands)] += macs
 
     def split(self) -> MacSplit:
-        """Return the MACs so far.
-
-        Where activations meet each other, what meets weights projects them.
-        """
+        """Return the MACs so far; where activations meet each other, weights project them."""
         macs = self._macs
         attends = macs["products"] > 0
         return MacSplit(

@@ -16,14 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from budgets.budget import Size
-from budgets.parts import (
-    Part,
-    build_part,
-    feature_size,
-    part_inputs,
-    trunk_steps,
-    without_trunk,
-)
+from budgets.parts import Part, build_part, feature_size, part_inputs, trunk_steps, without_trunk
 from budgets.price import CostCache, default_file
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError
@@ -186,13 +179,10 @@ def _processor() -> str:
 TIMED_PASSES = 3
 """Timed passes at each size, after one to warm up; their median counts."""
 
-
 MOST_SECONDS = 3.0
 """A size at which one pass is expected to take longer is left out: a report can do without it."""
 
-
 ENLARGING = (Size(180, 320), Size(360, 640), Size(720, 1280))
-
 
 SAME_SIZE = (Size(128, 128), Size(256, 256), Size(512, 512))
 

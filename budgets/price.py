@@ -9,8 +9,6 @@ A stage is priced once per width and feature size. After that an architecture co
 lookups: by the identity of the stage's object first, by its value when that object is new.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

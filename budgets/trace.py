@@ -109,7 +109,6 @@ _NORMS_AND_SAMPLING = """
 FREE = frozenset((_MEMORY + _ELEMENTWISE + _NORMS_AND_SAMPLING).split())
 """Operations that count as nothing: views, copies, elementwise, norms, softmax, interpolation."""
 
-
 SHAPES: dict[str, Callable[[Arguments], Tensor]] = {
     "addmm": lambda args: torch.mm(args[1], args[2]),
     **dict.fromkeys(

@@ -3,8 +3,6 @@
 No pickle anywhere: a file from a stranger can be read without running anything.
 """
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections.abc import Callable, Mapping

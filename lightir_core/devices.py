@@ -1,7 +1,5 @@
 """The device that a text means on this machine."""
 
-from __future__ import annotations
-
 import torch
 
 from lightir_core.errors import SearchError

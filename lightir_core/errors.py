@@ -74,9 +74,6 @@ class RunFailedError(SearchError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return a hint such as ``.
-
-    Did you mean 'width'?``, or an empty string when nothing is close.
-    """
+    """Return a hint such as ``; did you mean 'width'?``, or nothing where nothing is close."""
     matches = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {matches[0]!r}?" if matches else ""

@@ -151,10 +151,7 @@ def closing_axes(kind: str, width: int) -> Axes:
 
 
 def build_closing(kind: str, width: int) -> nn.Conv2d | None:
-    """Return the 3x3 convolution that closes a stage.
-
-    "convolution", "depthwise", or "none" for None.
-    """
+    """Return the 3x3 "convolution" or "depthwise" one that closes a stage; None for "none"."""
     if kind == "none":
         return None
     groups = width if kind == "depthwise" else 1
@@ -204,7 +201,6 @@ NORMALISATIONS = {
     "div2k": ((0.4488, 0.4371, 0.4040), (1.0, 1.0, 1.0)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
-
 
 DETAIL_GAIN = 10.0
 

@@ -82,7 +82,6 @@ def read_baselines(run: Path) -> list[Baseline]:
 
 _ADAPTER: TypeAdapter[list[Baseline]] = TypeAdapter(list[Baseline])
 
-
 FILE = Path(__file__).parent / "published" / "reference_points.csv"
 
 

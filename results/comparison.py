@@ -8,7 +8,6 @@ approximate p-value of the Mann-Whitney U test (Mann and Whitney, 1947).
 
 # pyright: standard
 # Not strict: scipy brings no types.
-
 import json
 import math
 import statistics
@@ -140,10 +139,7 @@ def compare_runs(folders: Sequence[Path]) -> RunComparison:
     groups = [_variant(name, runs) for name in dict.fromkeys(variants)]
     contests = [_contest(a, b) for a, b in combinations(groups, 2)]
     return RunComparison(
-        runs=tuple(runs),
-        variants=tuple(groups),
-        contests=tuple(contests),
-        reference=reference,
+        runs=tuple(runs), variants=tuple(groups), contests=tuple(contests), reference=reference
     )
 
 

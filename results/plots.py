@@ -6,7 +6,6 @@ of networks also differ by shape.
 
 # pyright: standard
 # Not strict: matplotlib's own signatures are typed in part only.
-
 import io
 import math
 from collections.abc import Sequence

@@ -18,16 +18,7 @@ if TYPE_CHECKING:
     from search.config import SearchConfig
     from search.rungs import Fidelity
 
-__all__ = [
-    "AskTell",
-    "BestModel",
-    "Fidelity",
-    "Question",
-    "Run",
-    "SearchConfig",
-    "resume",
-    "run",
-]
+__all__ = ["AskTell", "BestModel", "Fidelity", "Question", "Run", "SearchConfig", "resume", "run"]
 
 _HOMES = {
     "AskTell": "search.api",

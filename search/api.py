@@ -59,10 +59,7 @@ def fidelity_of(job: Job) -> Fidelity:
 
 
 def outcome_of(job: Job, scores: Scores, seconds: float) -> Outcome:
-    """Return the scores as what a job of ours would have given.
-
-    The first makes the learning curve.
-    """
+    """Return the scores as what a job of ours would have given; the first makes the curve."""
     plain = {name: float(value) for name, value in scores.items()}
     curve = tuple((fidelity_of(job).step, value) for value in list(plain.values())[:1])
     return Outcome(number=job.number, scores=plain, curve=curve, seconds=seconds)
@@ -125,7 +122,6 @@ def custom_search(plan: Plan, record: Record, callback: Callback, stop: Stop = n
 
 
 DEFAULT = SearchConfig()
-
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

@@ -36,11 +36,8 @@ PRESETS_SHARE = 0.2
 CUSTOM = "own_training"
 """In config.json: candidates were scored by a program of the user's own."""
 
-GONE = {
-    "bank_steps": "there is no weight bank any more: inherited weights did not rank candidates",
-}
+GONE = {"bank_steps": "there is no weight bank any more: inherited weights did not rank candidates"}
 """Settings of earlier runs that decide nothing now, and why."""
-
 
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600}
 
@@ -115,8 +112,7 @@ class SearchSettings(_Part):
         json_schema_extra={"repeated": True, "metavar": "WxH"},
     )
     objectives: Annotated[tuple[str, ...], _split(",")] = Field(
-        default=("psnr", "macs"),
-        description="Optimise these, or params, memory, latency.",
+        default=("psnr", "macs"), description="Optimise these, or params, memory, latency."
     )
     space: str = Field(
         default="default", description="Search this space: a file, or one of `spaces`."

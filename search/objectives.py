@@ -18,7 +18,6 @@ METRICS = {
     "psnr_rgb": Objective(name="psnr_rgb", direction="maximise", unit="dB", label="PSNR-RGB"),
 }
 
-
 PROXY_LABELS = {"synflow": "SynFlow", "grad-norm": "Gradient norm", "naswot": "NASWOT"}
 """Label of every proxy of `lightir_core.learning.proxies`; the first is the usual one."""
 

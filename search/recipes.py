@@ -26,7 +26,6 @@ _BEFORE = Recipe(
     patience=0,
 )
 
-
 BEFORE: dict[str, Recipe] = {
     "search": _BEFORE,
     "finish": replace(_BEFORE, name="finish", steps=300, matrix_lr=5e-3),

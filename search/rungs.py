@@ -75,10 +75,7 @@ class Rungs:
     eta: int
 
     def ladder(self, number: int) -> Ladder:
-        """Return the ladder of trial `number`.
-
-        Every stretch of trials has about its share of each.
-        """
+        """Return the ladder of trial `number`; every stretch of trials has its share of each."""
         return self._order[number % len(self._order)]
 
     @cached_property

@@ -94,7 +94,6 @@ RULES: dict[str, Rule] = {
     "skip": NeedsClosing(),
 }
 
-
 Option = TypeVar("Option", bound=str)
 
 NETWORK_DEFAULTS: dict[str, Value] = {

@@ -53,10 +53,7 @@ DEFAULT = Space(
 SMALL = Space(
     name="small",
     summary="window attention, dense or grouped, with recursion: for a first look",
-    network=(
-        Dimension("width", (24, 32, 48, 64)),
-        Dimension("stages", (1, 2, 3, 4)),
-    ),
+    network=(Dimension("width", (24, 32, 48, 64)), Dimension("stages", (1, 2, 3, 4))),
     stage=(
         Dimension("blocks", (1, 2, 3, 4)),
         Dimension("heads", (2, 4)),

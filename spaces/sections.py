@@ -6,8 +6,6 @@ The points of a stage are the product of the sections' points, for each answer t
 What adds up over the parts of a network is so counted without going through its points one by one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 

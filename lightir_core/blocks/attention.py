@@ -246,12 +246,7 @@ def _forward(
 
 
 def _weights(
-    q: Tensor,
-    k: Tensor,
-    bias: Tensor | None,
-    mask: ShiftMask | None,
-    piece: Piece,
-    room: Tensor,
+    q: Tensor, k: Tensor, bias: Tensor | None, mask: ShiftMask | None, piece: Piece, room: Tensor
 ) -> Tensor:
     """Return the softmax of a piece, in `room`."""
     logits = _product(q, k.mT, room)

@@ -51,10 +51,7 @@ class CascadeHead(nn.Module):
         self.filter_norm = nn.BatchNorm2d(key_dim)
 
     def forward(self, group: Tensor) -> Maps:
-        """Project (windows, Wh, Ww, d) to q, k and v, k times 1 / √k.
-
-        Each is (windows, Wh, Ww, its width).
-        """
+        """Project (windows, Wh, Ww, d) to q, k · 1 / √k, v: (windows, Wh, Ww, its width)."""
         widths = (self.key_dim, self.key_dim, group.shape[-1])
         ones = self.norm.weight.new_ones
         scale = torch.cat(

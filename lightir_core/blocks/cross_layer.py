@@ -21,15 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightir_core.architecture import CrossLayerConfig
-from lightir_core.blocks.axes import (
-    Axis,
-    Channels,
-    Extent,
-    Grouped,
-    along,
-    batch_norm,
-    dense,
-)
+from lightir_core.blocks.axes import Axis, Channels, Extent, Grouped, along, batch_norm, dense
 from lightir_core.blocks.projection import is_traced
 from lightir_core.blocks.windows import channels_first, channels_last
 
@@ -116,10 +108,7 @@ def _shares(gates: Tensor, logits: Tensor) -> Tensor:
 
 
 def _precise(x: Tensor) -> Tensor:
-    """Cast to at least float32.
-
-    Under autocast positions and exponentials would lose their digits.
-    """
+    """Cast to at least float32: under autocast positions and exponentials would lose digits."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
@@ -247,10 +236,7 @@ class _TableGradient(torch.autograd.Function):
 # an operation of its own, so that whoever counts memory sees it
 @torch.library.custom_op("lightir::row_gradient", mutates_args=())
 def row_gradient(grad: Tensor, rows: Tensor, weights: Tensor, count: int) -> Tensor:
-    """Return what each of `count` rows gets back.
-
-    Σ weights[n, j]·grad[n] over its readers, (count, C).
-    """
+    """Return Σ weights[n, j]·grad[n] over the readers of each of `count` rows, (count, C)."""
     starts = np.arange(0, rows.numel() + 1, rows.shape[1], dtype=np.int32)
     entries = weights.flatten().numpy(), rows.flatten().to(torch.int32).numpy(), starts
     reads = csr_array(entries, shape=(len(rows), count))

@@ -40,11 +40,7 @@ def split_heads(x: Tensor, window: tuple[int, int], num_heads: int) -> Tensor:
         (B, nh, nw, h, N, d), tokens row-major.
     """
     return rearrange(
-        x,
-        "b (nh wh) (nw ww) (h d) -> b nh nw h (wh ww) d",
-        wh=window[0],
-        ww=window[1],
-        h=num_heads,
+        x, "b (nh wh) (nw ww) (h d) -> b nh nw h (wh ww) d", wh=window[0], ww=window[1], h=num_heads
     )
 
 
@@ -56,10 +52,7 @@ def merge_heads(x: Tensor, window: tuple[int, int]) -> Tensor:
 
 
 def roll(x: Tensor, shift: tuple[int, int]) -> Tensor:
-    """Return (B, H, W, C) moved cyclically by `shift` rows and columns.
-
-    Free when there is no shift.
-    """
+    """Return (B, H, W, C) moved cyclically by `shift` rows and columns; free without a shift."""
     return torch.roll(x, shift, dims=(1, 2)) if any(shift) else x
 
 

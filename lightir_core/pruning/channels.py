@@ -264,9 +264,7 @@ def _slices(architecture: Architecture) -> dict[Unit, tuple[Slice, ...]]:
     return {unit: tuple(there) for unit, there in lying.items()}
 
 
-def _modules(
-    architecture: Architecture,
-) -> Iterator[tuple[Axes, int, int, Mapping[Unit, int]]]:
+def _modules(architecture: Architecture) -> Iterator[tuple[Axes, int, int, Mapping[Unit, int]]]:
     """Yield the axes of each module, its stage and block, and where its channels are counted from.
 
     Passes that are not tied have channels of their own, one pass after another.

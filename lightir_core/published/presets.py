@@ -391,10 +391,7 @@ def _last(holds: Callable[[int], bool], count: int) -> int:
 
 
 def scale_of(task: str) -> int:
-    """Return the enlargement that a task's name asks for.
-
-    3 for ``sr-x3``, 1 for ``denoise:15-50``.
-    """
+    """Return the enlargement that a task's name asks for: 3 for ``sr-x3``, 1 for ``denoise:15``."""
     match = re.fullmatch(r"sr-x(\d+)(,gray)?", task)
     return int(match[1]) if match else 1
 

@@ -243,9 +243,7 @@ _WRAPPERS = ("params_ema", "params", "state_dict")
 
 
 def load(
-    system: str,
-    config: Mapping[str, Any],
-    tensors: Mapping[str, Tensor] | Mapping[str, np.ndarray],
+    system: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor] | Mapping[str, np.ndarray]
 ) -> Network:
     """Return a published network with its weights, in evaluation mode.
 

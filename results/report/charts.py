@@ -6,7 +6,6 @@ behind, its marks get classes of the style sheet, so that they follow dark mode,
 
 # pyright: standard
 # Not strict: matplotlib's own signatures are typed in part only.
-
 import io
 import math
 import re
@@ -138,10 +137,7 @@ def sparkline(values: Sequence[float]) -> Markup:
 
 
 def draw(
-    axes: tuple[Objective, Objective],
-    limits: Limits,
-    curves: Sequence[Curve],
-    name: str,
+    axes: tuple[Objective, Objective], limits: Limits, curves: Sequence[Curve], name: str
 ) -> Markup:
     """Draw lines over a grid as an SVG element; all text in it is escaped.
 
@@ -235,9 +231,7 @@ def _faint(trials: Sequence[Trial], limits: Limits) -> list[Curve]:
     return [Curve(points, "faint", _curve_title(trial)) for trial, points in kept]
 
 
-def _curve_limits(
-    curves: Sequence[Sequence[tuple[int, float]]],
-) -> Limits | None:
+def _curve_limits(curves: Sequence[Sequence[tuple[int, float]]]) -> Limits | None:
     points = [point for curve in curves for point in curve if math.isfinite(point[1])]
     if not points:
         return None
@@ -247,10 +241,7 @@ def _curve_limits(
     return _limits([0.0, *(float(s) for s, _ in points)]), _limits(h for h in heights if h >= floor)
 
 
-def _kept(
-    curve: Sequence[tuple[int, float]],
-    limits: Limits,
-) -> list[tuple[float, float]]:
+def _kept(curve: Sequence[tuple[int, float]], limits: Limits) -> list[tuple[float, float]]:
     """Return the finite points of a curve, those below the figure put on its lower edge."""
     return [(float(s), max(v, limits[1][0])) for s, v in curve if math.isfinite(v)]
 

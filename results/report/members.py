@@ -113,7 +113,6 @@ def count(architecture: Architecture, size: Size) -> Breakdown:
 
 _ADAPTER: TypeAdapter[dict[str, Breakdown]] = TypeAdapter(dict[str, Breakdown])
 
-
 MAX_TRIALS = 30
 """Trials of the front that are drawn; a longer front is in the table."""
 

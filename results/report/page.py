@@ -96,12 +96,7 @@ def _functions(view: RunView) -> dict[str, Callable[..., Any]]:
     def spark(trial: Trial) -> Markup:
         return sparkline([value for _, value in trial.curve])
 
-    return {
-        "cells": cells,
-        "spark": spark,
-        "duration": format_duration,
-        "brief": summarise,
-    }
+    return {"cells": cells, "spark": spark, "duration": format_duration, "brief": summarise}
 
 
 def _context(view: RunView) -> dict[str, Any]:

@@ -5,8 +5,6 @@ feed-forward. Arcs above a frame are its passes, arrows below lead from the outp
 cross-layer module reads to the stage that reads them.
 """
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

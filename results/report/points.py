@@ -108,12 +108,7 @@ def chart_of(view: RunView) -> Chart:
     x, y = map(axes.index, view.main_axes)
     return Chart(
         axes=axes,
-        points=(
-            *trial_points(view),
-            *_stopped(view),
-            *_models(view),
-            *_systems(view),
-        ),
+        points=(*trial_points(view), *_stopped(view), *_models(view), *_systems(view)),
         limits=view.limits,
         groups=(view.folder.resolve().name,),
         x=x,

@@ -9,9 +9,7 @@ from typing import Any
 
 from results.comparison import Contest, RunComparison, RunVariant, compare_runs, rows
 from results.objectives import MISSING, Objective
-from results.report.charts import (
-    volumes_figure,
-)
+from results.report.charts import volumes_figure
 from results.report.page import environment, fingerprints, scripts, style
 from results.report.points import Chart, trial_points
 from results.run import write_atomic

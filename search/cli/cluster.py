@@ -15,14 +15,7 @@ import typer
 
 from budgets.assess import reference_size
 from budgets.budget import format_count
-from budgets.throughput import (
-    Measured,
-    Workload,
-    calibrate,
-    recommend,
-    share,
-    time_step,
-)
+from budgets.throughput import Measured, Workload, calibrate, recommend, share, time_step
 from lightir_core.data.tasks import parse_task
 from lightir_core.devices import find_device
 from lightir_core.errors import DataError, SearchError

@@ -313,10 +313,7 @@ def _find(view: RunView, member: str) -> ModelResult | None:
 
 
 def _data(result: ModelResult) -> Mapping[str, list[str]]:
-    """Return what a result was trained on.
-
-    If it was not after it was pruned, what its parent was.
-    """
+    """Return what a result was trained on since it was pruned, else what its parent was."""
     return result.data if result.data.get("training") else result.compression.get("parent_data", {})
 
 

@@ -13,26 +13,17 @@ from torch import Tensor
 
 from budgets.assess import CHEAP, Target, assess
 from lightir_core.architecture import Architecture
-from lightir_core.pruning.channels import (
-    Extent,
-    Unit,
-    floor_of,
-    narrowed,
-    units,
-)
+from lightir_core.pruning.channels import Extent, Unit, floor_of, narrowed, units
 from lightir_core.pruning.importance import Ranking
 
 DEAR_TRIES = 8
 """Most steps that are given back where a cost takes a measurement."""
 
-
 CLOSE = 0.995
 """Share of the budget that a plan should fill."""
 
-
 TRIES = 8
 """Plans that are made to fill it, each without the coarsest step of the one before."""
-
 
 Sizes = dict[Unit, int]
 """Channels that each lane of a unit keeps."""
@@ -83,10 +74,7 @@ def plan(
 
 
 def masks(ranking: Ranking, left: Sizes) -> dict[Unit, Tensor]:
-    """Return for each unit that shrinks which channels stay.
-
-    In every lane the most important ones.
-    """
+    """Return which channels of each unit that shrinks stay: in every lane the most important."""
     kept: dict[Unit, Tensor] = {}
     for unit, size in left.items():
         importance = ranking[unit]
@@ -98,10 +86,7 @@ def masks(ranking: Ranking, left: Sizes) -> dict[Unit, Tensor]:
 def _fewest(
     architecture: Architecture, there: dict[Unit, Extent], order: Sequence[Unit], target: Target
 ) -> int | None:
-    """Return how many steps must be taken, in order, until the budget holds.
-
-    None if all are too few.
-    """
+    """Return how many steps, in order, the budget asks for; None if all are too few."""
     if not target.fits(shrunk(architecture, _sizes(there, order))):
         return None
     low, high = 0, len(order)
@@ -157,10 +142,7 @@ def _sizes(there: dict[Unit, Extent], gone: Sequence[Unit]) -> Sizes:
 def _give_back(
     architecture: Architecture, there: dict[Unit, Extent], gone: Sequence[Unit], target: Target
 ) -> Sizes:
-    """Return what is left after `gone`, widened where the budget has room.
-
-    The latest losses first.
-    """
+    """Return what is left after `gone`, the latest losses given back where there is room."""
     left = _sizes(there, gone)
     tries = len(gone) if target.cheap else DEAR_TRIES
     for unit in dict.fromkeys(reversed(gone)):

@@ -167,10 +167,7 @@ def _spare(architecture: Architecture, target: Target) -> list[Drop]:
 
 
 def _weight_of(architecture: Architecture, stage: int, index: int, target: Target) -> float:
-    """Return what one block costs at its floors, in shares of the limits.
-
-    Parameters and MACs alone.
-    """
+    """Return the parameters and MACs of one block at its floors, in shares of the limits."""
     block = architecture.stages[stage].blocks[index]
     alone = replace(
         architecture,
@@ -193,10 +190,7 @@ def _describe(architecture: Architecture, target: Target) -> str:
 
 
 def _goal(architecture: Architecture, target: Target, rounds_left: int) -> Target:
-    """Return the target of one round.
-
-    The same share of the way, in proportion, for each round left.
-    """
+    """Return the target of one round: the same share of the way for each round left."""
     overrun = max(target.overrun(architecture), 1.0)
     if rounds_left == 1 or overrun == 1.0:
         return target
@@ -208,10 +202,7 @@ def _goal(architecture: Architecture, target: Target, rounds_left: int) -> Targe
 def _round(
     network: Network, goal: Target, data: Batches | None, pruning: Pruning, number: int
 ) -> Way:
-    """Return one way down to the goal.
-
-    Of those that fill the budget the one with the smallest loss.
-    """
+    """Return the way down to the goal with the smallest loss, of those that fill the budget."""
     seed = pruning.seed + number
     measured = data if IMPORTANCES[pruning.importance].needs_data else None
     weigh = partial(_weigh, goal=goal, data=measured, seed=seed)
@@ -250,13 +241,7 @@ def _ways(
 
 
 def _forced(
-    network: Network,
-    goal: Target,
-    data: Batches | None,
-    pruning: Pruning,
-    seed: int,
-    *,
-    wide: bool,
+    network: Network, goal: Target, data: Batches | None, pruning: Pruning, seed: int, *, wide: bool
 ) -> Iterator[Way]:
     """Modules go, those that are missed least first, until the rest can be pruned to the goal."""
     gone: list[Drop] = []
@@ -279,10 +264,7 @@ def _ranked(
 def _narrow(
     network: Network, goal: Target, ranked: Callable[[], Ranking], *, wide: bool
 ) -> Network | None:
-    """Return the network with fewer channels, those of the trunk too if `wide`.
-
-    None if it stays large.
-    """
+    """Return the network with fewer channels, of the trunk too if `wide`; None if still large."""
     architecture = network.architecture
     if goal.fits(architecture):
         return network

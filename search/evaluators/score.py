@@ -10,11 +10,7 @@ from torch import Tensor
 from budgets.latency import time_network
 from lightir_core.checkpoints import save_model
 from lightir_core.data.datasets import Pair, to_pixels, to_tensor
-from lightir_core.data.image_source import (
-    ImageSource,
-    describe_images,
-    whole_images,
-)
+from lightir_core.data.image_source import ImageSource, describe_images, whole_images
 from lightir_core.data.images import write_image
 from lightir_core.data.metrics import to_eight_bits
 from lightir_core.data.tasks import Task
@@ -30,11 +26,7 @@ PICTURES = 3
 
 
 def keep_network(
-    folder: Path,
-    network: Network,
-    source: ImageSource,
-    result: ModelResult,
-    device: torch.device,
+    folder: Path, network: Network, source: ImageSource, result: ModelResult, device: torch.device
 ) -> ModelResult:
     """Score `network`, write it with what is known of it into `folder`, and return the latter.
 

@@ -49,7 +49,6 @@ UNIT_WORK = 2**28
 LARGEST_EXACT = 2**53
 """Whole numbers below this are exact in double precision."""
 
-
 LINE_CELLS = 1024
 """Cells on a single axis that is drawn from."""
 

@@ -31,13 +31,7 @@ from budgets.parts import Kind, Part, Settings, cross_parts, feature_size, stage
 from budgets.price import measure_parts, part_cost, skeleton_cost
 from lightir_core.architecture import Architecture, StageConfig
 from spaces.decode import TaskShape, Value, decode_stage
-from spaces.sections import (
-    SECTIONS,
-    joint_choices,
-    leaders,
-    section_points,
-    section_reads,
-)
+from spaces.sections import SECTIONS, joint_choices, leaders, section_points, section_reads
 from spaces.space import Choices, Space, depends
 
 Integers = NDArray[np.int64]

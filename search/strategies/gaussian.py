@@ -26,7 +26,6 @@ from spaces.space import Choices
 POOL = 64
 """Candidates to choose from: half of them random, half mutations of the front."""
 
-
 MODELLED = 200
 """Trials that the models see, the front and the latest: fitting is cubic in their number."""
 

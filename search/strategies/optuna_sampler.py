@@ -129,11 +129,7 @@ class FeasibleSampler(BaseSampler):
         raise AssertionError(f"{param_name} was not sampled with the others")
 
     def after_trial(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         """Let the inner sampler see the end of a trial."""
         self._inner.after_trial(study, trial, state, values)
@@ -183,10 +179,7 @@ class Tpe:
         """Make the sampler of one proposal."""
         with quiet():
             sampler = TPESampler(
-                seed=seed,
-                multivariate=True,
-                group=True,
-                n_startup_trials=scenario.generation,
+                seed=seed, multivariate=True, group=True, n_startup_trials=scenario.generation
             )
         sampler._group_decomposed_search_space = self._groups
         return sampler
