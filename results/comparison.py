@@ -20,7 +20,7 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from lightir_core.errors import ResultsError
-from results.pareto import MAX_OBJECTIVES, hypervolume_history, reference_point
+from results.pareto import MAX_OBJECTIVES, covered_shares
 from results.run_view import RunView, read_run
 
 LEAST_SEEDS = 3
@@ -128,10 +128,17 @@ def compare_runs(folders: Sequence[Path]) -> RunComparison:
     views = [read_run(folder) for folder in folders]
     _check(views)
     points = [[f.point(trial, f.objectives) for trial in f.finished] for f in views]
-    reference, histories = _shares(points)
+    if not any(points):
+        raise ResultsError("no trial of these runs has finished; compare them later")
+    reference, histories = covered_shares(points)
     variants = _variants(views)
     runs = [
-        ComparedRun(view=view, name=name, variant=variant, history=_numbered(view, history))
+        ComparedRun(
+            view=view,
+            name=name,
+            variant=variant,
+            history=tuple(zip((t.number for t in view.finished), history, strict=True)),
+        )
         for view, name, variant, history in zip(
             views, _names(folders), variants, histories, strict=True
         )
@@ -141,24 +148,6 @@ def compare_runs(folders: Sequence[Path]) -> RunComparison:
     return RunComparison(
         runs=tuple(runs), variants=tuple(groups), contests=tuple(contests), reference=reference
     )
-
-
-def _shares(
-    points: Sequence[Sequence[tuple[float, ...]]],
-) -> tuple[tuple[float, ...], list[list[float]]]:
-    """Return the common reference point, and each run's share of the box after each trial."""
-    every = [point for points_of_run in points for point in points_of_run]
-    if not every:
-        raise ResultsError("no trial of these runs has finished; compare them later")
-    reference = reference_point(every)
-    ideal = [min(axis) for axis in zip(*every, strict=True)]
-    box = math.prod(r - i for r, i in zip(reference, ideal, strict=True))
-    return reference, [[v / box for v in hypervolume_history(run, reference)] for run in points]
-
-
-def _numbered(view: RunView, history: Sequence[float]) -> tuple[tuple[int, float], ...]:
-    """Return the shares with the number of the trial after which each was reached."""
-    return tuple((t.number, share) for t, share in zip(view.finished, history, strict=True))
 
 
 def _check(views: Sequence[RunView]) -> None:

@@ -150,12 +150,21 @@ def load_result(folder: Path) -> ModelResult:
         raise ResultsError(f"{path}: {_explain(error)}") from None
 
 
-def load_results(run: Path) -> list[ModelResult]:
-    """Return every result of a run, if any, by trial number, parents before the pruned."""
-    folders = RunFolder(run).models
-    if not folders.is_dir():
-        return []
-    results = [load_result(f) for f in sorted(folders.iterdir()) if (f / RESULT).is_file()]
+def load_results(run: Path, problems: list[str] | None = None) -> list[ModelResult]:
+    """Return every result of a run, if any, by trial number, parents before the pruned.
+
+    Args:
+        run: the run folder.
+        problems: receives what is wrong with a damaged one, which else is raised.
+    """
+    results: list[ModelResult] = []
+    for path in RunFolder(run).models.glob(f"*/{RESULT}"):
+        try:
+            results.append(load_result(path.parent))
+        except ResultsError as error:
+            if problems is None:
+                raise
+            problems.append(str(error))
     return sorted(results, key=lambda r: (r.trial, r.kind == "pruned", r.id))
 
 

@@ -112,7 +112,7 @@ def format_value(axis: Objective, value: float | None) -> str:
         return f"{value:.2f}"
     if axis.name.startswith("ssim"):
         return f"{value:.4f}"
-    if _is_count(axis, value):
+    if axis.name in ("params", "macs") or (value == int(value) and abs(value) >= 1000):
         return format_count(value)
     return f"{value:.4g}"
 
@@ -144,7 +144,3 @@ def format_duration(seconds: float | None) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def _is_count(axis: Objective, value: float) -> bool:
-    return axis.name in ("params", "macs") or (value == int(value) and abs(value) >= 1000)

@@ -50,9 +50,10 @@ class Front:
         if not self._keys:
             self._points, self._keys = new[None], [key]
             return True
-        if _any_dominates(self._points, new):
+        old = self._points
+        if ((old <= new).all(axis=1) & (old < new).any(axis=1)).any():
             return False
-        keep = ~_dominated(self._points, new)
+        keep = ~((new <= old).all(axis=1) & (new < old).any(axis=1))
         if not keep.all():
             self._keys = [self._keys[row] for row in np.flatnonzero(keep).tolist()]
             self._points = self._points[keep]
@@ -149,6 +150,24 @@ def reference_point(points: Sequence[Point], *, margin: float = 0.1) -> tuple[fl
     return tuple((worst + margin * span).tolist())
 
 
+def covered_shares(
+    runs: Sequence[Sequence[Point]],
+) -> tuple[tuple[float, ...], list[list[float]]]:
+    """Return a common reference point, and what part of the box up to it each run covers.
+
+    The reference is that of `reference_point` over all points, the box begins at the best values;
+    of each run there is a share after each of its points.
+
+    Raises:
+        ResultsError: as `reference_point` and `hypervolume`.
+    """
+    every = [point for points in runs for point in points]
+    reference = reference_point(every)
+    ideal = [min(axis) for axis in zip(*every, strict=True)]
+    box = math.prod(r - i for r, i in zip(reference, ideal, strict=True))
+    return reference, [[v / box for v in hypervolume_history(run, reference)] for run in runs]
+
+
 def knee(points: Sequence[Point]) -> int | None:
     """Return the index of the member farthest from the chord between the extremes, or None.
 
@@ -167,14 +186,6 @@ def knee(points: Sequence[Point]) -> int | None:
     distance = 1 - ((values - values.min(axis=0)) / span).sum(axis=1)
     best = int(distance.argmax())
     return best if distance[best] > 1e-12 else None
-
-
-def _any_dominates(rows: _Array, point: _Array) -> bool:
-    return bool(((rows <= point).all(axis=1) & (rows < point).any(axis=1)).any())
-
-
-def _dominated(rows: _Array, point: _Array) -> NDArray[np.bool_]:
-    return np.logical_and((point <= rows).all(axis=1), (point < rows).any(axis=1))
 
 
 def _without_nan(points: Sequence[Point]) -> tuple[list[int], _Array]:

@@ -16,9 +16,9 @@ from budgets.budget import AXES, Budget
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, ResultsError
 from results.baselines import Baseline, read_baselines
-from results.models import RESULT, ModelResult, load_result
+from results.models import ModelResult, load_results
 from results.objectives import COSTS, Objective, minimised, values_of
-from results.pareto import MAX_OBJECTIVES, hypervolume_history, knee, pareto_front, reference_point
+from results.pareto import MAX_OBJECTIVES, covered_shares, knee, pareto_front
 from results.run import RunFolder, read_config
 from results.study import Record
 from results.trials import Trial
@@ -160,11 +160,8 @@ class RunView:
         if not self.finished or len(self.objectives) > MAX_OBJECTIVES:
             return []
         points = [self.point(trial, self.objectives) for trial in self.finished]
-        reference = reference_point(points)
-        ideal = [min(axis) for axis in zip(*points, strict=True)]
-        box = math.prod(r - i for r, i in zip(reference, ideal, strict=True))
-        history = hypervolume_history(points, reference)
-        return [(t.number, v / box) for t, v in zip(self.finished, history, strict=True)]
+        _, [shares] = covered_shares([points])
+        return list(zip((trial.number for trial in self.finished), shares, strict=True))
 
 
 def read_run(folder: Path) -> RunView:
@@ -189,7 +186,7 @@ def read_run(folder: Path) -> RunView:
         folder=folder,
         objectives=record.objectives,
         trials=tuple(record.trials()),
-        models=tuple(_models(folder, notes)),
+        models=tuple(load_results(folder, notes)),
         config=config,
         baselines=tuple(baselines),
         notes=tuple(notes),
@@ -199,16 +196,6 @@ def read_run(folder: Path) -> RunView:
 def mapping(value: object) -> Mapping[str, Any]:
     """Return the value if it is a dict, else an empty one: configurations are read defensively."""
     return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def _models(folder: Path, notes: list[str]) -> list[ModelResult]:
-    models: list[ModelResult] = []
-    for path in sorted(RunFolder(folder).models.glob(f"*/{RESULT}")):
-        try:
-            models.append(load_result(path.parent))
-        except ResultsError as error:
-            notes.append(str(error))
-    return sorted(models, key=lambda model: (model.trial, model.kind == "pruned", model.id))
 
 
 @dataclass(frozen=True, kw_only=True)

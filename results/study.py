@@ -171,7 +171,8 @@ class Record:
             return
         if number != known:
             raise ResultsError(f"trial {number} cannot begin: the next number is {known}")
-        listed = {name: value for name, value in choices.items() if self._lists(name, value)}
+        allowed = {name: space.choices for name, space in self._space.items()}
+        listed = {name: value for name, value in choices.items() if value in allowed.get(name, ())}
         distributions: dict[str, BaseDistribution] = {name: self._space[name] for name in listed}
         attributes = {
             "architecture": architecture.to_plain(),
@@ -336,9 +337,6 @@ class Record:
             return known[1].architecture
         architecture = from_plain(frozen.user_attrs.get("architecture"))
         return self._architectures.setdefault(architecture.id, architecture)
-
-    def _lists(self, name: str, value: Choice) -> bool:
-        return name in self._space and value in self._space[name].choices
 
     def _check_writable(self) -> None:
         if self._lock is None:

@@ -7,7 +7,6 @@ pruned. The column `kind` tells them apart: their scores come from trainings of 
 import csv
 import io
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightir_core.architecture import Architecture
@@ -94,7 +93,9 @@ def to_markdown(view: RunView) -> str:
 def to_latex(view: RunView) -> str:
     """Return a `tabular` with rules of the booktabs package."""
     heads, body = _cells(view)
-    lines = [r" & ".join(map(_latex, line)) + r" \\" for line in (heads, *body)]
+    lines = [
+        r" & ".join(cell.translate(_LATEX) for cell in line) + r" \\" for line in (heads, *body)
+    ]
     columns = "l" + "r" * (len(heads) - 2) + "l"
     return "\n".join(
         [
@@ -116,16 +117,12 @@ def _cells(view: RunView) -> tuple[list[str], list[list[str]]]:
     body = [
         [
             f"trial {row.trial}" if row.kind == "trial" else f"trial {row.trial}, {row.kind}",
-            *_rounded(view, row.values),
+            *(format_value(axis, v) for axis, v in zip(view.axes, row.values, strict=True)),
             summarise(row.architecture),
         ]
         for row in rows(view)
     ]
     return heads, body
-
-
-def _rounded(view: RunView, values: Sequence[float]) -> list[str]:
-    return [format_value(axis, v) for axis, v in zip(view.axes, values, strict=True)]
 
 
 def _exact(value: float) -> str:
@@ -151,7 +148,3 @@ _LATEX = str.maketrans(
         "∞": r"$\infty$",
     }
 )
-
-
-def _latex(text: str) -> str:
-    return text.translate(_LATEX)

@@ -75,7 +75,9 @@ def trial_from(frozen: FrozenTrial, architecture: Architecture) -> Trial:
         cost=story.get("cost", {}),
         scores=story.get("scores", {}),
         rungs=tuple((step, scores) for step, scores in story.get("rungs", [])),
-        curve=tuple((step, _number(value)) for step, value in story.get("curve", [])),
+        curve=tuple(
+            (step, math.nan if value is None else value) for step, value in story.get("curve", [])
+        ),
         seconds=story.get("seconds"),
         reason=story.get("reason"),
         started=_aware(frozen.datetime_start),
@@ -89,10 +91,6 @@ def trial_from(frozen: FrozenTrial, architecture: Architecture) -> Trial:
 def plain_curve(curve: Sequence[tuple[int, float]]) -> list[list[float | None]]:
     """Return a learning curve as JSON has it: NaN, which JSON lacks, becomes null."""
     return [[int(step), float(value) if math.isfinite(value) else None] for step, value in curve]
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
 
 
 def _aware(moment: datetime | None) -> datetime | None:

@@ -7,10 +7,10 @@ The architecture itself refuses what these rules forbid (`lightir_core/architect
 here so that a space never proposes it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, TypeVar, get_args
+from typing import TypeVar, get_args
 
 from lightir_core.architecture import (
     POSITIONS,
@@ -29,69 +29,40 @@ Value = str | int | float | bool
 """Of a choice: a point is JSON, and any optimiser can hold it."""
 
 
-class Rule(Protocol):
-    """Says whether a value is allowed; `reads` names the choices it looks at."""
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """Names of the choices that the answer depends on."""
-        ...
-
-    def __call__(self, value: Value, known: Mapping[str, Value]) -> bool:
-        """Tell whether `value` is allowed beside the `known` choices."""
-        ...
-
-
 @dataclass(frozen=True)
-class Divides:
-    """The value divides another choice, for instance heads the width."""
+class Rule:
+    """Says whether a value is allowed beside the choices that were made before.
 
-    whole: str
+    Attributes:
+        reads: names of the choices that the answer depends on.
+        allows: from a value and those choices to the answer.
+    """
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The choice that is divided."""
-        return (self.whole,)
-
-    def __call__(self, value: Value, known: Mapping[str, Value]) -> bool:
-        """Tell whether the whole is a multiple of `value`."""
-        return int(known[self.whole]) % int(value) == 0
+    reads: tuple[str, ...]
+    allows: Callable[[Value, Mapping[str, Value]], bool]
 
 
-@dataclass(frozen=True)
-class AtMost:
-    """The value is at most another choice, for instance stages that share the stages there are."""
-
-    limit: str
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The choice that limits."""
-        return (self.limit,)
-
-    def __call__(self, value: Value, known: Mapping[str, Value]) -> bool:
-        """Tell whether the value is no larger than the limit."""
-        return int(value) <= int(known[self.limit])
+def divides(whole: str) -> Rule:
+    """Return the rule that a value divides another choice, for instance heads the width."""
+    return Rule((whole,), lambda value, known: int(known[whole]) % int(value) == 0)
 
 
-@dataclass(frozen=True)
-class NeedsClosing:
-    """skip="output" bypasses the closing convolution, so there must be one."""
-
-    reads: tuple[str, ...] = ("closing",)
-
-    def __call__(self, value: Value, known: Mapping[str, Value]) -> bool:
-        """Tell whether this skip makes sense with the chosen closing."""
-        return value != "output" or known.get("closing", "convolution") != "none"
+def at_most(limit: str) -> Rule:
+    """Return the rule that a value is no larger than another choice."""
+    return Rule((limit,), lambda value, known: int(value) <= int(known[limit]))
 
 
 RULES: dict[str, Rule] = {
-    "stage_sharing": AtMost("stages"),  # more is the same network under another name
-    "heads": Divides("width"),
-    "groups": Divides("width"),
-    "channel_heads": Divides("width"),
-    "cross_references": AtMost("stage"),  # only so many earlier outputs exist
-    "skip": NeedsClosing(),
+    "stage_sharing": at_most("stages"),  # more is the same network under another name
+    "heads": divides("width"),
+    "groups": divides("width"),
+    "channel_heads": divides("width"),
+    "cross_references": at_most("stage"),  # only so many earlier outputs exist
+    # skip="output" bypasses the closing convolution, so there must be one
+    "skip": Rule(
+        ("closing",),
+        lambda value, known: value != "output" or known.get("closing", "convolution") != "none",
+    ),
 }
 
 Option = TypeVar("Option", bound=str)
@@ -172,19 +143,6 @@ def decode_network(choices: Mapping[str, Value], shape: TaskShape) -> Architectu
     Raises:
         ArchitectureError: the choices contradict each other; those of a `Space` never do.
     """
-    return _architecture(choices, shape)
-
-
-def decode_stage(choices: Mapping[str, Value], width: int) -> StageConfig:
-    """Build one stage of a network of `width` channels, from its own choices without prefix.
-
-    Raises:
-        ArchitectureError: the choices contradict each other; those of a `Space` never do.
-    """
-    return _stage(tuple(choices.items()), width)
-
-
-def _architecture(choices: Mapping[str, Value], shape: TaskShape) -> Architecture:
     network = NETWORK_DEFAULTS | {k: v for k, v in choices.items() if "." not in k}
     sharing = int(network["stage_sharing"])
     stages = tuple(
@@ -201,6 +159,15 @@ def _architecture(choices: Mapping[str, Value], shape: TaskShape) -> Architectur
         tail=TailConfig(skip="interpolated" if network["tail_skip"] == "interpolated" else "none"),
         stage_sharing=sharing,
     )
+
+
+def decode_stage(choices: Mapping[str, Value], width: int) -> StageConfig:
+    """Build one stage of a network of `width` channels, from its own choices without prefix.
+
+    Raises:
+        ArchitectureError: the choices contradict each other; those of a `Space` never do.
+    """
+    return _stage(tuple(choices.items()), width)
 
 
 def _stage_choices(choices: Mapping[str, Value], number: int) -> tuple[tuple[str, Value], ...]:

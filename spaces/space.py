@@ -219,11 +219,7 @@ def _walk(
 def _allowed(dimension: Dimension, known: Mapping[str, Value]) -> tuple[Value, ...]:
     """List the values that the rules permit beside the choices made so far; never empty."""
     rule = RULES.get(dimension.name)
-    values = (
-        dimension.values
-        if rule is None
-        else tuple(filter(lambda v: rule(v, known), dimension.values))
-    )
+    values = tuple(v for v in dimension.values if rule is None or rule.allows(v, known))
     if not values:
         raise SpaceError(
             f"none of {dimension.name}={list(dimension.values)} fits width={known.get('width')}; "

@@ -6,7 +6,7 @@ nothing about the network (seeds, notes, the training image size) are ignored.
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,43 +25,17 @@ GRFORMER_WINDOW = (8, 32)  # nor, as a rule, does GRFormer's window
 
 def swinir(config: Config) -> Architecture:
     """SwinIR with the light upsampler, or with none (denoising, JPEG)."""
-    architecture = designs.swinir(
-        config["embed_dim"],
-        config["depths"],
-        config["num_heads"],
-        config["window_size"],
-        int(config["embed_dim"] * config["mlp_ratio"]),
-        config.get("upscale", 1),
-    )
-    return _swin_ends(architecture, config)
+    return _swin(designs.swinir, config, config["window_size"])
 
 
 def agileir(config: Config) -> Architecture:
     """AgileIR; `key_dims` holds a width per stage."""
-    architecture = designs.agileir(
-        config["embed_dim"],
-        config["depths"],
-        config["num_heads"],
-        config["key_dims"],
-        config["window_size"],
-        int(config["embed_dim"] * config["mlp_ratio"]),
-        config.get("upscale", 1),
-    )
-    return _swin_ends(architecture, config)
+    return _swin(designs.agileir, config, config["key_dims"], config["window_size"])
 
 
 def grformer(config: Config) -> Architecture:
     """GRFormer; `window_size` is (height, width)."""
-    height, width = config["window_size"]
-    architecture = designs.grformer(
-        config["embed_dim"],
-        config["depths"],
-        config["num_heads"],
-        (height, width),
-        int(config["embed_dim"] * config["mlp_ratio"]),
-        config.get("upscale", 1),
-    )
-    return _swin_ends(architecture, config)
+    return _swin(designs.grformer, config, tuple(config["window_size"]))
 
 
 def drt(config: Config) -> Architecture:
@@ -150,8 +124,11 @@ def infer_edsr_cla(tensors: Tensors) -> dict[str, Any]:
     }
 
 
-def _swin_ends(architecture: Architecture, config: Config) -> Architecture:
-    """Return the architecture with the ends that the configuration asks for."""
+def _swin(design: Callable[..., Architecture], config: Config, *inside: Any) -> Architecture:  # noqa: ANN401  arguments of the design
+    """Return a design of SwinIR's family with the sizes and the ends that are configured."""
+    width, hidden_dim = config["embed_dim"], int(config["embed_dim"] * config["mlp_ratio"])
+    depths, heads, scale = config["depths"], config["num_heads"], config.get("upscale", 1)
+    architecture = design(width, depths, heads, *inside, hidden_dim, scale)
     upsampler = config.get("upsampler", "pixelshuffledirect")
     connection = config.get("resi_connection", "1conv")
     if upsampler not in ("pixelshuffledirect", "") or connection != "1conv":

@@ -270,16 +270,16 @@ def _grformer(width: int, depth: int, scale: int) -> Architecture:
     return grformer(width, depths, (3,) * len(depths), (8, 32), 2 * width, scale)
 
 
-def _agileir(width: int, depth: int, scale: int) -> Architecture:
+def _agileir(
+    width: int, depth: int, scale: int, published: int = 180, window: int = 16
+) -> Architecture:
     depths = spread_blocks(depth, 6)
-    stages, key_dim = len(depths), max(1, round(16 * width / 180))
-    return agileir(width, depths, (6,) * stages, (key_dim,) * stages, 16, 2 * width, scale)
+    stages, key_dim = len(depths), max(1, round(16 * width / published))
+    return agileir(width, depths, (6,) * stages, (key_dim,) * stages, window, 2 * width, scale)
 
 
 def _agileir_light(width: int, depth: int, scale: int) -> Architecture:
-    depths = spread_blocks(depth, 6)
-    stages, key_dim = len(depths), max(1, round(16 * width / 60))
-    return agileir(width, depths, (6,) * stages, (key_dim,) * stages, 8, 2 * width, scale)
+    return _agileir(width, depth, scale, published=60, window=8)
 
 
 def _drt(width: int, depth: int, scale: int) -> Architecture:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -196,7 +196,10 @@ def _network(view: RunView, breakdowns: Breakdowns, model: ModelResult) -> Final
         changes=pruning(view, model),
         scores=rows,
         times=[(size, format_time(ms)) for size, ms in model.latency.items()],
-        exports=list(_exports(view, model)),
+        exports=[
+            [(str(key), str(value)) for key, value in entry.items()]
+            for entry in read_exports(RunFolder(view.folder).model(model.id))
+        ],
     )
 
 
@@ -238,11 +241,6 @@ def _size(view: RunView, architecture: Architecture) -> Size:
         return parse_size(str(view.config.get("size", "")))
     except BudgetError:
         return Size(720, 1280) if architecture.scale > 1 else Size(256, 256)
-
-
-def _exports(view: RunView, model: ModelResult) -> Iterator[list[tuple[str, str]]]:
-    for entry in read_exports(RunFolder(view.folder).model(model.id)):
-        yield [(str(key), str(value)) for key, value in entry.items()]
 
 
 def _score_row(

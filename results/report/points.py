@@ -154,7 +154,7 @@ def _stopped(view: RunView) -> Iterator[Point]:
 
 
 def _models(view: RunView) -> Iterator[Point]:
-    ids = {model.id for model in view.models}
+    kinds: dict[str | None, str] = {model.id: model.kind for model in view.models}
     for model in view.models:
         over = ("over budget",) if model.kind == "parent" else ()
         yield Point(
@@ -164,12 +164,8 @@ def _models(view: RunView) -> Iterator[Point]:
             description=summarise(model.architecture),
             href=f"#model-{model.id}" if model.kind != "parent" else "",
             tags=(f"from trial {model.trial}", *over),
-            parent=_parent_name(view, model.parent) if model.parent in ids else "",
+            parent=f"{kinds[model.parent]} {model.parent}" if model.parent in kinds else "",
         )
-
-
-def _parent_name(view: RunView, wanted: str | None) -> str:
-    return next(f"{model.kind} {model.id}" for model in view.models if model.id == wanted)
 
 
 def _systems(view: RunView) -> Iterator[Point]:
@@ -197,7 +193,8 @@ def _plain_point(point: Point) -> dict[str, Any]:
     plain: dict[str, Any] = {
         "k": point.kind,
         "n": point.name,
-        "v": [value if math.isfinite(value) else None for value in _shortened(point.values)],
+        # seven digits: far more than a chart shows, and half the bytes
+        "v": [float(f"{v:.7g}") if math.isfinite(v) else None for v in point.values],
     }
     optional = {
         "w": point.description,
@@ -208,11 +205,6 @@ def _plain_point(point: Point) -> dict[str, Any]:
         "s": point.short,
     }
     return plain | {key: value for key, value in optional.items() if value}
-
-
-def _shortened(values: Sequence[float]) -> list[float]:
-    """Return seven digits: far more than a chart shows, and half the bytes."""
-    return [float(f"{value:.7g}") if math.isfinite(value) else value for value in values]
 
 
 def _number_kind(axis: Objective) -> str:

@@ -95,8 +95,10 @@ def headline(view: RunView) -> Headline | None:
     if not view.front:
         return None
     trial = view.front[0]
+    evaluator = str(view.settings.get("evaluator", "train")).partition(":")[0]
+    how = SCORED.get(evaluator, f"scored by {evaluator}")
     return Headline(
-        title=f"Best so far: trial {trial.number}, {_scored_how(view)}",
+        title=f"Best so far: trial {trial.number}, {how}",
         figures=(
             _score_figure(view, {**trial.cost, **trial.scores}, {}),
             *_cost_figures(view, trial.cost, _within(view, trial.cost)),
@@ -107,11 +109,6 @@ def headline(view: RunView) -> Headline | None:
     )
 
 
-def _scored_how(view: RunView) -> str:
-    evaluator = str(view.settings.get("evaluator", "train")).partition(":")[0]
-    return SCORED.get(evaluator, f"scored by {evaluator}")
-
-
 def status(view: RunView) -> str:
     """Return how far the run is, in one sentence."""
     counts = {
@@ -119,7 +116,9 @@ def status(view: RunView) -> str:
         for state in ("finished", "stopped", "failed", "running")
     }
     asked = view.settings.get("trials")
-    total = f"{len(view.trials)} of {asked}" if _is_short(view) else len(view.trials)
+    total: int | str = len(view.trials)
+    if isinstance(asked, int) and len(view.trials) < asked:
+        total = f"{total} of {asked}"
     states = [f"{n} {state}" for state, n in counts.items() if n or state == "finished"]
     text = f"{total} {'trial' if total == 1 else 'trials'}: {', '.join(states)}"
     if counts["running"]:
@@ -322,8 +321,3 @@ def _moment(text: str) -> str:
     except ValueError:
         return text
     return f"{moment:%Y-%m-%d %H:%M} {moment.tzname() or ''}".strip()
-
-
-def _is_short(view: RunView) -> bool:
-    asked = view.settings.get("trials")
-    return isinstance(asked, int) and len(view.trials) < asked

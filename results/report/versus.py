@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from results.comparison import Contest, RunComparison, RunVariant, compare_runs, rows
-from results.objectives import MISSING, Objective
+from results.objectives import MISSING
 from results.report.charts import volumes_figure
 from results.report.page import environment, fingerprints, scripts, style
 from results.report.points import Chart, trial_points
 from results.run import write_atomic
-from results.run_view import RunView
 from results.tables import markdown_cell
 
 
@@ -56,7 +55,11 @@ def _page(comparison: RunComparison) -> str:
 def chart_of_runs(comparison: RunComparison) -> Chart:
     """Return the finished trials of all runs over the axes that all of them know."""
     every = [run.view for run in comparison.runs]
-    common = [axis for axis in every[0].axes if all(_knows(view, axis) for view in every)]
+    common = [
+        axis
+        for axis in every[0].axes
+        if all(axis.name in {a.name for a in view.axes} for view in every)
+    ]
     points = [
         point for group, view in enumerate(every) for point in trial_points(view, group, common)
     ]
@@ -70,10 +73,6 @@ def chart_of_runs(comparison: RunComparison) -> Chart:
         x=names.index(x) if x in names else 0,
         y=names.index(y),
     )
-
-
-def _knows(view: RunView, axis: Objective) -> bool:
-    return any(axis.name == other.name for other in view.axes)
 
 
 def _csv(comparison: RunComparison) -> str:

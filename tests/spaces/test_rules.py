@@ -23,7 +23,7 @@ def test_divisors_of_the_width(name, width):
     for value in range(1, 14):
         stage = {**BESIDE.get(name, {}), "heads": 1, name: value}
         choices = {"width": width, "stages": 1} | {f"stage1.{k}": v for k, v in stage.items()}
-        assert RULES[name](value, choices) == builds(choices), value
+        assert RULES[name].allows(value, choices) == builds(choices), value
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
@@ -31,20 +31,20 @@ def test_references_to_earlier_stages(number):
     for value in range(1, 5):
         choices = {"width": 8, "stages": number, f"stage{number}.cross_keys": 2}
         choices[f"stage{number}.cross_references"] = value
-        assert RULES["cross_references"](value, {"stage": number}) == builds(choices)
+        assert RULES["cross_references"].allows(value, {"stage": number}) == builds(choices)
 
 
 def test_skips_around_the_closing_convolution():
     for skip in ("input", "output", "none"):
         for closing in ("convolution", "depthwise", "none"):
             choices = {"width": 8, "stages": 1, "stage1.skip": skip, "stage1.closing": closing}
-            assert RULES["skip"](skip, {"closing": closing}) == builds(choices)
-        assert RULES["skip"](skip, {})  # left out, the closing is a convolution
+            assert RULES["skip"].allows(skip, {"closing": closing}) == builds(choices)
+        assert RULES["skip"].allows(skip, {})  # left out, the closing is a convolution
 
 
 def test_sharing_takes_as_many_stages():
     rule = RULES["stage_sharing"]
-    assert [rule(value, {"stages": 2}) for value in (1, 2, 3)] == [True, True, False]
+    assert [rule.allows(value, {"stages": 2}) for value in (1, 2, 3)] == [True, True, False]
 
 
 def test_rules_say_what_they_read():
