@@ -2,14 +2,14 @@
 
     latency = ends + sum of the parts' times x passes + one sum of two maps for each skip
 
-The ends are the network without its trunk. Times lie in a file of JSON lines, by device and part,
-which can be shipped, joined with others and used where the device is not.
+The ends are the network without its trunk. Times lie in a file of JSON lines, by device and part.
 """
 
 import platform
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -38,7 +38,6 @@ class LatencyTable:
         file: Path | None = None,
         *,
         device: str = "cpu",
-        name: str | None = None,
         clock: str = "wall",
     ) -> None:
         """Open a table.
@@ -47,7 +46,6 @@ class LatencyTable:
             file: where the times are; None is a file under the user's cache directory that is
                 renewed with the code.
             device: torch's name of the device that times what is missing.
-            name: use the times of the device that has this name, and never time anything.
             clock: one of `CLOCKS`; both are kept.
 
         Raises:
@@ -58,24 +56,15 @@ class LatencyTable:
         self._clock = CLOCKS.index(clock)
         default = default_file("latency")
         self._cache = CostCache(default if file is None else file)
-        self._device = torch.device(device) if name is None else None
-        self.name = device_name(device) if name is None else name
+        self._device = torch.device(device)
+        self.name = device_name(device)
 
     def time_ms(self, key: str, prepare: Callable[[], Callable[[], object]]) -> float:
-        """Return the time stored under `key`, else the median time of what `prepare` makes.
-
-        Raises:
-            BudgetError: the time is not in the table and the device is not here.
-        """
+        """Return the time stored under `key`, else the median time of what `prepare` makes."""
         full = f"{self.name} {key}"
         known = self._cache.get(full)
         if known is not None and len(known) == len(CLOCKS):
             return known[self._clock] / 1e6
-        if self._device is None:
-            raise BudgetError(
-                f"the latency table has no time for a part on {self.name!r}: {key[:200]}; run once "
-                "on that device with this architecture, and share the file again"
-            )
         with torch.inference_mode(), self._device:
             nanoseconds = time_ns(prepare(), self._device)
         self._cache.put(full, nanoseconds)
@@ -83,11 +72,7 @@ class LatencyTable:
 
 
 def latency(architecture: Architecture, size: Size, table: LatencyTable) -> float:
-    """Return milliseconds of a single-precision forward pass of one image to an output of `size`.
-
-    Raises:
-        BudgetError: a time is missing and the table's device is not here.
-    """
+    """Return milliseconds of a float32 forward pass of one image to an output of `size`."""
     scale, patch = architecture.scale, architecture.stem.patch_size
     image = Size(-(-size.height // scale), -(-size.width // scale))
     features = feature_size(1, patch, architecture.window_multiple // patch, image)
@@ -99,12 +84,8 @@ def latency(architecture: Architecture, size: Size, table: LatencyTable) -> floa
             key = f"sum {width} {features}"
             total += table.time_ms(key, lambda: _sum(width, features))
         else:
-            total += _part_ms(step.part, features, table)
+            total += table.time_ms(step.part.key(features), partial(_part, step.part, features))
     return total
-
-
-def _part_ms(part: Part, size: Size, table: LatencyTable) -> float:
-    return table.time_ms(part.key(size), lambda: _part(part, size))
 
 
 def device_name(device: str = "cpu") -> str:

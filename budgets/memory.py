@@ -11,7 +11,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar, cast
 
 import torch
@@ -261,10 +261,7 @@ def part_memory(
         setting: how it runs.
         itemsizes: bytes of an element of each input.
     """
-
-    def trace() -> PartMemory:
-        return trace_part_memory(part, size, setting, itemsizes)
-
+    trace = partial(trace_part_memory, part, size, setting, itemsizes)
     return _remember(f"{part.key(size)} {setting} {itemsizes}", PartMemory, trace)
 
 
@@ -277,10 +274,7 @@ def ends_memory(ends: Architecture, image: Size, setting: MemorySetting) -> Ends
         image: size of the input.
         setting: how it runs.
     """
-
-    def trace() -> EndsMemory:
-        return _trace_ends(ends, image, setting)
-
+    trace = partial(_trace_ends, ends, image, setting)
     return _remember(f"{ends.id} {image} {setting}", EndsMemory, trace)
 
 

@@ -143,7 +143,6 @@ class MixerConfig:
     @classmethod
     def choose(cls, choices: Choices, window: Side, shift: Shift) -> Self:
         """Return the settings that a space's `choices` stand for."""
-        del choices, window, shift
         return cls()
 
     @property
@@ -153,12 +152,10 @@ class MixerConfig:
 
     def explicit(self, width: int) -> Self:
         """Return the settings with inner widths in figures where they follow the trunk's."""
-        del width
         return self
 
     def settled(self, width: int) -> Self:
         """Return the settings with inner widths left out where they equal their default."""
-        del width
         return self
 
     def check(self, width: int, where: str) -> None:
@@ -178,7 +175,6 @@ class MixerConfig:
 
     def describe(self, width: int) -> str:
         """Return the mixer in words."""
-        del width
         return self.name
 
     def label(self) -> str:
@@ -187,7 +183,6 @@ class MixerConfig:
 
     def note(self, width: int) -> str | None:
         """Return what a drawing says in place of the feed-forward, if anything."""
-        del width
         return None
 
 
@@ -369,7 +364,6 @@ class CascadeAttentionConfig(WindowedConfig):
 
     def describe(self, width: int) -> str:
         """Return windows, heads and key width in words."""
-        del width
         apart = "" if self.cascade else ", heads apart"
         heads = counted(self.num_heads, "head")
         return f"{self.name} {by(self.window_size)}, {heads} (keys {self.key_dim}){apart}"
@@ -401,7 +395,6 @@ class ResidualConvolutionConfig(MixerConfig):
 
     def describe(self, width: int) -> str:
         """Return kernel and hidden width in words."""
-        del width
         hidden = "" if self.hidden_dim is None else f" {self.hidden_dim} wide"
         return f"residual convolutions {self.kernel_size}×{self.kernel_size}{hidden}"
 

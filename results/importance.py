@@ -8,13 +8,13 @@ axis is added up.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.importance import MeanDecreaseImpurityImportanceEvaluator
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState, create_trial
 
 from results.trials import Choice, Trial
 
@@ -85,22 +85,16 @@ def _study(
     finally:
         optuna.logging.set_verbosity(verbosity)
     distributions = {name: CategoricalDistribution(taken) for name, taken in varied.items()}
-    study.add_trials(_trials(tables, distributions, values))
-    return study
-
-
-def _trials(
-    tables: Sequence[Mapping[str, str]],
-    distributions: dict[str, CategoricalDistribution],
-    values: Sequence[float],
-) -> Iterable[FrozenTrial]:
-    for table, value in zip(tables, values, strict=True):
-        yield create_trial(
+    study.add_trials(
+        create_trial(
             state=TrialState.COMPLETE,
             params={name: table.get(name, ABSENT) for name in distributions},
             distributions=dict(distributions),
             value=value,
         )
+        for table, value in zip(tables, values, strict=True)
+    )
+    return study
 
 
 def _by_axis(importance: Mapping[str, float]) -> list[AxisImportance]:

@@ -29,7 +29,7 @@ from results.run_view import Run
 from results.study import Record
 from search import pipeline
 from search.config import CUSTOM, SearchConfig, default_folder, describe
-from search.jobs import Callback, Job, Outcome, Silent, Stop, drive_function, never
+from search.jobs import Callback, Job, Outcome, Silent, drive_function
 from search.loop import Search
 from search.plan import Plan, make_plan
 from search.rungs import Fidelity
@@ -65,29 +65,32 @@ def outcome_of(job: Job, scores: Scores, seconds: float) -> Outcome:
     return Outcome(number=job.number, scores=plain, curve=curve, seconds=seconds)
 
 
-def custom_plan(config: SearchConfig, folder: Path) -> Plan:
-    """Look up what the configuration names, and make sure that something fits its budget.
+def begin(
+    config: SearchConfig, folder: Path, scores: Sequence[Objective], callback: Callback
+) -> tuple[Record, Search]:
+    """Return the record of such a search, held for writing, and the search, whose time begins now.
+
+    Args:
+        config: the settings.
+        folder: of the run; what an earlier start left there is gone on with.
+        scores: what the user measures; none is the score of the task. Costs among the objectives
+            of the configuration are added to it.
+        callback: told about progress.
 
     Raises:
-        LightIRError: an unknown name, or an impossible setting or budget.
+        LightIRError: an unknown name, an impossible setting or budget, or a folder that is in use
+            or holds a run of another kind.
     """
     within = config.replace(prune_from=1.0)  # nobody would prune what is over budget
     plan = make_plan(within, folder, find_space(config.search.space, config.search.only))
     plan.feasible.check()
-    return plan
+    record = _open_record(plan, scores)
+    limit_s = plan.config.search.time_s or float("inf")
+    return record, plan_search(plan, record, callback, time.monotonic() + limit_s)
 
 
-def custom_record(plan: Plan, scores: Sequence[Objective] = ()) -> Record:
-    """Return the record of such a search, held for writing: a new one, or that of an earlier start.
-
-    Args:
-        plan: what is searched.
-        scores: what the user measures; none is the score of the task. Costs among the objectives
-            of the configuration are added to it.
-
-    Raises:
-        LightIRError: the folder is in use, or holds a run of another kind.
-    """
+def _open_record(plan: Plan, scores: Sequence[Objective]) -> Record:
+    """Return the record: a new one, or that of an earlier start."""
     folder = plan.folder.path
     if RunFolder(folder).journal.exists():
         if not read_config(folder).get(CUSTOM):
@@ -113,12 +116,6 @@ def custom_record(plan: Plan, scores: Sequence[Objective] = ()) -> Record:
         plan.feasible.space.distributions(),
         prepare=lambda: write_config(folder, {**describe(plan.config), **facts}),
     )
-
-
-def custom_search(plan: Plan, record: Record, callback: Callback, stop: Stop = never) -> Search:
-    """Return the search of such a run, whose time begins now."""
-    limit_s = plan.config.search.time_s or float("inf")
-    return plan_search(plan, record, callback, time.monotonic() + limit_s, stop)
 
 
 DEFAULT = SearchConfig()
@@ -171,9 +168,9 @@ def run(
     if objective is None:
         pipeline.run(config, run_folder, callback, ["python", *sys.argv])
         return Run(run_folder)
-    plan = custom_plan(config, run_folder)
-    with custom_record(plan, scores) as record:
-        drive_function(custom_search(plan, record, callback), scoring_by(objective))
+    record, search = begin(config, run_folder, scores, callback)
+    with record:
+        drive_function(search, scoring_by(objective))
     build_report(run_folder)
     return Run(run_folder)
 
@@ -229,9 +226,8 @@ class AskTell:
         Raises:
             LightIRError: an impossible setting, or a folder that is in use or of another run.
         """
-        self._plan = custom_plan(config, Path(folder))
-        self._record = custom_record(self._plan, scores)
-        self._search = custom_search(self._plan, self._record, callback or Silent())
+        self._folder = Path(folder)
+        self._record, self._search = begin(config, self._folder, scores, callback or Silent())
         self._jobs: dict[tuple[int, int], Job] = {}
         self._closed = False
 
@@ -280,13 +276,13 @@ class AskTell:
     @property
     def run(self) -> Run:
         """What was found so far."""
-        return Run(self._plan.folder.path)
+        return Run(self._folder)
 
     def close(self) -> None:
         """End the search, whatever was not told, and write the report."""
         self._closed = True
         self._record.close()
-        build_report(self._plan.folder.path)
+        build_report(self._folder)
 
     def __enter__(self) -> Self:
         """The search itself."""

@@ -78,7 +78,8 @@ def seconds_left(
     if progress.phase == SEARCH:
         left += _search_left(trials, config, cost, progress, now_s)
     elif progress.phase in steps:
-        left += steps[progress.phase] * _share_left(progress, config)
+        totals = {BASELINES: len(PRESETS), TRAIN_ON: config.training.finalists, PRUNE: 1}
+        left += steps[progress.phase] * max(0.0, 1 - progress.done / totals[progress.phase])
     limit = config.search.time_s - progress.elapsed_s if config.search.time_s else float("inf")
     return max(0.0, min(left, limit))
 
@@ -151,8 +152,3 @@ def _together(times: Sequence[float], workers: int) -> float:
         soonest = ends.index(min(ends))
         ends[soonest] += time
     return max(ends)
-
-
-def _share_left(progress: Progress, config: SearchConfig) -> float:
-    totals = {BASELINES: len(PRESETS), TRAIN_ON: config.training.finalists, PRUNE: 1}
-    return max(0.0, 1 - progress.done / totals[progress.phase])

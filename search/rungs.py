@@ -37,11 +37,6 @@ class Fidelity:
         """Of the whole training, above 0 and up to 1."""
         return self.step / self.steps
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether the training ends there."""
-        return self.step == self.steps
-
 
 @dataclass(frozen=True)
 class Ladder:

@@ -154,19 +154,15 @@ class Space:
     def size(self) -> int:
         """How many points the space holds, exactly."""
         total = 0
+        seen_by_stages = frozenset[str]().union(*(depends(d) for d in self.stage))
         for skeleton in self.skeletons():
-            seen = frozenset((k, v) for k, v in skeleton.items() if k in self._seen_by_stages)
+            seen = frozenset((k, v) for k, v in skeleton.items() if k in seen_by_stages)
             product = 1
             for number in range(1, int(skeleton["stages"]) + 1):
                 if _is_leader(number, skeleton):
                     product *= _count(self.stage, seen, number)
             total += product
         return total
-
-    @cached_property
-    def _seen_by_stages(self) -> frozenset[str]:
-        """Choices of the network that those of a stage depend on."""
-        return frozenset[str]().union(*(depends(d) for d in self.stage))
 
     def restrict(self, only: Mapping[str, Sequence[Value]]) -> Space:
         """Cut the named dimensions down to some of their values.

@@ -69,7 +69,6 @@ class Branch(nn.Module):
 
     def __init__(self, settings: Any, width: int) -> None:  # noqa: ANN401  one type a block
         """Build what `settings` describes for maps of `width` channels."""
-        del settings, width
         super().__init__()
 
     @staticmethod

@@ -282,14 +282,6 @@ def _agileir_light(width: int, depth: int, scale: int) -> Architecture:
     return _agileir(width, depth, scale, published=60, window=8)
 
 
-def _drt(width: int, depth: int, scale: int) -> Architecture:
-    return drt(width, depth, 3, 2, 7, width, scale=scale)
-
-
-def _compacter(width: int, depth: int, scale: int) -> Architecture:
-    return compacter(width, depth, 4, 8, width * 3 // 2, scale)
-
-
 def _compacter_same_size(width: int, depth: int, scale: int) -> Architecture:
     """Return what the published 407 k parameters of the same-size tasks single out.
 
@@ -298,29 +290,28 @@ def _compacter_same_size(width: int, depth: int, scale: int) -> Architecture:
     return compacter(width, depth, 4, 12, width * 7 // 4, scale, bias=False)
 
 
-def _edsr_baseline(width: int, depth: int, scale: int) -> Architecture:
-    return edsr(width, spread_blocks(depth, 4), scale)
-
-
-def _edsr_acla(width: int, depth: int, scale: int) -> Architecture:
-    return edsr(width, spread_blocks(depth, 4), scale, keys=9, selection="hard")
-
-
 PRESETS: dict[str, Preset] = {
     "swinir-light": Preset(_swinir_light, width=60, depth=24, width_step=6),
     "grformer": Preset(_grformer, width=60, depth=24, width_step=6),
     "agileir": Preset(_agileir, width=180, depth=36, width_step=6),
     "agileir-light": Preset(_agileir_light, width=60, depth=24, width_step=6),
-    "drt": Preset(_drt, width=96, depth=6, width_step=2),
+    "drt": Preset(lambda w, d, s: drt(w, d, 3, 2, 7, w, scale=s), width=96, depth=6, width_step=2),
     "compacter": Preset(
-        _compacter,
+        lambda w, d, s: compacter(w, d, 4, 8, w * 3 // 2, s),
         width=48,
         depth=16,
         width_step=4,
         same_size=Preset(_compacter_same_size, width=48, depth=15, width_step=4),
     ),
-    "edsr-baseline": Preset(_edsr_baseline, width=64, depth=16, width_step=4),
-    "edsr-acla": Preset(_edsr_acla, width=64, depth=16, width_step=4),
+    "edsr-baseline": Preset(
+        lambda w, d, s: edsr(w, spread_blocks(d, 4), s), width=64, depth=16, width_step=4
+    ),
+    "edsr-acla": Preset(
+        lambda w, d, s: edsr(w, spread_blocks(d, 4), s, keys=9, selection="hard"),
+        width=64,
+        depth=16,
+        width_step=4,
+    ),
 }
 """The published systems by name."""
 

@@ -338,17 +338,14 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         if isinstance(content, Mapping) and wrapper in content:
             content = content[wrapper]
             break
-    if not isinstance(content, Mapping) or not content or not _all_tensors(content):
+    values = content.values() if isinstance(content, Mapping) else ()
+    if not values or not all(isinstance(value, Tensor) for value in values):
         raise CheckpointError(
             f"{path} holds no state dict: expected tensors by name, plain or under "
             f"{', '.join(_WRAPPERS)}"
         )
     # networks that were trained on several devices carry this prefix
     return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
-
-
-def _all_tensors(content: Mapping[Any, Any]) -> bool:
-    return all(isinstance(value, Tensor) for value in content.values())
 
 
 def _settle_conventions(network: Network, config: Mapping[str, Any]) -> None:

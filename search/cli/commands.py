@@ -310,7 +310,7 @@ def profile(
     """
 
 
-@work("spaces.spaces")
+@work("costs.spaces")
 def spaces(
     name: Annotated[
         str | None, typer.Argument(help="A space to show in full, or a file of one.")

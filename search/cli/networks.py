@@ -49,7 +49,7 @@ from search.cli.settings import image_source
 from search.compress import job
 from search.compress.prune import Pruning
 from search.config import known
-from search.evaluators.score import baseline
+from search.evaluators.score import evaluate_baseline
 
 FLOAT_FILE = "model.onnx"
 INT8_FILE = "model-int8.onnx"
@@ -82,10 +82,7 @@ def evaluate(
     for note in shorten(source.notes):
         print_note(note)
     pairs = make_pairs(kind, source)
-    plain = Evaluation(
-        tuple(pair.name for pair in pairs),
-        tuple(scoring.score(baseline(kind, pair), pair, kind, kind.metrics) for pair in pairs),
-    )
+    plain = evaluate_baseline(kind, pairs)
     with torch.inference_mode():
         ways = WAYS if self_ensemble else (0,)
         measured = scoring.evaluate(network, pairs, kind, where, kind.metrics, ways=ways)
@@ -322,9 +319,10 @@ def compress(
     )
     if not parent.trained:
         print_note(f"the preset {parent.name} has no trained weights")
-    result = job.compress(parent, how, out, _silent if quiet else _print_line)
+    result = job.compress(parent, how, out, (lambda _: None) if quiet else _print_line)
     if as_json:
-        print_json(_compressed_plain(out, result))
+        names = ("id", "cost", "scores", "baseline", "within_budget", "compression")
+        print_json({"folder": str(out), **{name: getattr(result, name) for name in names}})
     else:
         print_table(("", "parent", "pruned", "budget"), _compressed_rows(result, limits))
         print(out)
@@ -332,22 +330,6 @@ def compress(
 
 def _print_line(text: str) -> None:
     print(text, file=sys.stderr)
-
-
-def _silent(_: str) -> None:
-    pass
-
-
-def _compressed_plain(out: Path, result: ModelResult) -> dict[str, object]:
-    return {
-        "folder": str(out),
-        "id": result.id,
-        "cost": result.cost,
-        "scores": result.scores,
-        "baseline": result.baseline,
-        "within_budget": result.within_budget,
-        "compression": result.compression,
-    }
 
 
 def _compressed_rows(result: ModelResult, budget: Budget) -> list[tuple[str, ...]]:

@@ -42,7 +42,7 @@ def keep_network(
     pairs = whole_images(source)
     outputs = [restore(network, unit(p.lq).to(device), scale=task.scale).cpu() for p in pairs]
     evaluation = _evaluation(outputs, pairs, task)
-    plain = _evaluation([baseline(task, pair) for pair in pairs], pairs, task)
+    plain = evaluate_baseline(task, pairs)
     save_model(folder, network)
     latency, where = time_network(network, device)
     result = replace(
@@ -68,10 +68,13 @@ def keep_network(
 
 def score_baseline(source: ImageSource) -> dict[str, float | str]:
     """Return the plain method's name and mean scores on the whole validation images."""
-    task = source.task
-    pairs = whole_images(source)
-    evaluation = _evaluation([baseline(task, pair) for pair in pairs], pairs, task)
-    return {"name": task.baseline_name, **evaluation.mean}
+    evaluation = evaluate_baseline(source.task, whole_images(source))
+    return {"name": source.task.baseline_name, **evaluation.mean}
+
+
+def evaluate_baseline(task: Task, pairs: Sequence[Pair]) -> Evaluation:
+    """Return the plain method's scores on each pair."""
+    return _evaluation([baseline(task, pair) for pair in pairs], pairs, task)
 
 
 def baseline(task: Task, pair: Pair) -> Tensor:

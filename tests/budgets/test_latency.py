@@ -1,12 +1,10 @@
-import shutil
-
 import pytest
 import torch
 
 from benchmarks.measured import measured_latency
 from budgets import latency as module
 from budgets.budget import Size
-from budgets.latency import LatencyTable, device_name, latency, time_ns
+from budgets.latency import LatencyTable, latency, time_ns
 from budgets.parts import Part
 from lightir_core.architecture import (
     Architecture,
@@ -84,24 +82,6 @@ def test_another_size_is_another_time(tmp_path, counted):
     latency(SMALL, SIZE, table)
     latency(SMALL, Size(64, 32), table)
     assert len(counted) == 8
-
-
-def test_a_table_can_be_shipped_and_joined(tmp_path, counted):
-    here = LatencyTable(tmp_path / "times.jsonl")
-    expected = latency(SMALL, SIZE, here)
-    shipped = tmp_path / "shipped.jsonl"
-    shutil.copy(tmp_path / "times.jsonl", shipped)
-    with shipped.open("ab") as stream:
-        stream.write((tmp_path / "times.jsonl").read_bytes())
-    there = LatencyTable(shipped, name=device_name())
-    assert latency(SMALL, SIZE, there) == expected
-    assert len(counted) == 4
-
-
-def test_what_a_shipped_table_lacks_is_an_error(tmp_path):
-    table = LatencyTable(tmp_path / "times.jsonl", name="some phone")
-    with pytest.raises(BudgetError, match=r"no time for a part on 'some phone'.*run once on that"):
-        latency(SMALL, SIZE, table)
 
 
 def test_the_default_table_lies_beside_the_other_costs(few_runs, tmp_path, monkeypatch):
