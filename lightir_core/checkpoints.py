@@ -3,9 +3,7 @@
 No pickle anywhere: a file from a stranger can be read without running anything.
 """
 
-import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -15,6 +13,7 @@ from torch import Tensor, nn
 
 from lightir_core.architecture import from_json
 from lightir_core.errors import ArchitectureError, CheckpointError
+from lightir_core.files import replace_file
 from lightir_core.network import Network, build
 
 
@@ -73,7 +72,15 @@ def save_tensors(
         name: tensor.detach().to("cpu", memory_format=torch.contiguous_format).contiguous()
         for name, tensor in tensors.items()
     }
-    _replace(Path(path), lambda temporary: save_file(plain, temporary, dict(metadata or {})))
+
+    def write(draft: Path) -> None:
+        try:
+            save_file(plain, draft, dict(metadata or {}))
+        except SafetensorError as error:
+            # it writes through memory and words what the system said in its own way
+            raise OSError(str(error)) from None
+
+    replace_file(Path(path), write, CheckpointError)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -97,38 +104,9 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def write_text_atomic(path: Path, text: str) -> None:
     """Write UTF-8 text so that a reader sees the old file or the new one, never half of one."""
-    _replace(Path(path), lambda temporary: temporary.write_text(text, encoding="utf-8"))
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, flush it to the disk, and put it in place.
-
-    Raises:
-        CheckpointError: the folder cannot be written, or the disk is full.
-    """
-    try:
-        _fill_and_move(path, write)
-    except (SafetensorError, OSError) as error:
-        # safetensors writes through memory and words what the system said in its own way
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise CheckpointError(
-            f"cannot write {path}: {reason}; make room or choose a folder you may write to"
-        ) from None
-
-
-def _fill_and_move(path: Path, write: Callable[[Path], object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)  # a temporary file is made private
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(
+        Path(path), lambda draft: draft.write_text(text, encoding="utf-8"), CheckpointError
+    )
 
 
 ARCHITECTURE_FILE = "architecture.json"

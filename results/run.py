@@ -10,14 +10,13 @@ pareto.csv pareto.png pareto.svg pareto.md pareto.tex
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from lightir_core.errors import ResultsError
+from lightir_core.files import replace_file
 
 FORMAT = "lightir-run"
 VERSION = 1
@@ -100,21 +99,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         ResultsError: the folder cannot be made or written, or the disk is full.
     """
     data = content.encode() if isinstance(content, str) else content
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).chmod(0o644)  # mkstemp makes files that only their owner may read
-        Path(draft).replace(path)
-    except OSError as error:
-        Path(draft).unlink(missing_ok=True)
-        raise _unwritable(path, error) from None
+    replace_file(path, lambda draft: draft.write_bytes(data), ResultsError)
 
 
 def remove_drafts(folder: Path) -> int:
@@ -147,9 +132,3 @@ def read_json_object(path: Path, what: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ResultsError(f"{what} {path} holds a {type(data).__name__}, expected an object")
     return cast("dict[str, Any]", data)
-
-
-def _unwritable(path: Path, error: OSError) -> ResultsError:
-    return ResultsError(
-        f"cannot write {path}: {error.strerror}; make room or choose a folder you may write to"
-    )

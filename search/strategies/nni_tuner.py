@@ -16,9 +16,17 @@ import numpy as np
 
 from lightir_core.errors import SearchError
 from lightir_core.seeds import derive
-from results.objectives import minimised
 from search.feasible.candidate import Candidate
-from search.strategies.strategy import INACTIVE, Row, Scenario, answers, positions, to_row, to_wish
+from search.strategies.strategy import (
+    INACTIVE,
+    Row,
+    Scenario,
+    SeedingStrategy,
+    answers,
+    positions,
+    to_row,
+    to_wish,
+)
 
 GENERATIONS = 2
 """Generations of trials that the population of NNI's evolution holds; NNI's default is for more."""
@@ -32,15 +40,12 @@ MISSING = (
 )
 
 
-class _NniStrategy:
-    """Shares what both tuners need: rows for wishes, and the trials so far."""
+class _NniStrategy(SeedingStrategy):
+    """Shares what both tuners need: rows for wishes and for trials."""
 
     def __init__(self, scenario: Scenario, name: str) -> None:
-        self._scenario = scenario
+        super().__init__(scenario)
         self._known = answers(scenario.feasible.space)
-        self._seen: list[tuple[int, Row, tuple[float, ...]]] = []
-        self._running: dict[int, Row] = {}
-        self._taken: set[str] = set()
         self._tuners = _tuners(name)
 
     @property
@@ -48,18 +53,8 @@ class _NniStrategy:
         """Write the space as NNI does."""
         return {n: {"_type": "choice", "_value": list(v)} for n, v in self._known.items()}
 
-    def _nearest(self, wish: Row, number: int) -> Candidate:
-        rng = random.Random(derive(self._scenario.seed, "propose", number))
-        candidate = self._scenario.feasible.near(to_wish(wish), rng, self._taken)
-        self._taken.add(candidate.architecture.id)
-        self._running[number] = to_row(self._known, candidate.choices)
-        return candidate
-
-    def _see(self, number: int, values: Sequence[float] | None) -> Row:
-        row = self._running.pop(number)
-        if values is not None:
-            self._seen.append((number, row, minimised(self._scenario.objectives, values)))
-        return row
+    def _nearest(self, wish: Row, seed: int) -> Candidate:
+        return self._scenario.feasible.near(to_wish(wish), random.Random(seed), self._taken)
 
 
 class NniTpeStrategy(_NniStrategy):
@@ -73,28 +68,26 @@ class NniTpeStrategy(_NniStrategy):
         """
         super().__init__(scenario, "nni-tpe")
 
-    def propose(self, number: int) -> Candidate:
+    def _choose(self, number: int, seed: int) -> Candidate:
         """Return the tuner's wish for trial `number`, or the nearest new candidate."""
-        seed = derive(self._scenario.seed, "nni", number)
-        with _quiet(seed):
+        own = derive(self._scenario.seed, "nni", number)
+        with _quiet(own):
             arguments = {"n_startup_jobs": self._scenario.generation}
-            tuner = self._tuners.tpe_tuner.TpeTuner("minimize", seed, arguments)
+            tuner = self._tuners.tpe_tuner.TpeTuner("minimize", own, arguments)
             tuner.update_search_space(self._questions)
             self._import(tuner)
             wish = tuner.generate_parameters(number)
-        return self._nearest(wish, number)
-
-    def observe(self, number: int, values: Sequence[float] | None) -> None:
-        """Take in the values of trial `number`; None if it failed."""
-        self._see(number, values)
+        return self._nearest(wish, seed)
 
     def _import(self, tuner: Any) -> None:  # noqa: ANN401  NNI has no types
         latest = self._seen[-REMEMBERED:]
-        order = positions([point for _, _, point in latest])
-        pairs = zip(latest, order, strict=True)
-        tuner.import_data([{"parameter": row, "value": value} for (_, row, _), value in pairs])
+        order = positions([point for _, point in latest])
+        rows = [to_row(self._known, choices) for choices, _ in latest]
+        pairs = zip(rows, order, strict=True)
+        tuner.import_data([{"parameter": row, "value": value} for row, value in pairs])
         # the tuner takes trials under way for as good as the best, so as not to repeat them
-        for number, row in self._running.items():
+        for number, candidate in self._running.items():
+            row = to_row(self._known, candidate.choices)
             formatted = self._tuners.tpe_tuner.format_parameters(row, tuner.space)
             tuner._running_params[number] = formatted
 
@@ -111,7 +104,7 @@ class NniEvolutionStrategy(_NniStrategy):
         super().__init__(scenario, "nni-evolution")
         size = GENERATIONS * scenario.generation
         self._tuner = self._tuners.evolution_tuner.EvolutionTuner("minimize", size)
-        self._individuals: dict[int, Any] = {}
+        self._individuals: list[Any] = []  # of the trials that were seen
         with self._drawing("start"):
             self._tuner.update_search_space(self._questions)
             self._tuner.population = []  # drawn with a seed of its own: again, with ours
@@ -119,40 +112,39 @@ class NniEvolutionStrategy(_NniStrategy):
             for _ in range(size):
                 self._tuner._random_generate_individual()
 
-    def propose(self, number: int) -> Candidate:
+    def _choose(self, number: int, seed: int) -> Candidate:
         """Return the tuner's wish for trial `number`, or the nearest new candidate."""
         self._judge()
         with self._drawing(number):
             self._seed_tuner(number)
             wish = self._tuner.generate_parameters(number)
-        candidate = self._nearest(wish, number)
+        candidate = self._nearest(wish, seed)
         # the tuner learns what became of its wish
         individual = self._tuner.running_trials[number]
-        for name, value in self._running[number].items():
+        for name, value in to_row(self._known, candidate.choices).items():
             if value != INACTIVE:
                 index = self._known[name].index(value)
                 individual.config[name] = {"_index": index, "_value": value}
-        self._individuals[number] = individual
         return candidate
 
     def observe(self, number: int, values: Sequence[float] | None) -> None:
         """Take in the values of trial `number`; None if it failed."""
-        self._see(number, values)
+        super().observe(number, values)
         with self._drawing(number):
             self._seed_tuner(number)
             if values is None:
                 self._tuner.trial_end(number, success=False)
-                del self._individuals[number]
             else:
                 self._tuner.receive_trial_result(number, None, 0.0)
-                self._individuals[number] = self._tuner.population[-1]
+                self._individuals.append(self._tuner.population[-1])
 
     def _judge(self) -> None:
         """Set the results of the tuner's population again: ranks change with every trial."""
         alive = {id(individual) for individual in self._tuner.population}
-        kept = [e for e in self._seen if id(self._individuals[e[0]]) in alive]
-        for (number, _, _), position in zip(kept, positions([e[2] for e in kept]), strict=True):
-            self._individuals[number].result = -float(position)
+        pairs = zip(self._individuals, self._seen, strict=True)
+        kept = [(one, point) for one, (_, point) in pairs if id(one) in alive]
+        for (one, _), position in zip(kept, positions([p for _, p in kept]), strict=True):
+            one.result = -float(position)
 
     def _seed_tuner(self, purpose: int | str) -> None:
         seed = derive(self._scenario.seed, "nni", purpose)
