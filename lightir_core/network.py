@@ -12,6 +12,7 @@ GRFormer's group is `skip="output"`.
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -66,13 +67,11 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, C, H, W)."""
-        x = x + self._branch(x, self._mix, self.norm1)
+        mix = partial(recomputed, self.mixer) if self.recompute else self.mixer
+        x = x + self._branch(x, mix, self.norm1)
         if self.feed_forward is not None:
             x = x + self._branch(x, self.feed_forward, self.norm2)
         return x
-
-    def _mix(self, x: Tensor) -> Tensor:
-        return recomputed(self.mixer, x) if self.recompute else self.mixer(x)
 
     def _branch(
         self, x: Tensor, module: Callable[[Tensor], Tensor], norm: nn.LayerNorm | None

@@ -51,7 +51,11 @@ def importances(
     """
     known = [(t, v) for t, v in zip(trials, values, strict=True) if math.isfinite(v)]
     known = known[:: math.ceil(len(known) / most) or 1]
-    tables = [_named(trial.choices) for trial, _ in known]
+    # as text with its type: True and 1 are equal in Python but not the same choice
+    tables = [
+        {name: f"{type(value).__name__} {value}" for name, value in trial.choices.items()}
+        for trial, _ in known
+    ]
     varied = _varied(tables)
     if len(known) < LEAST_TRIALS or not varied or len({value for _, value in known}) < 2:
         return []
@@ -60,11 +64,6 @@ def importances(
         n_trees=_TREES, max_depth=_DEPTH, seed=_SEED
     )
     return _by_axis(evaluator.evaluate(study, params=list(varied)))
-
-
-def _named(choices: Mapping[str, Choice]) -> dict[str, str]:
-    # as text with its type: True and 1 are equal in Python but not the same choice
-    return {name: f"{type(value).__name__} {value}" for name, value in choices.items()}
 
 
 def _varied(tables: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:

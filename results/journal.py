@@ -5,7 +5,7 @@ import json
 import os
 import weakref
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,8 @@ class Journal(JournalFileBackend):
         try:
             super().append_logs(logs)
         except OSError as error:
-            self._cut_after_failure()
+            with suppress(OSError):  # out of reach: opening the file again repairs it
+                cut_torn_tail(self._path)
             raise ResultsError(
                 f"cannot write to {self._path}: {error.strerror}; the run is complete up to here: "
                 f"make room and resume it"
@@ -97,12 +98,6 @@ class Journal(JournalFileBackend):
         finally:
             self._held = None
         self.append_logs(logs)
-
-    def _cut_after_failure(self) -> None:
-        try:
-            cut_torn_tail(self._path)
-        except OSError:
-            return  # the file is out of reach; opening it again repairs it
 
 
 def cut_torn_tail(path: Path) -> int:

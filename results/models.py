@@ -267,18 +267,15 @@ def _facts(architecture: Architecture, result: ModelResult | None) -> Iterator[s
     )
     yield f"- architecture: {describe_architecture(architecture)}"
     if result is not None:
-        yield f"- costs: {', '.join(_costs(result.cost))}"
+        costs = [f"{result.cost['params']:,} parameters"]
+        for key, axis in AXES.items():
+            if key != "params" and axis.field in result.cost:
+                costs.append(f"{axis.format(result.cost[axis.field])} {axis.phrase}")
+        yield f"- costs: {', '.join(costs)}"
         if result.within_budget is not None:
             budget = result.compression.get("budget")
             within = "within" if result.within_budget else "over"
             yield f"- {within} its budget" + (f" of {budget}" if budget else "")
-
-
-def _costs(cost: Mapping[str, int | float]) -> Iterator[str]:
-    yield f"{cost['params']:,} parameters"
-    for key, axis in AXES.items():
-        if key != "params" and axis.field in cost:
-            yield f"{axis.format(cost[axis.field])} {axis.phrase}"
 
 
 def _scores(result: ModelResult) -> Iterator[str]:

@@ -386,18 +386,13 @@ def folded(architecture: Architecture) -> Architecture:
 
 def fold(network: Network) -> Network:
     """Return a network with plain projections that computes the same, in evaluation mode."""
-    tensors = {
-        name.replace(RESIDUAL, "."): _with_identity(tensor)
-        if name.endswith(f"{RESIDUAL}weight")
-        else tensor
-        for name, tensor in network.state_dict().items()
-    }
+    tensors = network.state_dict()
+    for name in [name for name in tensors if RESIDUAL in name]:
+        tensor = tensors.pop(name)
+        if name.endswith("weight"):  # dense (C, C) or grouped (g, C / g, C / g)
+            tensor = tensor + torch.eye(tensor.shape[-1], dtype=tensor.dtype, device=tensor.device)
+        tensors[name.replace(RESIDUAL, ".")] = tensor
     return rebuilt(folded(network.architecture), tensors, network)
-
-
-def _with_identity(weight: Tensor) -> Tensor:
-    """Return W + 1 of a dense (C, C) or a grouped (g, C / g, C / g) weight."""
-    return weight + torch.eye(weight.shape[-1], dtype=weight.dtype, device=weight.device)
 
 
 def cut_channels(network: Network, kept: Kept) -> Network:

@@ -104,11 +104,14 @@ def _context(view: RunView) -> dict[str, Any]:
     breakdowns = Breakdowns(RunFolder(view.folder).report.parent)
     others, final = members(view, breakdowns), networks(view, breakdowns)
     breakdowns.save()
+    asked, budget = "Task and budget were not recorded.", view.settings.get("budget")
+    if (task := view.settings.get("task")) is not None:
+        asked = f"The best network for {task}" + (f" within a budget of {budget}" if budget else "")
     return {
         "style": style(),
         "view": view,
         "name": view.folder.resolve().name,
-        "asked": _asked(view),
+        "asked": asked,
         "status": text.status(view),
         "headline": text.headline(view),
         "knee": text.describe_knee(view),
@@ -145,13 +148,6 @@ def _context(view: RunView) -> dict[str, Any]:
         "shown": view.trials[-MAX_ROWS:],
         "hidden": max(0, len(view.trials) - MAX_ROWS),
     }
-
-
-def _asked(view: RunView) -> str:
-    task, budget = view.settings.get("task"), view.settings.get("budget")
-    if task is None:
-        return "Task and budget were not recorded."
-    return f"The best network for {task}" + (f" within a budget of {budget}" if budget else "")
 
 
 def _importance(view: RunView) -> list[tuple[Objective, list[AxisImportance]]]:

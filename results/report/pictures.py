@@ -124,7 +124,10 @@ def _stage(stage: StageConfig, box: _Box, width: int) -> Iterator[Markup]:
     for number, (block, count, shifted) in enumerate(_groups(stage)):
         top = box.top + _PAD + number * (_CELL + _ROOM)
         yield from _cell(block, count, shifted, (box.left + _PAD, top), width)
-    yield _text(box.centre, box.bottom - 9, _foot(stage), "small")
+    closing = {"convolution": "conv 3×3", "depthwise": "DW conv", "none": ""}[stage.closing]
+    skip = {"input": "+ skip", "output": "+ short skip", "none": ""}[stage.skip]
+    foot = " ".join(filter(None, (closing, skip))) or "no closing, no skip"
+    yield _text(box.centre, box.bottom - 9, foot, "small")
     if stage.recursions > 1:
         title = (
             f"{stage.recursions} passes, {'one set of weights' if stage.tied else 'own weights'}"
@@ -137,12 +140,6 @@ def _stage(stage: StageConfig, box: _Box, width: int) -> Iterator[Markup]:
         )
         yield _text(box.centre, box.top - 27, f"×{stage.recursions}", "name", title)
         yield _text(box.centre, box.top - 41, "shared" if stage.tied else "own weights", "small")
-
-
-def _foot(stage: StageConfig) -> str:
-    closing = {"convolution": "conv 3×3", "depthwise": "DW conv", "none": ""}[stage.closing]
-    skip = {"input": "+ skip", "output": "+ short skip", "none": ""}[stage.skip]
-    return " ".join(filter(None, (closing, skip))) or "no closing, no skip"
 
 
 def _cell(

@@ -75,7 +75,9 @@ def check(
         for text in wrong:
             print(f"problem: {text}")
         if not wrong:
-            print(_ready(reports))
+            count, cpus = len(reports), sum(report.cpus for report in reports)
+            gpus = sum(report.gpus for report in reports)
+            print(f"ready: {count} node{'s' * (count != 1)}, {cpus:g} CPUs, {gpus:g} GPUs")
     if wrong:
         raise typer.Exit(1)
 
@@ -161,12 +163,6 @@ def print_nodes(reports: Sequence[NodeReport], seen: str) -> None:
 
 def _versions(report: NodeReport) -> str:
     return ", ".join(f"{name} {version}" for name, version in report.versions.items())
-
-
-def _ready(reports: Sequence[NodeReport]) -> str:
-    count = len(reports)
-    cpus, gpus = sum(report.cpus for report in reports), sum(report.gpus for report in reports)
-    return f"ready: {count} node{'s' * (count != 1)}, {cpus:g} CPUs, {gpus:g} GPUs"
 
 
 def calibrate_device(

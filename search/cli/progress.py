@@ -24,7 +24,7 @@ from results.run_view import RunView, read_run
 from results.study import Record
 from results.trials import Trial
 from search.cli.printing import table
-from search.config import SearchConfig, config_from_plain, cpu_count, load_config
+from search.config import config_from_plain, cpu_count, load_config
 from search.forecast import BASELINES, PRUNE, SEARCH, TRAIN_ON, Progress, seconds_left
 from search.recipes import kept_recipes
 
@@ -301,18 +301,14 @@ def _left(view: RunView) -> str:
         return ""  # the run of another version
     done = {TRAIN_ON: len(view.models), BASELINES: sum(bool(r.scores) for r in view.baselines)}
     now = time.time()
+    # trainings at once, as far as the record shows it
+    running = sum(trial.state == "running" for trial in view.trials)
+    usual = 1 if config.machine.device.startswith("cuda") else cpu_count()
     progress = Progress(
         phase=phase,
         done=done.get(phase, 0),
         elapsed_s=now - min(starts).timestamp(),
-        workers=_workers(view, config),
+        workers=config.machine.workers or running or usual,
     )
     left = seconds_left(view.trials, view.objectives, config, progress, now, longer)
     return "" if left is None else f", about {format_duration(left)} more in all"
-
-
-def _workers(view: RunView, config: SearchConfig) -> int:
-    """Return how many trainings the run does at once, as far as its record shows it."""
-    running = sum(trial.state == "running" for trial in view.trials)
-    on_gpu = config.machine.device.startswith("cuda")
-    return config.machine.workers or running or (1 if on_gpu else cpu_count())

@@ -51,7 +51,10 @@ def run(
     config = settle(_given(context), settings)
     folder = out or default_folder(config)
     with _followed(folder, config, quiet, tensorboard=tensorboard, mlflow=mlflow) as (to, stop):
-        pipeline.run(config, folder, to, _command(), stop)
+        variables = [f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(PREFIX)]
+        before = ["env", *variables] if variables else []
+        command = [*before, "python", "-m", "search", *sys.argv[1:]]
+        pipeline.run(config, folder, to, command, stop)
     print_result(folder, as_json=as_json)
 
 
@@ -205,8 +208,3 @@ def _given(context: typer.Context) -> dict[str, Any]:
         and (source := context.get_parameter_source(name))
         and source.name == "COMMANDLINE"
     }
-
-
-def _command() -> list[str]:
-    variables = [f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(PREFIX)]
-    return [*(["env", *variables] if variables else []), "python", "-m", "search", *sys.argv[1:]]

@@ -43,7 +43,8 @@ def guarded(work: Callable[[Job], Outcome], job: Job) -> Outcome:
             raise
         why = f"out of memory: {first_line(error)}"
     if why.startswith("out of memory"):  # out here, where what the training held is free again
-        memory = memory_of(job)
+        reached = reached_bytes(job.device)
+        memory = {"predicted_bytes": predicted_bytes(job), "reached_bytes": reached}
         why = f"{why}; {memory_text(memory)}"
     seconds = time.perf_counter() - begun
     return Outcome(number=job.number, seconds=seconds, reason=why, memory=memory)
@@ -84,13 +85,8 @@ def reached_bytes(device: str) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
 
 
-def memory_of(job: Job) -> dict[str, int]:
-    """Return the bytes that were predicted for a job that ran out of memory, and those reached."""
-    return {"predicted_bytes": predicted_bytes(job), "reached_bytes": reached_bytes(job.device)}
-
-
 def memory_text(memory: dict[str, int]) -> str:
-    """Return the same as a part of a sentence."""
+    """Return the bytes that were predicted, and those reached, as a part of a sentence."""
     predicted = f"the training was predicted to take {format_bytes(memory['predicted_bytes'])}"
     if "reached_bytes" not in memory:
         return predicted

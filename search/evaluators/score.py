@@ -55,7 +55,10 @@ def keep_network(
                 evaluation.names, evaluation.images, plain.images, strict=True
             )
         ),
-        crops=_pictures(folder, outputs, pairs, task),
+        crops=tuple(
+            _picture(folder, f"crop{number}", output, pair, task)
+            for number, output, pair in zip(range(1, 1 + PICTURES), outputs, pairs, strict=False)
+        ),
         task=task.name,
         data=describe_images(source, trained=bool(result.recipe)),
         latency=latency,
@@ -89,17 +92,8 @@ def _evaluation(outputs: Sequence[Tensor], pairs: Sequence[Pair], task: Task) ->
     return Evaluation(tuple(pair.name for pair in pairs), tuple(scores))
 
 
-def _pictures(
-    folder: Path, outputs: Sequence[Tensor], pairs: Sequence[Pair], task: Task
-) -> tuple[Crop, ...]:
-    """Write crops of the first images, where the truth has most detail, as PNG files."""
-    return tuple(
-        _picture(folder, f"crop{index + 1}", outputs[index], pairs[index], task)
-        for index in range(min(PICTURES, len(pairs)))
-    )
-
-
 def _picture(folder: Path, stem: str, output: Tensor, pair: Pair, task: Task) -> Crop:
+    """Write crops of an image, where the truth has most detail, as PNG files."""
     top, left, side = busiest(pair.gt, PICTURE_PX, task.scale)
     at_gt = (slice(None), slice(top, top + side), slice(left, left + side))
     at_lq = (slice(None), *(slice(s.start // task.scale, s.stop // task.scale) for s in at_gt[1:]))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from budgets.assess import CostSettings, assess
-from budgets.budget import AXES, Budget, Cost
+from budgets.budget import AXES, Cost
 from lightir_core.architecture import Architecture
 from lightir_core.published.presets import PRESETS, preset
 from lightir_core.seeds import derive
@@ -118,12 +118,14 @@ def profile(feasible: Feasible, task: str, axes: Sequence[str], seed: int) -> Pr
         alone = {limited[0]: share.estimate}
     else:
         alone = {axis: _alone(feasible, axis, draws, cost_settings) for axis in limited}
+    asked = {*axes, *limited}
+    costs = {name: assess(preset(name, task), asked, cost_settings) for name in PRESETS}
     return Profile(
         satisfiable=True if draws.fitting else (False if share.most == 0 else None),
         share=share,
         space=_whole(feasible, axes, cost_settings, seed),
         fits=_spans(draws.fitting, axes, cost_settings),
-        presets=_presets(feasible.budget, task, axes, cost_settings),
+        presets={name: (cost, feasible.budget.excess(cost)) for name, cost in costs.items()},
         alone=alone,
         binding=min(alone, key=lambda axis: alone[axis]),
     )
@@ -213,14 +215,6 @@ def _spans(
         if values:
             spans[axis] = Span(values[0], median(values), values[-1])
     return spans
-
-
-def _presets(
-    budget: Budget, task: str, axes: Sequence[str], cost_settings: CostSettings
-) -> dict[str, tuple[Cost, str | None]]:
-    asked = {*axes, *(axis for axis, _ in budget.limits)}
-    costs = {name: assess(preset(name, task), asked, cost_settings) for name in PRESETS}
-    return {name: (cost, budget.excess(cost)) for name, cost in costs.items()}
 
 
 def _value(cost: Cost, axis: str) -> Any:  # noqa: ANN401  the fields differ in type

@@ -143,21 +143,17 @@ class Feasible:
 
     def miss(self, cost: Cost) -> float:
         """Return by what factor a cost misses the budget, or the band below it; 1 is inside."""
-        over = self.overrun(cost)
+        over = self.budget.overrun(cost)
         if over > 1 or not self.fill:
             return over
         axis, limit = self.budget.limits[0]
         return max(over, limit * (1 - self.fill) / AXES[axis].value(cost))
 
-    def overrun(self, cost: Cost) -> float:
-        """Return the largest cost as a share of its limit; at most 1 is within budget."""
-        return self.budget.overrun(cost)
-
     def smallest(self) -> Candidate:
         """Find the candidate with the smallest overrun by descent by single choices."""
         rng = random.Random(0)
         starts = [self._descend(self.space.sample(rng)) for _ in range(STARTS)]
-        return min(starts, key=lambda c: self.overrun(c.cost))
+        return min(starts, key=lambda c: self.budget.overrun(c.cost))
 
     def check(self) -> None:
         """Make sure that something fits.
@@ -167,7 +163,7 @@ class Feasible:
                 limited without a table of times.
         """
         smallest = self.smallest()
-        if self.overrun(smallest.cost) <= 1:
+        if self.budget.overrun(smallest.cost) <= 1:
             if self.fill:
                 self._check_band()
             return
@@ -208,11 +204,8 @@ class Feasible:
                 if name not in best.choices:
                     continue  # an earlier change made this choice inactive
                 for value in self.space.options(name, best.choices):
-                    changed = self._with(best.choices, name, value)
-                    if self.overrun(changed.cost) < self.overrun(best.cost):
+                    wish = {**best.choices, name: value}
+                    changed = self._weighed(self.space.complete(wish, random.Random(0)))
+                    if self.budget.overrun(changed.cost) < self.budget.overrun(best.cost):
                         best, improved = changed, True
         return best
-
-    def _with(self, choices: Choices, name: str, value: Value) -> Candidate:
-        completed = self.space.complete({**choices, name: value}, random.Random(0))
-        return self._weighed(completed)

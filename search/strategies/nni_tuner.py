@@ -70,10 +70,10 @@ class NniTpeStrategy(_NniStrategy):
 
     def _choose(self, number: int, seed: int) -> Candidate:
         """Return the tuner's wish for trial `number`, or the nearest new candidate."""
-        own = derive(self._scenario.seed, "nni", number)
-        with _quiet(own):
+        tuner_seed = derive(self._scenario.seed, "nni", number)
+        with _quiet(tuner_seed):
             arguments = {"n_startup_jobs": self._scenario.generation}
-            tuner = self._tuners.tpe_tuner.TpeTuner("minimize", own, arguments)
+            tuner = self._tuners.tpe_tuner.TpeTuner("minimize", tuner_seed, arguments)
             tuner.update_search_space(self._questions)
             self._import(tuner)
             wish = tuner.generate_parameters(number)

@@ -103,8 +103,8 @@ def test_equal_seeds_go_equal_ways(feasible):
 @pytest.mark.parametrize("budget", ["params=1", "macs=1", "params=1,macs=1T", "params=1M,macs=1"])
 def test_the_smallest_is_the_smallest(feasible, few_candidates, budget):
     fitting = feasible("few", budget)
-    least = min(fitting.overrun(c.cost) for c in few_candidates)
-    assert fitting.overrun(fitting.smallest().cost) == least
+    least = min(fitting.budget.overrun(c.cost) for c in few_candidates)
+    assert fitting.budget.overrun(fitting.smallest().cost) == least
 
 
 @pytest.mark.parametrize("axis", ["params", "macs"])
@@ -120,9 +120,9 @@ def test_nothing_sampled_is_smaller_than_the_smallest(feasible, space, axis):
 def test_overrun_is_the_worst_share(feasible, few_candidates):
     cost = few_candidates[0].cost
     fitting = feasible("few", f"params={cost.params * 2},macs={cost.macs}")
-    assert fitting.overrun(cost) == 1
+    assert fitting.budget.overrun(cost) == 1
     fitting = feasible("few", f"params={cost.params},macs={cost.macs * 4}")
-    assert fitting.overrun(cost) == 1
+    assert fitting.budget.overrun(cost) == 1
 
 
 def test_a_possible_budget_passes(feasible, few_candidates):
