@@ -100,12 +100,7 @@ def read_budget(text: str, task: str, settings: CostSettings) -> Budget:
 
 
 def assess(architecture: Architecture, axes: Collection[str], settings: CostSettings) -> Cost:
-    """Return parameters, MACs, and what else `axes` name; other axes stay empty.
-
-    Args:
-        architecture: what is priced.
-        axes: keys of `budgets.budget.AXES`.
-        settings: sizes, and how training and inference run.
+    """Return parameters, MACs, and what else `axes`, keys of `AXES`, name; others stay empty.
 
     Raises:
         BudgetError: an axis is unknown, or latency is asked for without a table.
@@ -116,14 +111,25 @@ def assess(architecture: Architecture, axes: Collection[str], settings: CostSett
     costs = [price(architecture, size) for size in settings.sizes]
     cost = Cost(costs[0].params, max(cost.macs for cost in costs))
     if "memory" in axes:
-        cost = replace(cost, training_bytes=_training_bytes(architecture, settings))
+        step = training_memory(
+            architecture,
+            settings.batch,
+            settings.patch_px,
+            half=settings.half,
+            device=settings.device,
+            state_copies=settings.state_copies,
+        )
+        cost = replace(cost, training_bytes=step)
     if "inference-memory" in axes:
         peaks = (
             inference_memory(architecture, size, device=settings.device) for size in settings.sizes
         )
         cost = replace(cost, inference_bytes=max(peaks))
     if "latency" in axes:
-        cost = replace(cost, latency_ms=_latency_ms(architecture, settings))
+        if settings.times is None:
+            raise BudgetError("latency needs a table of times; give the settings a LatencyTable")
+        times = (latency(architecture, size, settings.times) for size in settings.sizes)
+        cost = replace(cost, latency_ms=max(times))
     return cost
 
 
@@ -146,23 +152,6 @@ def excess(architecture: Architecture, budget: Budget, settings: CostSettings) -
             f"{format_bytes(budget.limit('memory') or 0)}"
         )
     return budget.excess(assess(architecture, axes, settings))
-
-
-def _training_bytes(architecture: Architecture, settings: CostSettings) -> int:
-    return training_memory(
-        architecture,
-        settings.batch,
-        settings.patch_px,
-        half=settings.half,
-        device=settings.device,
-        state_copies=settings.state_copies,
-    )
-
-
-def _latency_ms(architecture: Architecture, settings: CostSettings) -> float:
-    if settings.times is None:
-        raise BudgetError("latency needs a table of times; give the settings a LatencyTable")
-    return max(latency(architecture, size, settings.times) for size in settings.sizes)
 
 
 @dataclass(frozen=True)

@@ -170,12 +170,7 @@ SAME_SIZE = (Size(128, 128), Size(256, 256), Size(512, 512))
 
 @torch.inference_mode()
 def time_network(network: Network, device: torch.device) -> tuple[dict[str, float], str]:
-    """Return milliseconds by output size, and the name of the device.
-
-    Args:
-        network: on `device`, in eval mode.
-        device: where it runs.
-    """
+    """Return milliseconds by output size of a network in eval mode, and its device's name."""
     scale = network.architecture.scale
     latency_ms: dict[str, float] = {}
     expected_s = 0.0

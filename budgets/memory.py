@@ -85,11 +85,7 @@ def inference_memory(
 ) -> int:
     """Return the peak bytes of one forward pass of one image for an output of `size`.
 
-    Args:
-        architecture: what runs.
-        size: of the output.
-        half: whether it runs under bfloat16 autocast.
-        device: "cpu", or "cuda" where torch sees one.
+    `half` is bfloat16 autocast, `device` "cpu", or "cuda" where torch sees one.
 
     Raises:
         BudgetError: the device is unknown or not here.
@@ -255,11 +251,7 @@ def part_memory(
 ) -> PartMemory:
     """Return memory of a part, traced at the first question and then remembered.
 
-    Args:
-        part: what runs.
-        size: of the feature map.
-        setting: how it runs.
-        itemsizes: bytes of an element of each input.
+    `size` is that of the feature map, `itemsizes` the bytes of an element of each input.
     """
     trace = partial(trace_part_memory, part, size, setting, itemsizes)
     return _remember(f"{part.key(size)} {setting} {itemsizes}", PartMemory, trace)
@@ -267,13 +259,7 @@ def part_memory(
 
 @lru_cache(maxsize=2**12)
 def ends_memory(ends: Architecture, image: Size, setting: MemorySetting) -> EndsMemory:
-    """Return memory of everything but the trunk, traced at the first question and then remembered.
-
-    Args:
-        ends: the network without its trunk, see `budgets.parts.without_trunk`.
-        image: size of the input.
-        setting: how it runs.
-    """
+    """Return memory of a network `without_trunk`, traced at the first question, then remembered."""
     trace = partial(_trace_ends, ends, image, setting)
     return _remember(f"{ends.id} {image} {setting}", EndsMemory, trace)
 

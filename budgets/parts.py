@@ -202,13 +202,7 @@ def _emptied(block: network.Block) -> network.Block:
 
 
 def part_inputs(part: Part, size: Size, batch: int = 1) -> tuple[Any, ...]:
-    """Return arguments for one call of the part, channels-last and of undefined content.
-
-    Args:
-        part: what will be called.
-        size: of the feature map.
-        batch: images.
-    """
+    """Return arguments for one call of the part, channels-last and of undefined content."""
     features = _map(batch, part.width, size)
     if part.kind == "cross_layer" and isinstance(part.settings, arch.CrossLayerConfig):
         references = [_map(batch, part.width, size) for _ in range(part.settings.references)]

@@ -166,7 +166,10 @@ class MacCounter(TorchDispatchMode):
         with self:
             out = func.decompose(*args, **kwargs)
         if out is NotImplemented:
-            raise BudgetError(_unknown(name))
+            raise BudgetError(
+                f"the cost of the operation {name!r} is not known; give it a formula in "
+                "budgets.trace.MACS, or list it in budgets.trace.FREE if it multiplies nothing"
+            )
         return out
 
     def count(self, macs: int, operands: Arguments) -> None:
@@ -179,10 +182,3 @@ def count_macs(function: Callable[[], object]) -> int:
     with torch.no_grad(), MacCounter() as counter:
         function()
     return counter.macs
-
-
-def _unknown(name: str) -> str:
-    return (
-        f"the cost of the operation {name!r} is not known; give it a formula in "
-        "budgets.trace.MACS, or list it in budgets.trace.FREE if it multiplies nothing"
-    )

@@ -197,14 +197,7 @@ class Record:
         curve: Sequence[tuple[int, float]] = (),
         seconds: float | None = None,
     ) -> None:
-        """Write how a running trial stands at a rung.
-
-        Args:
-            number: of the trial.
-            step: of the rung.
-            scores: what was measured there.
-            curve: so far.
-            seconds: spent since the last report.
+        """Write how a running trial stands at the rung after `step`, `seconds` since the last one.
 
         Raises:
             ResultsError: no such running trial.

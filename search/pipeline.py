@@ -50,7 +50,12 @@ def evaluate_baselines(
     be compared. None is begun after `deadline` on `time.monotonic`'s clock, or once `stop` says so.
     """
     known = {baseline.name: baseline for baseline in read_baselines(plan.folder.path)}
-    baselines = {name: known.get(name) or _counted(plan, name) for name in PRESETS}
+    costs = {
+        name: price(preset(name, plan.config.data.task), plan.feasible.size).to_plain()
+        for name in PRESETS
+        if name not in known
+    }
+    baselines = {n: known[n] if n in known else Baseline(name=n, cost=costs[n]) for n in PRESETS}
 
     def keep(baseline: Baseline) -> None:
         baselines[baseline.name] = baseline
@@ -66,11 +71,6 @@ def evaluate_baselines(
         ]
         _train(plan, waiting, driver, deadline, stop, keep)
     write_baselines(plan.folder.path, baselines.values())
-
-
-def _counted(plan: Plan, name: str) -> Baseline:
-    cost = price(preset(name, plan.config.data.task), plan.feasible.size)
-    return Baseline(name=name, cost=cost.to_plain())
 
 
 def _train(
@@ -195,7 +195,11 @@ def resume(
     recipes = kept_recipes(known.get("recipes"), config)
     config = config.replace(address=address or config.cluster.address)
     plan = make_plan(config, folder, space, recipes)
-    with _known_record(plan) as record, started(plan, callback) as driver:
+    if is_unused(folder, plan.folder.config.name):  # it was killed before it had a record
+        opened = _new_record(plan, known)
+    else:
+        opened = Record.open(folder, write=True)
+    with opened as record, started(plan, callback) as driver:
         remove_drafts(folder)
         return _Steps(plan, driver, callback, stop).all(record)
 
@@ -208,17 +212,6 @@ def _new_record(plan: Plan, config: dict[str, object]) -> Record:
         plan.feasible.space.distributions(),
         prepare=lambda: write_config(plan.folder.path, config),
     )
-
-
-def _known_record(plan: Plan) -> Record:
-    """Return the record of a run; a new one if the run was killed before it had one.
-
-    Raises:
-        ResultsError: there is none, though the folder holds what came after it.
-    """
-    if is_unused(plan.folder.path, plan.folder.config.name):
-        return _new_record(plan, read_config(plan.folder.path))
-    return Record.open(plan.folder.path, write=True)
 
 
 @dataclass(frozen=True)

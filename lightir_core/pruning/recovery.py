@@ -84,14 +84,9 @@ def recover(
     steps: int | None = None,
     penalty: Penalty | None = None,
 ) -> tuple[Point, ...]:
-    """Train `network` in place; its learning curve, which begins before the first step.
+    """Train a pruned `network` in place, for `steps` or those of the recipe, its `parent` teaching.
 
-    Args:
-        network: what was pruned.
-        parent: teaches; left as it is.
-        recovery: see there.
-        steps: how many, if not the recipe's.
-        penalty: added to the loss.
+    Returns the learning curve, which begins before the first step.
     """
     weights = recovery.distillation
     teacher = None

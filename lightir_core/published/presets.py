@@ -41,20 +41,9 @@ def swinir(
     scale: int,
 ) -> Architecture:
     """SwinIR (ICCVW 2021) with its light upsampler; `depths` and `num_heads` are per stage."""
-    feed_forward = MlpConfig(hidden_dim=hidden_dim)
-
-    def block(heads: int, index: int) -> BlockConfig:
-        shift = window // 2 * (index % 2)
-        mixer = WindowAttentionConfig(
-            num_heads=heads, window_size=(window, window), shift_size=(shift, shift)
-        )
-        return BlockConfig(mixer=mixer, feed_forward=feed_forward)
-
-    stages = tuple(
-        StageConfig(blocks=tuple(block(heads, index) for index in range(depth)))
-        for depth, heads in zip(depths, num_heads, strict=True)
-    )
-    return _swin_skeleton(width, stages, scale)
+    sides = (window, window)
+    mixers = [WindowAttentionConfig(num_heads=heads, window_size=sides) for heads in num_heads]
+    return _swin(width, depths, mixers, hidden_dim, scale)
 
 
 def agileir(
@@ -67,23 +56,41 @@ def agileir(
     scale: int,
 ) -> Architecture:
     """AgileIR (ICANN 2025): SwinIR's skeleton with GSWA; a key width per stage."""
-    feed_forward = MlpConfig(hidden_dim=hidden_dim)
+    mixers = [
+        CascadeAttentionConfig(num_heads=heads, key_dim=key_dim, window_size=(window, window))
+        for heads, key_dim in zip(num_heads, key_dims, strict=True)
+    ]
+    return _swin(width, depths, mixers, hidden_dim, scale)
 
-    def block(heads: int, key_dim: int, index: int) -> BlockConfig:
-        shift = window // 2 * (index % 2)
-        mixer = CascadeAttentionConfig(
-            num_heads=heads,
-            key_dim=key_dim,
-            window_size=(window, window),
-            shift_size=(shift, shift),
-        )
-        return BlockConfig(mixer=mixer, feed_forward=feed_forward)
 
-    stages = tuple(
-        StageConfig(blocks=tuple(block(heads, key_dim, index) for index in range(depth)))
-        for depth, heads, key_dim in zip(depths, num_heads, key_dims, strict=True)
+def _swin(
+    width: int,
+    depths: Sequence[int],
+    mixers: Sequence[WindowAttentionConfig | CascadeAttentionConfig],
+    hidden_dim: int,
+    scale: int,
+) -> Architecture:
+    """Return SwinIR's skeleton; the mixer of a stage is shifted in every second block."""
+
+    def stage(depth: int, mixer: WindowAttentionConfig | CascadeAttentionConfig) -> StageConfig:
+        half = mixer.window_size[0] // 2
+        moved = replace(mixer, shift_size=(half, half))
+        blocks = [
+            BlockConfig(
+                mixer=moved if index % 2 else mixer, feed_forward=MlpConfig(hidden_dim=hidden_dim)
+            )
+            for index in range(depth)
+        ]
+        return StageConfig(blocks=tuple(blocks))
+
+    return Architecture(
+        width=width,
+        stages=tuple(stage(*each) for each in zip(depths, mixers, strict=True)),
+        scale=scale,
+        normalisation="div2k",
+        stem=StemConfig(norm=True),
+        tail=_light_tail(scale),
     )
-    return _swin_skeleton(width, stages, scale)
 
 
 def grformer(
@@ -217,17 +224,6 @@ def edsr(
         normalisation="div2k",
         body=BodyConfig(norm=False),
         tail=TailConfig(upsampler="staged", skip="interpolated" if scale == 1 else "none"),
-    )
-
-
-def _swin_skeleton(width: int, stages: tuple[StageConfig, ...], scale: int) -> Architecture:
-    return Architecture(
-        width=width,
-        stages=stages,
-        scale=scale,
-        normalisation="div2k",
-        stem=StemConfig(norm=True),
-        tail=_light_tail(scale),
     )
 
 

@@ -158,7 +158,14 @@ def _carry_out(
         pruned = prune(network, how.target, None, how.pruning)
         log(_describe(pruned))
         return pruned, ()
-    recovery = _recovery(how, task)
+    recovery = Recovery(
+        recipe=how.recipe.suited(sparse=task.is_sparse),
+        distillation=how.distillation,
+        data=open_images(how.source).training,
+        validate=quick_score(how.source, how.device),
+        device=how.device,
+        seed=derive(how.seed, "fine-tune", 0),
+    )
     teacher = copy.deepcopy(parent.network).requires_grad_(False)
     if how.sparsity:
         network = fold(network)
@@ -177,17 +184,6 @@ def _carry_out(
     curve = recover(pruned.network, teacher, recovery)
     log(f"fine-tuning: {_path(curve)} in {curve[-1][0]} of {how.recipe.steps} steps")
     return pruned, curve
-
-
-def _recovery(how: Compression, task: Task) -> Recovery:
-    return Recovery(
-        recipe=how.recipe.suited(sparse=task.is_sparse),
-        distillation=how.distillation,
-        data=open_images(how.source).training,
-        validate=quick_score(how.source, how.device),
-        device=how.device,
-        seed=derive(how.seed, "fine-tune", 0),
-    )
 
 
 def _record(parent: Parent, how: Compression, pruned: Pruned, task: Task) -> dict[str, object]:

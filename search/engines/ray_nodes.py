@@ -75,7 +75,18 @@ def connected(
     try:
         ray.init(address=address or "local", **how)
     except (OSError, RuntimeError, ValueError) as error:
-        raise SearchError(_refused(address, error)) from None
+        why = (
+            f"the cluster at {address} refuses: {first_line(error)}; the driver must run on a node "
+            f"of the cluster, with the same Python, Ray and RAY_AUTH_TOKEN"
+        )
+        if address is None:
+            why = f"Ray did not start on this machine: {first_line(error)}"
+        elif address == "auto" and isinstance(error, ConnectionError):
+            why = (
+                "this machine belongs to no cluster (--address auto); join one with "
+                "`ray start --address=HOST:PORT`, or leave --address out to use this machine alone"
+            )
+        raise SearchError(why) from None
     try:
         yield
     finally:
@@ -111,20 +122,6 @@ def _check_head(address: str) -> None:
             f"no cluster at {address} ({error.strerror or error}); start one with "
             f"`ray start --head --port={port}` there, or leave --address out to use this machine"
         ) from None
-
-
-def _refused(address: str | None, error: Exception) -> str:
-    if address is None:
-        return f"Ray did not start on this machine: {first_line(error)}"
-    if address == "auto" and isinstance(error, ConnectionError):
-        return (
-            "this machine belongs to no cluster (--address auto); join one with "
-            "`ray start --address=HOST:PORT`, or leave --address out to use this machine alone"
-        )
-    return (
-        f"the cluster at {address} refuses: {first_line(error)}; the driver must run on a node of "
-        f"the cluster, with the same Python, Ray and RAY_AUTH_TOKEN"
-    )
 
 
 ANSWER_S = 60.0
@@ -203,8 +200,14 @@ def inspect_nodes(
         ]
         ray.wait(asked, num_returns=len(asked), timeout=answer_s)
         answers = [_answer(each, answer_s) for each in asked]
+    reports: list[NodeReport] = []
     hosts = [node["NodeManagerHostname"] for node in nodes]
-    return tuple(_report(*each, hosts) for each in zip(nodes, answers, strict=True))
+    for node, host, answer in zip(nodes, hosts, answers, strict=True):
+        where, full = node["NodeManagerAddress"], node["Resources"]
+        name = host if hosts.count(host) == 1 else f"{host} ({where}, {node['NodeID'][:6]})"
+        room = {"cpus": full.get("CPU", 0.0), "gpus": full.get("GPU", 0.0)}
+        reports.append(NodeReport(id=node["NodeID"], name=name, address=where, **room, **answer))
+    return tuple(reports)
 
 
 def look(
@@ -310,18 +313,6 @@ def _answer(asked: Any, answer_s: float) -> dict[str, Any]:  # noqa: ANN401  a r
         if isinstance(cause, ModuleNotFoundError):
             return {"error": f"{cause.name} is not installed there"}
         return {"error": f"{type(cause).__name__}: {cause}" if cause else first_line(error)}
-
-
-def _report(node: dict[str, Any], answer: dict[str, Any], hosts: Sequence[str]) -> NodeReport:
-    host, address = node["NodeManagerHostname"], node["NodeManagerAddress"]
-    return NodeReport(
-        id=node["NodeID"],
-        name=host if hosts.count(host) == 1 else f"{host} ({address}, {node['NodeID'][:6]})",
-        address=address,
-        cpus=node["Resources"].get("CPU", 0.0),
-        gpus=node["Resources"].get("GPU", 0.0),
-        **answer,
-    )
 
 
 @contextmanager

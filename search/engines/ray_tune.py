@@ -163,15 +163,14 @@ class WorkerSpec:
     """How many trials run at the same time, and what each gets.
 
     Attributes:
+        cpus: of each; torch uses as many threads.
         gpus: cards of each; a share of one is allowed.
-        threads: that torch uses in each.
         avoid: ids of nodes on which none is to run.
     """
 
     workers: int
     cpus: float = 1.0
     gpus: float = 0.0
-    threads: int = 1
     avoid: tuple[str, ...] = ()
 
 
@@ -294,12 +293,11 @@ class _Trials:
 
     def _report(self, trial_id: str, result: Mapping[str, Any] | None) -> None:
         (job, losses), storage = self._running.pop(trial_id), self._driver.storage
-        if result is None and len(losses) <= RETRIES:
-            # it was given to a process that had died while it was idle: Tune tries that once only
-            self._again.append((job, losses))
-            return
         if result is None:
-            self._source.tell(job, worker_died(job, f"{len(losses)} times", tuple(losses)))
+            if len(losses) > RETRIES:
+                self._source.tell(job, worker_died(job, f"{len(losses)} times", tuple(losses)))
+            else:  # given to a process that had died while it was idle: Tune tries that once only
+                self._again.append((job, losses))
             return
         outcome, error = _unpacked(result["outcome"])
         if error is not None:
@@ -319,10 +317,8 @@ def _trainable(work: Callable[[Job], Outcome], spec: WorkerSpec) -> Any:  # noqa
     from ray import tune
 
     share = {"CPU": spec.cpus, **({"GPU": spec.gpus} if spec.gpus else {})}
-    others: dict[str, Any] = {}
-    if spec.avoid:
-        node = {"ray.io/node-id": f"!in({','.join(spec.avoid)})"}
-        others = {"bundle_label_selector": [node]}
+    elsewhere = [{"ray.io/node-id": f"!in({','.join(spec.avoid)})"}]
+    others: dict[str, Any] = {"bundle_label_selector": elsewhere} if spec.avoid else {}
 
     class Training(tune.Trainable):
         @classmethod
@@ -330,7 +326,7 @@ def _trainable(work: Callable[[Job], Outcome], spec: WorkerSpec) -> Any:  # noqa
             return tune.PlacementGroupFactory([share], **others)
 
         def setup(self, config: dict[str, Any]) -> None:
-            torch.set_num_threads(spec.threads)
+            torch.set_num_threads(max(1, int(spec.cpus)))
             self.reset_config(config)
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:

@@ -238,7 +238,6 @@ def worker_spec(
         workers=workers or room,
         cpus=cpus,
         gpus=gpus,
-        threads=max(1, int(cpus)),
         avoid=tuple(report.id for report in reports if report not in nodes),
     )
 

@@ -101,14 +101,7 @@ class DrawnStages:
     def choices(
         self, costs: StageCosts, context: StageContext, which: Booleans, rng: np.random.Generator
     ) -> list[Choices]:
-        """Draw points that some of the stages stand for, each uniformly from its groups.
-
-        Args:
-            costs: what the stages were made of.
-            context: where they stand.
-            which: (n) whether a point is wanted.
-            rng: source of chance.
-        """
+        """Draw points of the stages that are `which` (n), uniformly from what they stand for."""
         made: dict[int, Choices] = {}
         for joint in np.unique(self.joints[which]).tolist():
             here = np.flatnonzero(which & (self.joints == joint))

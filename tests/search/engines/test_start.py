@@ -18,9 +18,9 @@ NODES = (node("a", 4), node("b", 8, 2))
 
 
 def test_as_many_trainings_as_there_is_room_for():
-    assert worker_spec(SearchConfig(engine="ray"), NODES, NODES) == WorkerSpec(12, 1.0, 0.0, 1)
+    assert worker_spec(SearchConfig(engine="ray"), NODES, NODES) == WorkerSpec(12, 1.0, 0.0)
     half = SearchConfig(engine="ray", gpus_per_trial=0.5, cpus_per_trial=2.0)
-    assert worker_spec(half, NODES, NODES) == WorkerSpec(4, 2.0, 0.5, 2)
+    assert worker_spec(half, NODES, NODES) == WorkerSpec(4, 2.0, 0.5)
     assert worker_spec(SearchConfig(engine="ray", workers=3), NODES, NODES).workers == 3
 
 
