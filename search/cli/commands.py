@@ -310,7 +310,7 @@ def profile(
     """
 
 
-@work("costs.spaces")
+@work("spaces.spaces")
 def spaces(
     name: Annotated[
         str | None, typer.Argument(help="A space to show in full, or a file of one.")

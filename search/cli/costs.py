@@ -1,4 +1,4 @@
-"""What `cost`, `preset`, `profile` and `spaces` do: networks, what they cost and a budget means."""
+"""What `cost`, `preset` and `profile` do: what networks cost, and what a budget means."""
 
 import sys
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ from search.config import SearchConfig, format_size
 from search.feasible import profile as profiling
 from search.feasible.space import Feasible
 from search.plan import torch_device, worker_count
-from spaces import SPACES, Dimension, TaskShape, find_space
+from spaces import TaskShape, find_space
 
 Costs = dict[str, Any]
 
@@ -277,27 +277,3 @@ def _presets(profiled: profiling.Profile, axes: list[str]) -> Table:
         for name, (cost, over) in profiled.presets.items()
     ]
     return table(("preset", *axes, "fits"), rows)
-
-
-def spaces(name: str | None) -> None:
-    """Print all search spaces, or the dimensions of one."""
-    if name is None:
-        rows = [(space.name, format_size(space.size), space.summary) for space in SPACES.values()]
-        print_table(("space", "points", "what it is"), rows, right=("points",))
-        return
-    space = find_space(name)
-    Console(highlight=False).print(
-        f"{space.name}: {space.summary}\n{format_size(space.size)} points\n"
-    )
-    dimensions = [("", one) for one in space.network] + [("stage: ", one) for one in space.stage]
-    print_table(
-        ("dimension", "values", "only when"),
-        [
-            (scope + one.name, " ".join(map(str, one.values)), _when(one))
-            for scope, one in dimensions
-        ],
-    )
-
-
-def _when(dimension: Dimension) -> str:
-    return " and ".join(f"{c.name} in {' '.join(map(str, c.values))}" for c in dimension.when)
