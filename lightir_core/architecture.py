@@ -259,7 +259,10 @@ def from_plain(data: object) -> Architecture:
     try:
         return _ADAPTER.validate_json(json.dumps(body))
     except ValidationError as error:
-        raise ArchitectureError(explain(error, _keys())) from None
+        schema = _ADAPTER.json_schema()
+        described = (schema, *schema["$defs"].values())
+        keys = {key for one in described for key in one.get("properties", {})}
+        raise ArchitectureError(explain(error, keys)) from None
 
 
 def from_json(text: str) -> Architecture:
@@ -269,13 +272,6 @@ def from_json(text: str) -> Architecture:
     except (json.JSONDecodeError, RecursionError) as error:
         raise ArchitectureError(f"not JSON: {error}") from None
     return from_plain(data)
-
-
-def _keys() -> set[str]:
-    """Return the names of all keys that the JSON of an architecture can have."""
-    schema = _ADAPTER.json_schema()
-    described = (schema, *schema["$defs"].values())
-    return {key for one in described for key in one.get("properties", {})}
 
 
 def _settled_stage(stage: StageConfig, width: int) -> StageConfig:

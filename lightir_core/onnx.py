@@ -160,11 +160,7 @@ def quantise(source: Path, path: Path, network: Network, data: Batches, seed: in
         network: that it was made from; names its first and last layers.
         data: patches to calibrate on.
         seed: decides them.
-
-    Raises:
-        SearchError: the extra is not installed.
     """
-    check_installed()
     import onnx
     from onnxruntime import quantization
 

@@ -1,6 +1,6 @@
 """Architectures in plain words, for reports, tables and the command line."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from itertools import groupby
 from typing import TypeVar
@@ -46,7 +46,13 @@ def _stage(stage: StageConfig, width: int) -> str:
     blocks = [
         f"{counted(number, 'block')}: {_block(block, width)}" for block, number in _runs(plain)
     ]
-    extras = [*_shifts(stage.blocks), *_passes(stage)]
+    extras: list[str] = []
+    if shifted := sum(block != unshifted(block) for block in stage.blocks):
+        number = len(stage.blocks)
+        extras.append("all shifted" if shifted == number else f"{shifted} of {number} shifted")
+    if stage.recursions > 1:
+        sharing = "sharing weights" if stage.tied else "each with its own weights"
+        extras.append(f"{stage.recursions} passes {sharing}")
     if stage.closing != "convolution":
         names = {"depthwise": "depth-wise closing convolution", "none": "no closing convolution"}
         extras.append(names[stage.closing])
@@ -64,20 +70,6 @@ def _block(block: BlockConfig, width: int) -> str:
     if block.norm != "pre":
         parts.append({"post": "norm after", "none": "no norm"}[block.norm])
     return ", ".join(parts)
-
-
-def _shifts(blocks: Sequence[BlockConfig]) -> list[str]:
-    shifted = sum(block != unshifted(block) for block in blocks)
-    if shifted == 0:
-        return []
-    return ["all shifted"] if shifted == len(blocks) else [f"{shifted} of {len(blocks)} shifted"]
-
-
-def _passes(stage: StageConfig) -> list[str]:
-    if stage.recursions == 1:
-        return []
-    sharing = "sharing weights" if stage.tied else "each with its own weights"
-    return [f"{stage.recursions} passes {sharing}"]
 
 
 def _cross_layer(cross: CrossLayerConfig) -> str:

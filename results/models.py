@@ -147,7 +147,9 @@ def load_result(folder: Path) -> ModelResult:
     except ArchitectureError as error:
         raise ResultsError(f"{path}: {error}") from None
     except ValidationError as error:
-        raise ResultsError(f"{path}: {_explain(error)}") from None
+        first: Any = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ResultsError(f"{path}: {key}: {first['msg']} (got {first['input']!r:.80})") from None
 
 
 def load_results(run: Path, problems: list[str] | None = None) -> list[ModelResult]:
@@ -166,12 +168,6 @@ def load_results(run: Path, problems: list[str] | None = None) -> list[ModelResu
                 raise
             problems.append(str(error))
     return sorted(results, key=lambda r: (r.trial, r.kind == "pruned", r.id))
-
-
-def _explain(error: ValidationError) -> str:
-    first: Any = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    return f"{key}: {first['msg']} (got {first['input']!r:.80})"
 
 
 CARD = "README.md"
@@ -201,19 +197,8 @@ restored = session.run(None, {{"image": image}})[0].clip(0, 1)
 ```"""
 
 
-def write_card(folder: Path, result: ModelResult) -> Path:
-    """Write the card of a model with a result; returns its path.
-
-    Raises:
-        ResultsError: the folder cannot be written.
-    """
-    return write_plain_card(folder, result.architecture, result)
-
-
-def write_plain_card(
-    folder: Path, architecture: Architecture, result: ModelResult | None = None
-) -> Path:
-    """Write the card of any model; without a `result` training and scores are not recorded.
+def write_card(folder: Path, architecture: Architecture, result: ModelResult | None = None) -> Path:
+    """Write the card of a model; without a `result` training and scores are not recorded.
 
     Raises:
         ResultsError: the folder cannot be written.

@@ -274,10 +274,6 @@ def _agileir(
     return agileir(width, depths, (6,) * stages, (key_dim,) * stages, window, 2 * width, scale)
 
 
-def _agileir_light(width: int, depth: int, scale: int) -> Architecture:
-    return _agileir(width, depth, scale, published=60, window=8)
-
-
 def _compacter_same_size(width: int, depth: int, scale: int) -> Architecture:
     """Return what the published 407 k parameters of the same-size tasks single out.
 
@@ -290,7 +286,9 @@ PRESETS: dict[str, Preset] = {
     "swinir-light": Preset(_swinir_light, width=60, depth=24, width_step=6),
     "grformer": Preset(_grformer, width=60, depth=24, width_step=6),
     "agileir": Preset(_agileir, width=180, depth=36, width_step=6),
-    "agileir-light": Preset(_agileir_light, width=60, depth=24, width_step=6),
+    "agileir-light": Preset(
+        lambda w, d, s: _agileir(w, d, s, 60, 8), width=60, depth=24, width_step=6
+    ),
     "drt": Preset(lambda w, d, s: drt(w, d, 3, 2, 7, w, scale=s), width=96, depth=6, width_step=2),
     "compacter": Preset(
         lambda w, d, s: compacter(w, d, 4, 8, w * 3 // 2, s),

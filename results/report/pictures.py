@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from lightir_core.architecture import Architecture, BlockConfig, StageConfig
 from results.describe import describe_architecture, unshifted
-from results.models import Crop, ModelResult
+from results.models import ModelResult
 from results.objectives import format_with_unit
 from results.run import RunFolder
 from results.run_view import RunView
@@ -287,20 +287,16 @@ def _pictures(
     plain = str(view.plain_method.get("name", "baseline"))
     wanted = [("degraded", "", folder, crop.lq)]
     wanted.append((plain, _score(view, crop.baseline_scores), folder, crop.baseline))
-    wanted += [_wanted(view, model, crop, len(with_crop) > 1) for model, crop in with_crop]
+    for model, shown in with_crop:
+        several = len(with_crop) > 1
+        label = f"{model.kind}, trial {model.trial}" if several else f"network, {model.kind}"
+        home = RunFolder(view.folder).model(model.id)
+        wanted.append((label, _score(view, shown.scores), home, shown.output))
     wanted.append(("truth", "", folder, crop.gt))
     pictures = [(label, note, reader.uri(where, file)) for label, note, where, file in wanted]
     return tuple(
         Picture(label=label, note=note, uri=uri) for label, note, uri in pictures if uri is not None
     )
-
-
-def _wanted(
-    view: RunView, model: ModelResult, crop: Crop, several: bool
-) -> tuple[str, str, Path, str]:
-    label = f"{model.kind}, trial {model.trial}" if several else f"network, {model.kind}"
-    folder = RunFolder(view.folder).model(model.id)
-    return label, _score(view, crop.scores), folder, crop.output
 
 
 def _score(view: RunView, scores: dict[str, float]) -> str:

@@ -48,13 +48,10 @@ def _flags() -> Iterator[Parameter]:
 def _typed(field: FieldInfo) -> tuple[Any, object]:
     """Return the type of the flag and its default, as they are typed and shown."""
     default = field.default
-    if field.annotation in (bool, int) or (field.annotation is float and not _is_text(field)):
+    # a number that may be written with a unit is read by a validator in front
+    with_unit = any(hasattr(entry, "func") for entry in field.metadata)
+    if field.annotation in (bool, int) or (field.annotation is float and not with_unit):
         return field.annotation, default
     if isinstance(default, float):
         return str, f"{default / 60:g}min" if default else "0"
     return (str, ",".join(default)) if isinstance(default, tuple) else (str | None, default)
-
-
-def _is_text(field: FieldInfo) -> bool:
-    """Return whether a number may be written with a unit, which a validator in front reads."""
-    return any(hasattr(entry, "func") for entry in field.metadata)

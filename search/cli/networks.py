@@ -41,7 +41,6 @@ from results.models import (
     add_exports,
     load_result,
     write_card,
-    write_plain_card,
 )
 from results.run import RunFolder
 from search.cli.printing import print_json, print_note, print_table
@@ -222,10 +221,8 @@ def export(
         made.append(_quantised(parent, folder, source))
         _print_line(_sentence(made[1]))
     add_exports(folder, made)
-    if (folder / RESULT).is_file():
-        write_card(folder, load_result(folder))
-    else:
-        write_plain_card(folder, parent.network.architecture)
+    result = load_result(folder) if (folder / RESULT).is_file() else None
+    write_card(folder, parent.network.architecture, result)
     if as_json:
         print_json({"folder": str(folder), "exports": made})
     else:

@@ -128,13 +128,10 @@ def tracked(
     Raises:
         SearchError: one of them is not installed; how to install it is told.
     """
-    for wanted, module, extra in (
-        (tensorboard, "tensorboard", "tensorboard"),
-        (mlflow, "mlflow", "mlflow"),
-    ):
-        if wanted and importlib.util.find_spec(module) is None:
+    for wanted, extra in ((tensorboard, "tensorboard"), (mlflow, "mlflow")):
+        if wanted and importlib.util.find_spec(extra) is None:
             raise SearchError(
-                f"--{extra} needs {module}; install the extra: pip install 'lightir[{extra}]'"
+                f"--{extra} needs {extra}; install the extra: pip install 'lightir[{extra}]'"
             )
     with ExitStack() as stack:
         trackers = []
@@ -163,26 +160,16 @@ def print_result(folder: Path, *, as_json: bool) -> None:
     run = RunFolder(folder)
     models = [model for model in load_results(folder) if model.kind != "parent"]
     if as_json:
-        plain = [_plain(run, model) for model in models]
+        names = ("id", "kind", "trial", "parent", "cost", "scores", "baseline", "within_budget")
+        plain: list[dict[str, Any]] = [
+            {**{name: getattr(m, name) for name in names}, "folder": str(run.model(m.id))}
+            for m in models
+        ]
         print_json({"run": str(folder), "report": str(run.report), "models": plain})
         return
     numbers = ("parameters", "MACs", "score", "baseline", "gain")
     print_table(("network", "how", *numbers), map(_cells, models), right=numbers)
     print_path("report", run.report)
-
-
-def _plain(run: RunFolder, model: ModelResult) -> dict[str, object]:
-    return {
-        "id": model.id,
-        "kind": model.kind,
-        "trial": model.trial,
-        "parent": model.parent,
-        "cost": model.cost,
-        "scores": model.scores,
-        "baseline": model.baseline,
-        "within_budget": model.within_budget,
-        "folder": str(run.model(model.id)),
-    }
 
 
 def _cells(model: ModelResult) -> tuple[str, ...]:

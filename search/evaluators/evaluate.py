@@ -166,6 +166,9 @@ def _attempt(job: Job, restart: Restart | None) -> tuple[Network, tuple[Point, .
     if job.teacher is not None:
         parent = load_model(job.teacher).to(device)
         teacher = Teacher(network=parent.eval().requires_grad_(False))
+    options = None
+    if job.state is not None:
+        options = StateOptions(job.until or job.recipe.steps, job.state, job.keep_s, restart)
     curve = train(
         network,
         Prefetch(data, device) if device.type == "cuda" else data,
@@ -176,16 +179,9 @@ def _attempt(job: Job, restart: Restart | None) -> tuple[Network, tuple[Point, .
         teacher=teacher,
         checks=job.checks or CHECKS,
         launch_mode=job.launch_mode,
-        state_options=_state_options(job, restart),
+        state_options=options,
     )
     return network, curve
-
-
-def _state_options(job: Job, restart: Restart | None) -> StateOptions | None:
-    """Return where the job's training stops, and what it leaves on the way."""
-    if job.state is None:
-        return None
-    return StateOptions(job.until or job.recipe.steps, job.state, job.keep_s, restart)
 
 
 def _by_proxy(job: Job) -> Outcome:

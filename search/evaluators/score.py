@@ -65,7 +65,7 @@ def keep_network(
         device=where,
     )
     write_result(folder, result)
-    write_card(folder, result)
+    write_card(folder, network.architecture, result)
     return result
 
 

@@ -91,12 +91,11 @@ class GaussianStrategy(SeedingStrategy):
 
     def _row(self, choices: Choices) -> dict[str, Value]:
         row = to_row(self._known, choices)
-        return {
-            name: _index(self._known[name], row[name])
-            if isinstance(axis, IntDistribution)
-            else row[name]
-            for name, axis in self._axes.items()
-        }
+        for name in [n for n, axis in self._axes.items() if isinstance(axis, IntDistribution)]:
+            values, value = self._known[name], row[name]
+            # where it is not asked, the middle
+            row[name] = values.index(value) if value != INACTIVE else (len(values) - 1) // 2
+        return row
 
 
 def _axis(values: tuple[Value, ...]) -> BaseDistribution:
@@ -104,8 +103,3 @@ def _axis(values: tuple[Value, ...]) -> BaseDistribution:
     if len(asked) > 1 and all(type(value) in (int, float) for value in asked):
         return IntDistribution(0, len(asked) - 1)
     return CategoricalDistribution(values)
-
-
-def _index(values: tuple[Value, ...], value: Value) -> int:
-    """Return a number's index among its axis' answers; the middle where it is not asked."""
-    return values.index(value) if value != INACTIVE else (len(values) - 1) // 2

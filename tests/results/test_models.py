@@ -19,7 +19,6 @@ from results.models import (
     load_results,
     read_exports,
     write_card,
-    write_plain_card,
 )
 
 
@@ -115,7 +114,7 @@ def pruned(architecture):
 
 
 def test_the_card_says_all_that_is_known(tmp_path, pruned):
-    text = write_card(tmp_path, pruned).read_text()
+    text = write_card(tmp_path, pruned.architecture, pruned).read_text()
     for expected in (
         "# " + pruned.id, "task: sr-x2", "12,345 parameters, 6.7G MACs, 12ms",
         "within its budget of params=13k", "| psnr_y | 33.2500 | 32.5000 | 33.3000 |",
@@ -126,13 +125,14 @@ def test_the_card_says_all_that_is_known(tmp_path, pruned):
 
 
 def test_what_nobody_said_is_said_to_be_unknown(tmp_path, architecture):
-    text = write_plain_card(tmp_path, architecture).read_text()
+    text = write_card(tmp_path, architecture).read_text()
     assert "task: not recorded" in text
     assert "Training, data and scores are not recorded" in text
 
 
 def test_images_without_a_known_licence_are_the_users(tmp_path, pruned):
-    text = write_card(tmp_path, replace(pruned, data={"training": ["x"] * 500})).read_text()
+    many = replace(pruned, data={"training": ["x"] * 500})
+    text = write_card(tmp_path, many.architecture, many).read_text()
     assert "training images: 500\n" in text
     assert "the user's own images, their licence applies" in text
 
@@ -144,14 +144,14 @@ def test_exports_are_remembered_by_file(tmp_path, pruned):
         tmp_path, [{"file": "model-int8.onnx", "opset": 20}, {"file": "model.onnx", "opset": 20}]
     )
     assert [e["opset"] for e in read_exports(tmp_path)] == [20, 20]
-    text = write_card(tmp_path, pruned).read_text()
+    text = write_card(tmp_path, pruned.architecture, pruned).read_text()
     assert "- `model.onnx`: opset 20" in text
     assert 'InferenceSession("model.onnx"' in text
 
 
 def test_the_lines_for_pytorch_run_and_are_five(tmp_path, pruned):
     save_model(tmp_path, build(pruned.architecture))
-    text = write_card(tmp_path, pruned).read_text()
+    text = write_card(tmp_path, pruned.architecture, pruned).read_text()
     [code] = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     assert len(code.splitlines()) == 5
     names = {}
