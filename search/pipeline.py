@@ -15,15 +15,14 @@ from pathlib import Path
 from budgets.assess import Target
 from budgets.budget import Budget
 from budgets.price import price
+from lightir_core import checkpoints, seeds
 from lightir_core.architecture import Architecture
-from lightir_core.checkpoints import load_model, load_weights
 from lightir_core.data.image_source import open_images
 from lightir_core.errors import ArchitectureError, BudgetError, RunFailedError, SearchError
 from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.step import Teacher
 from lightir_core.network import build
 from lightir_core.published.presets import PRESETS, preset, shrink
-from lightir_core.seeds import derive
 from results.baselines import Baseline, read_baselines, write_baselines
 from results.models import ModelResult, load_results
 from results.report.page import build_report
@@ -114,7 +113,7 @@ def _job(plan: Plan, number: int, name: str, architecture: Architecture) -> Job:
         architecture=architecture,
         recipe=plan.recipes.search,
         source=plan.source,
-        seed=derive(plan.config.search.seed, "preset", name),
+        seed=seeds.derive(plan.config.search.seed, "preset", name),
         device=plan.device,
         weights=plan.folder.checkpoints / f"preset-{name}.safetensors",
     )
@@ -334,11 +333,11 @@ class _Steps:
         return []
 
     def _prune(self, parent: ModelResult, target: Target) -> Pruned:
-        network = load_model(self.plan.folder.model(parent.id))
+        network = checkpoints.load_model(self.plan.folder.model(parent.id))
         return prune(network, target, open_images(self.plan.source).training, self._pruning(parent))
 
     def _pruning(self, parent: ModelResult) -> Pruning:
-        return Pruning(seed=derive(self.plan.config.search.seed, "prune", parent.trial))
+        return Pruning(seed=seeds.derive(self.plan.config.search.seed, "prune", parent.trial))
 
     def _compression(self, parent: ModelResult) -> dict[str, object]:
         """Return what a pruned model says about how it came to be, as `compress` has it."""
@@ -381,7 +380,7 @@ class _Steps:
             compression=self._compression(parent) if parent else {},
         )
         network = build(architecture)
-        load_weights(job.weights, network)
+        checkpoints.load_weights(job.weights, network)
         folder = plan.folder.model(architecture.id)
         return keep_network(folder, network, plan.source, result, torch_device(plan.config))
 

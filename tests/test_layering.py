@@ -356,8 +356,7 @@ def test_the_house_does_not_grow():
     for name, path in sources().items():
         sizes[name.partition(".")[0]] += lines_of(path)
     whole = sum(sizes.values())
-    # aim: 27,000 lines; what is reached may not be lost
-    assert whole <= 27_750
+    assert whole <= 27_000
     assert {name: size for name, size in sizes.items() if size > 0.35 * whole} == {}
 
 
@@ -373,7 +372,7 @@ def test_imports_are_few():
         for node in ast.walk(tree(path))
     )
     # aim: 7 %; what is reached may not be lost
-    assert statements <= 0.084 * sum(map(code_lines, sources().values()))
+    assert statements <= 0.0835 * sum(map(code_lines, sources().values()))
 
 
 def test_no_two_classes_share_a_name():

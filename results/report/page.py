@@ -10,26 +10,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from results.baselines import reference_points_for
-from results.describe import summarise
+from results import baselines, describe, plots, tables
 from results.importance import AxisImportance, importances, preferences
 from results.objectives import Objective, format_duration, format_value, values_of
-from results.plots import describe_plain_method, draw_front
-from results.report import text
-from results.report.charts import (
-    curves_figure,
-    hypervolume_figure,
-    hypervolume_in_time_figure,
-    models_figure,
-    rungs,
-    sparkline,
-)
+from results.report import charts, points, text
 from results.report.members import Breakdowns, cost_axes, members, networks, system_rows
 from results.report.pictures import strips
-from results.report.points import chart_of
 from results.run import RunFolder, write_atomic
 from results.run_view import RunView, mapping, read_run
-from results.tables import to_csv, to_latex, to_markdown
 from results.trials import Trial
 
 MAX_ROWS = 1000
@@ -94,9 +82,14 @@ def _functions(view: RunView) -> dict[str, Callable[..., Any]]:
         return [format_value(axis, v) for axis, v in zip(view.axes, values, strict=True)]
 
     def spark(trial: Trial) -> Markup:
-        return sparkline([value for _, value in trial.curve])
+        return charts.sparkline([value for _, value in trial.curve])
 
-    return {"cells": cells, "spark": spark, "duration": format_duration, "brief": summarise}
+    return {
+        "cells": cells,
+        "spark": spark,
+        "duration": format_duration,
+        "brief": describe.summarise,
+    }
 
 
 def _context(view: RunView) -> dict[str, Any]:
@@ -116,9 +109,9 @@ def _context(view: RunView) -> dict[str, Any]:
         "headline": text.headline(view),
         "knee": text.describe_knee(view),
         "moves": text.front_moves(view),
-        "baseline": describe_plain_method(view),
+        "baseline": plots.describe_plain_method(view),
         "plain": str(view.plain_method.get("name", "baseline")),
-        "chart": chart_of(view) if view.finished and len(view.axes) > 1 else None,
+        "chart": points.chart_of(view) if view.finished and len(view.axes) > 1 else None,
         "scripts": scripts(),
         "fingerprints": fingerprints(),
         "uncertainty": text.uncertainty(view),
@@ -132,14 +125,14 @@ def _context(view: RunView) -> dict[str, Any]:
         "systems": system_rows(view),
         "system_axes": cost_axes(view),
         "trained_systems": any(system.shrunk for system in view.baselines),
-        "published": reference_points_for(str(view.settings.get("task", ""))),
+        "published": baselines.reference_points_for(str(view.settings.get("task", ""))),
         "preferences": preferences(view.front, view.finished),
         "importance": _importance(view),
-        "rungs": rungs(view),
-        "curves": curves_figure(view),
-        "models_curves": models_figure(view),
-        "volume": hypervolume_figure(view),
-        "volume_in_time": hypervolume_in_time_figure(view),
+        "rungs": charts.rungs(view),
+        "curves": charts.curves_figure(view),
+        "models_curves": charts.models_figure(view),
+        "volume": charts.hypervolume_figure(view),
+        "volume_in_time": charts.hypervolume_in_time_figure(view),
         "failures": text.failures(view),
         "restarts": text.restarts(view),
         "losses": text.losses(view),
@@ -199,10 +192,10 @@ def build_report(folder: Path) -> Path:
     """
     view = read_run(folder)
     run = RunFolder(folder)
-    write_atomic(run.pareto("csv"), to_csv(view))
-    write_atomic(run.pareto("md"), to_markdown(view))
-    write_atomic(run.pareto("tex"), to_latex(view))
-    write_atomic(run.pareto("png"), draw_front(view, "png"))
-    write_atomic(run.pareto("svg"), draw_front(view, "svg"))
+    write_atomic(run.pareto("csv"), tables.to_csv(view))
+    write_atomic(run.pareto("md"), tables.to_markdown(view))
+    write_atomic(run.pareto("tex"), tables.to_latex(view))
+    write_atomic(run.pareto("png"), plots.draw_front(view, "png"))
+    write_atomic(run.pareto("svg"), plots.draw_front(view, "svg"))
     write_atomic(run.report, render(view))
     return run.report

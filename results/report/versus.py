@@ -9,8 +9,7 @@ from typing import Any
 
 from results.comparison import Contest, RunComparison, RunVariant, compare_runs, rows
 from results.objectives import MISSING
-from results.report.charts import volumes_figure
-from results.report.page import environment, fingerprints, scripts, style
+from results.report import charts, page
 from results.report.points import Chart, trial_points
 from results.run import write_atomic
 from results.tables import markdown_cell
@@ -32,15 +31,15 @@ def build_comparison(folders: Sequence[Path], out: Path) -> RunComparison:
 def _page(comparison: RunComparison) -> str:
     first = comparison.runs[0].view
     context: dict[str, Any] = {
-        "style": style(),
-        "scripts": scripts(),
-        "fingerprints": fingerprints(),
+        "style": page.style(),
+        "scripts": page.scripts(),
+        "fingerprints": page.fingerprints(),
         "comparison": comparison,
         "chart": chart_of_runs(comparison),
         "rows": list(rows(comparison)),
         "metric": first.metric,
         "objectives": first.objectives,
-        "volume": volumes_figure([(run.name, run.history) for run in comparison.runs]),
+        "volume": charts.volumes_figure([(run.name, run.history) for run in comparison.runs]),
         "interval": _interval,
         "percent": _percent,
         "p": _p,
@@ -49,7 +48,7 @@ def _page(comparison: RunComparison) -> str:
         ],
         "task": str(first.settings.get("task", "")),
     }
-    return environment().get_template("versus.html").render(context)
+    return page.environment().get_template("versus.html").render(context)
 
 
 def chart_of_runs(comparison: RunComparison) -> Chart:

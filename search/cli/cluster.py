@@ -20,9 +20,7 @@ from lightir_core.data.tasks import parse_task
 from lightir_core.devices import find_device
 from lightir_core.errors import DataError, SearchError
 from lightir_core.learning.recipe import PROXY
-from search.cli.costs import fitting
-from search.cli.printing import print_json, print_table
-from search.cli.settings import image_source
+from search.cli import costs, printing, settings
 from search.config import SearchConfig, cpu_count
 from search.engines.ray_nodes import (
     NodeReport,
@@ -58,16 +56,16 @@ def check(
         Exit: something must be mended.
     """
     task = SearchConfig().data.task
-    source = image_source(task, data or None, val)
+    source = settings.image_source(task, data or None, val)
     for path in source.paths:
         if not path.exists():
             raise DataError(f"{path} is missing on this machine, with which others are compared")
     with gathered(address, nodes):
-        network = fitting(NETWORK, task, budget, reference_size(source.task))
+        network = costs.fitting(NETWORK, task, budget, reference_size(source.task))
         reports = inspect_nodes(source, out, partial(time_step, network, PROXY))
     wrong = problems(reports, nodes)
     if as_json:
-        print_json([asdict(report) for report in reports])
+        printing.print_json([asdict(report) for report in reports])
     else:
         print_nodes(reports, "as here" if source.paths else "embedded")
         for text in remarks(reports):
@@ -155,7 +153,7 @@ def print_nodes(reports: Sequence[NodeReport], seen: str) -> None:
         )
         for report in reports
     ]
-    print_table(("node", "CPUs", "GPUs", "hardware", "step", "images", "versions"), rows)
+    printing.print_table(("node", "CPUs", "GPUs", "hardware", "step", "images", "versions"), rows)
     print(f"versions: {usual}")
     for other, _ in others:
         print(f"others:   {other}")
@@ -177,11 +175,11 @@ def calibrate_device(
 ) -> None:
     """Print how many trials at once a device takes, and what to type for the best."""
     used = find_device(device)
-    network = fitting(system, task, budget, reference_size(parse_task(task)))
+    network = costs.fitting(system, task, budget, reference_size(parse_task(task)))
     cores = cpu_count()  # each trial needs one, also to launch kernels
     work = Workload(
         architecture=network,
-        source=image_source(task, data or None, None),
+        source=settings.image_source(task, data or None, None),
         device=str(used),
         steps=steps,
         seconds=seconds,
@@ -192,7 +190,7 @@ def calibrate_device(
     names = (
         "at once", "trained in", "ms a step", "first step s", "GPU memory", "trials/h", "ratio"
     )  # fmt: skip
-    print_table(names, [_cells(row, rows[0].per_hour) for row in rows])
+    printing.print_table(names, [_cells(row, rows[0].per_hour) for row in rows])
     print(advice(recommend(rows), used))
 
 

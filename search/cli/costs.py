@@ -30,10 +30,9 @@ from budgets.budget import (
 )
 from budgets.latency import LatencyTable, latency
 from budgets.price import price
+from lightir_core import checkpoints, devices
 from lightir_core.architecture import Architecture, from_json
-from lightir_core.checkpoints import write_text_atomic
 from lightir_core.data.tasks import parse_task
-from lightir_core.devices import find_device
 from lightir_core.errors import ArchitectureError
 from lightir_core.published.presets import PRESETS, shrink
 from lightir_core.published.presets import preset as published
@@ -69,7 +68,7 @@ def cost(
     """Print what an architecture costs, and whether it fits a budget."""
     sizes = read_sizes(",".join(at) if at else None, parse_task(task))
     architecture = published(what, task) if what in PRESETS else read_architecture(Path(what))
-    settings = settings_on(find_device(device), sizes, batch=batch, patch_px=patch)
+    settings = settings_on(devices.find_device(device), sizes, batch=batch, patch_px=patch)
     costs = count(architecture, settings)
     if timed:
         for entry, size in zip(costs["sizes"], sizes, strict=True):
@@ -161,7 +160,7 @@ def preset(
         shape = (str(network.width), str(len(network.stages)))
         rows.append((which, network.id, *shape, f"{cost.params:,}", format_count(cost.macs)))
         if out is not None and name is not None:
-            write_text_atomic(out, network.to_json())
+            checkpoints.write_text_atomic(out, network.to_json())
     print_table(("preset", "id", "width", "stages", "parameters", f"MACs at {size}"), rows)
 
 
@@ -171,7 +170,7 @@ def fitting(
     """Return the preset at its published size, or the largest of its design within `budget`."""
     if budget is None:
         return published(name, task)
-    settings = settings_on(find_device(device), (size,))
+    settings = settings_on(devices.find_device(device), (size,))
     limits = read_budget(budget, task, settings)
     return shrink(name, lambda smaller: excess(smaller, limits, settings) is None, task)
 

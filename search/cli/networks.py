@@ -10,8 +10,8 @@ import torch
 
 from budgets.assess import Target, reference_size, settings_on
 from budgets.budget import AXES, Budget, parse_size
+from lightir_core import checkpoints, devices
 from lightir_core.architecture import Architecture
-from lightir_core.checkpoints import load_model, save_model
 from lightir_core.data.datasets import WAYS, make_pairs, validation_source
 from lightir_core.data.image_source import ImageSource, open_images, whole_images
 from lightir_core.data.images import (
@@ -26,7 +26,6 @@ from lightir_core.data.images import (
 )
 from lightir_core.data.metrics import to_eight_bits
 from lightir_core.data.tasks import Task, for_gray, parse_task
-from lightir_core.devices import find_device
 from lightir_core.errors import CheckpointError, DataError, SearchError
 from lightir_core.learning import evaluate as scoring
 from lightir_core.learning.evaluate import OVERLAP_PX, TILE_PX, Evaluation, has_fixed_tiles
@@ -70,7 +69,7 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Print a network's scores on whole images, beside the plain method's."""
-    where = find_device(device)
+    where = devices.find_device(device)
     network = _read_network(model, weights).to(where).eval()
     kind = _fitting(parse_task(task), network.architecture, model)
     if self_ensemble and kind.kind == "demosaic":
@@ -105,7 +104,7 @@ def _read_network(model: str, weights: Path | None) -> Network:
             f"{model} is a preset without weights; give its published file with --weights, or a "
             "model folder"
         )
-    return load_model(Path(model))
+    return checkpoints.load_model(Path(model))
 
 
 def _fitting(task: Task, architecture: Architecture, model: str) -> Task:
@@ -148,8 +147,8 @@ def restore(model: Path, source: Path, target: Path, tile: int, device: str) -> 
     """Write what a network makes of an image or a folder, and print where."""
     if tile <= 2 * OVERLAP_PX:
         raise DataError(f"--tile {tile} is too small; use more than {2 * OVERLAP_PX} pixels")
-    where = find_device(device)
-    network = load_model(model).to(where).eval()
+    where = devices.find_device(device)
+    network = checkpoints.load_model(model).to(where).eval()
     is_gray = _channels(network.architecture, model) == 1
     if is_gray:
         print_note("images are read as gray: the network has one channel")
@@ -275,7 +274,7 @@ def import_(system: str, weights: Path, out: Path, config: Path | None) -> None:
     tensors = read_checkpoint(weights)
     arguments = _read_arguments(config) if config else infer(system, tensors)
     network = load(system, arguments, tensors)
-    save_model(out, network)
+    checkpoints.save_model(out, network)
     print(f"{out}: {sum(p.numel() for p in network.parameters()):,} parameters")
 
 
@@ -300,7 +299,7 @@ def compress(
     without_data = data == [NO_DATA]
     source = image_source(task, () if without_data else data or None, val, parent.source)
     limits = Budget.parse(budget)
-    where = find_device(device)
+    where = devices.find_device(device)
     size = parse_size(at) if at else reference_size(source.task)
     plan = known("recipe", recipe, RECOVERY_RECIPES)
     how = job.Compression(

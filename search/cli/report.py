@@ -8,20 +8,19 @@ from rich.console import Console
 
 from lightir_core.errors import SearchError
 from results.comparison import rows
-from results.report.page import build_report
-from results.report.versus import build_comparison
+from results.report import page, versus
 from results.study import open_storage
 from search.cli.printing import print_json, print_path, print_table
 
 
 def report(folder: Path) -> None:
     """Make the report of a run again and print where it is."""
-    print(build_report(folder))
+    print(page.build_report(folder))
 
 
 def compare(folders: Sequence[Path], out: Path, as_json: bool) -> None:
     """Make the report that compares runs, and print its numbers."""
-    comparison = build_comparison(folders, out)
+    comparison = versus.build_comparison(folders, out)
     if as_json:
         print_json(list(rows(comparison)))
         return

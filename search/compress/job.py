@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from budgets.assess import Target
-from lightir_core.checkpoints import load_model, load_weights
+from lightir_core import checkpoints, seeds
 from lightir_core.data.image_source import ImageSource, open_images, whole_images
 from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import DataError, SearchError
@@ -25,7 +25,6 @@ from lightir_core.pruning.importance import find
 from lightir_core.pruning.recovery import Distillation, Recovery, group_lasso, recover
 from lightir_core.published.presets import PRESETS, preset
 from lightir_core.published.weights import load_file
-from lightir_core.seeds import derive
 from results.models import RESULT, ModelResult, load_result
 from results.run import RunFolder
 from results.run_view import RunView, read_run
@@ -164,7 +163,7 @@ def _carry_out(
         data=open_images(how.source).training,
         validate=quick_score(how.source, how.device),
         device=how.device,
-        seed=derive(how.seed, "fine-tune", 0),
+        seed=seeds.derive(how.seed, "fine-tune", 0),
     )
     teacher = copy.deepcopy(parent.network).requires_grad_(False)
     if how.sparsity:
@@ -261,7 +260,7 @@ def open_model(folder: Path) -> Parent:
     Raises:
         LightIRError: as `lightir_core.checkpoints.load_model`, or a damaged result.
     """
-    network = load_model(folder)
+    network = checkpoints.load_model(folder)
     result = load_result(folder) if (folder / RESULT).is_file() else None
     run = folder.resolve().parent.parent
     source = None
@@ -278,7 +277,7 @@ def _of_run(run: Path, member: str) -> Parent:
     view = read_run(run)
     result = _find(view, member)
     if result is not None:
-        network = load_model(RunFolder(run).model(result.id))
+        network = checkpoints.load_model(RunFolder(run).model(result.id))
         return Parent(network, result.id, _source(run), trial=result.trial, data=_data(result))
     if not member:
         raise SearchError(f"{run} holds no finished network yet; name a trial such as {run}#0")
@@ -287,7 +286,7 @@ def _of_run(run: Path, member: str) -> Parent:
             weights = RunFolder(run).checkpoints / f"trial-{trial.number:05d}.safetensors"
             with torch.random.fork_rng(devices=[]):
                 network = build(trial.architecture)
-            load_weights(weights, network)
+            checkpoints.load_weights(weights, network)
             name = trial.architecture.id
             data = view.config.get("data", {})
             return Parent(network.eval(), name, _source(run), trial=trial.number, data=data)

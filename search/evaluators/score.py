@@ -9,10 +9,9 @@ from torch import Tensor
 
 from budgets.latency import time_network
 from lightir_core.checkpoints import save_model
+from lightir_core.data import images, metrics
 from lightir_core.data.datasets import Pair, to_pixels, to_tensor
 from lightir_core.data.image_source import ImageSource, describe_images, whole_images
-from lightir_core.data.images import write_image
-from lightir_core.data.metrics import to_eight_bits
 from lightir_core.data.tasks import Task
 from lightir_core.learning.evaluate import Evaluation, restore, score, unit
 from lightir_core.network import Network
@@ -100,13 +99,13 @@ def _picture(folder: Path, stem: str, output: Tensor, pair: Pair, task: Task) ->
     plain = baseline(task, pair)
     pixels = {
         "lq": pair.lq[at_lq],
-        "baseline": to_eight_bits(plain)[0][at_gt],
-        "output": to_eight_bits(output)[0][at_gt],
+        "baseline": metrics.to_eight_bits(plain)[0][at_gt],
+        "output": metrics.to_eight_bits(output)[0][at_gt],
         "gt": pair.gt[at_gt],
     }
     names = {kind: f"{stem}-{kind}.png" for kind in pixels}
     for kind, image in pixels.items():
-        write_image(folder / names[kind], to_pixels(image))
+        images.write_image(folder / names[kind], to_pixels(image))
     there = Pair(pair.name, pixels["lq"], pixels["gt"])
     return Crop(
         name=pair.name,
