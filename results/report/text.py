@@ -156,12 +156,11 @@ def front_moves(view: RunView) -> list[Move]:
         "pruned": "after, within budget",
         "trained": "within budget as it was",
     }
-    moves: list[Move] = []
-    for model in view.models:
-        values = values_of(view.axes, model.scores, model.cost)
-        cells = [_full(axis, value) for axis, value in zip(view.axes, values, strict=True)]
-        moves.append(Move(trial=model.trial, state=states[model.kind], cells=tuple(cells)))
-    return moves
+    values = [values_of(view.axes, model.scores, model.cost) for model in view.models]
+    return [
+        Move(trial=m.trial, state=states[m.kind], cells=tuple(map(_full, view.axes, mine)))
+        for m, mine in zip(view.models, values, strict=True)
+    ]
 
 
 def failures(view: RunView) -> list[Failure]:

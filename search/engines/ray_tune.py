@@ -27,8 +27,7 @@ from search.engines.ray_nodes import import_ray
 from search.evaluators.evaluate import worker_died
 from search.jobs import Job, JobSource, Outcome
 
-UPLOAD_S = 1.0
-"""Seconds after which a worker looks again whether there is a new state to upload."""
+UPLOAD_S = 1.0  # after which a worker looks again whether there is a new state to upload
 
 
 @dataclass(frozen=True)
@@ -369,9 +368,8 @@ def _scheduler(searcher: _Trials, workers: int) -> Any:  # noqa: ANN401  Ray's
     By a private attribute of Ray 2.60's controller: by itself it keeps one idle process of all when
     a generation ends.
     """
-    from ray.tune.schedulers import FIFOScheduler
 
-    class Keeping(FIFOScheduler):
+    class Keeping(import_ray().tune.schedulers.FIFOScheduler):
         kept = 0
 
         def on_trial_add(self, tune_controller: Any, trial: Any) -> None:  # noqa: ANN401

@@ -34,11 +34,6 @@ GENERATIONS = 2
 REMEMBERED = 500
 """Latest trials that NNI's TPE gets, so that importing them stays cheap."""
 
-MISSING = (
-    "strategy {name!r} needs NNI, which is not installed; install it with "
-    "`pip install 'lightir[nni]'`, or choose another strategy"
-)
-
 
 class _NniStrategy(SeedingStrategy):
     """Shares what both tuners need: rows for wishes and for trials."""
@@ -166,7 +161,10 @@ def _tuners(name: str) -> Any:  # noqa: ANN401  NNI has no types
             import nni.algorithms.hpo.evolution_tuner
             import nni.algorithms.hpo.tpe_tuner
     except ImportError:
-        raise SearchError(MISSING.format(name=name)) from None
+        raise SearchError(
+            f"strategy {name!r} needs NNI, which is not installed; install it with "
+            "`pip install 'lightir[nni]'`, or choose another strategy"
+        ) from None
     return nni.algorithms.hpo
 
 
