@@ -74,7 +74,7 @@ def play(tmp_path):
 def test_a_run_on_a_full_disk(play, search_arguments, finished, trials_of):
     python = f"{sys.executable} -m search"
     words = " ".join(map(str, search_arguments)).replace("--out run", "--out disk/run")
-    acts, folder = play("400k", f"{python} {words}", f"{python} resume disk/run --quiet")
+    acts, folder = play("200k", f"{python} {words}", f"{python} resume disk/run --quiet")
     assert acts == {"first": 2, "second": 2, "third": 0}
     complaint = (folder / "first.txt").read_text()
     assert "error: cannot write" in complaint
