@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import optuna
 from optuna.distributions import CategoricalDistribution
-from optuna.importance import MeanDecreaseImpurityImportanceEvaluator
 from optuna.trial import TrialState, create_trial
 
 from results.trials import Choice, Trial
@@ -60,6 +59,8 @@ def importances(
     if len(known) < LEAST_TRIALS or not varied or len({value for _, value in known}) < 2:
         return []
     study = _study(tables, varied, [value for _, value in known])
+    from optuna.importance import MeanDecreaseImpurityImportanceEvaluator  # seconds: scikit-learn
+
     evaluator = MeanDecreaseImpurityImportanceEvaluator(
         n_trees=_TREES, max_depth=_DEPTH, seed=_SEED
     )

@@ -25,7 +25,6 @@ from lightir_core.network import build
 from lightir_core.published.presets import PRESETS, preset, shrink
 from results.baselines import Baseline, read_baselines, write_baselines
 from results.models import ModelResult, load_results
-from results.report.page import build_report
 from results.run import read_config, remove_drafts, write_config
 from results.run_view import trial_front
 from results.study import Record, Trial, is_unused
@@ -236,6 +235,8 @@ class _Steps:
             if not self.stop():
                 self._compress(trained, recipe)
         self.callback.phase("report", 1)
+        from results.report.page import build_report  # seconds, which a search need not begin with
+
         report = build_report(plan.folder.path)
         if self.stop():
             raise KeyboardInterrupt

@@ -43,8 +43,10 @@ EXTRAS = ("ray", "pyarrow", "nni", "onnx", "onnxruntime", "mlflow", "optuna_dash
 # modules of a package that is always there, which need an extra nevertheless
 EXTRA_MODULES = ("torch.utils.tensorboard",)
 
-# modules of ours that load torch, imported where they are used: file -> modules
+# modules that take seconds to load, imported where they are used: file -> modules
 DEFERRED = {
+    "results/importance.py": ("optuna.importance",),
+    "search/pipeline.py": ("results.report.page",),
     "results/report/members.py": ("budgets.breakdown", "budgets.parts", "budgets.price"),
 }
 
