@@ -23,7 +23,7 @@ from lightir_core.data.image_source import ImageSource
 from lightir_core.data.pack import fingerprint
 from lightir_core.errors import SearchError, first_line
 
-QUIET = {
+QUIET = {  # no usage statistics, no loggers, no notes on what is deprecated
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -34,13 +34,9 @@ QUIET = {
     "RAY_ENABLE_AUTO_CONNECT": "0",  # who has left a cluster is not to start another
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-"""No usage statistics, no loggers, no notes on what is deprecated."""
 
-REACH_S = 5.0
-"""How long the head of a cluster may take to answer."""
-
-STORE_BYTES = 150 * 2**20
-"""Shared memory of a cluster of our own: what passes through it is small."""
+REACH_S = 5.0  # for the head of a cluster to answer
+STORE_BYTES = 150 * 2**20  # shared by a cluster of our own: what passes through it is small
 
 
 @contextmanager
@@ -68,8 +64,11 @@ def connected(
     ray._private.worker.print_to_stdstream = lambda data, ignore_prefix: None
     how: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     if address is None:
-        how |= {"num_cpus": cpus, "include_dashboard": dashboard}
-        how |= {"object_store_memory": STORE_BYTES}
+        how |= {
+            "num_cpus": cpus,
+            "include_dashboard": dashboard,
+            "object_store_memory": STORE_BYTES,
+        }
     elif address != "auto":
         _check_head(address)
     try:
@@ -112,8 +111,7 @@ def _check_head(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if not colon or not host or not port.isdigit() or "/" in host:
         raise SearchError(
-            f"address {address!r} is none of a cluster; give auto, or HOST:PORT of its head as "
-            f"`ray start --head --port=6379` was told"
+            f"address {address!r} is none of a cluster; give auto, or HOST:PORT of its head"
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), REACH_S).close()
@@ -124,8 +122,7 @@ def _check_head(address: str) -> None:
         ) from None
 
 
-ANSWER_S = 60.0
-"""How long a node may take: the first task on it loads torch."""
+ANSWER_S = 60.0  # for a node: the first task on it loads torch
 
 PACKAGES = ("lightir_core", "spaces", "budgets", "results", "search")
 

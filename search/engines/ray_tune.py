@@ -2,9 +2,8 @@
 
 Tune finds room for every trial, keeps the worker processes between them, begins a trial again whose
 process or node was lost, and shows parameters, metrics and failures. The driver alone asks, tells
-and writes the record; nothing of Tune's is kept.
-
-The storage is whatever pyarrow knows: a folder, s3://, gs://, hdfs://.
+and writes the record; nothing of Tune's is kept. The storage is whatever pyarrow knows: a folder,
+s3://, gs://, hdfs://.
 """
 
 import base64
@@ -32,10 +31,7 @@ UPLOAD_S = 1.0  # after which a worker looks again whether there is a new state 
 
 @dataclass(frozen=True)
 class CheckpointStorage:
-    """Where the files of a run lie.
-
-    `root` is the run folder, an absolute path on the driver's machine.
-    """
+    """Where the files of a run lie; `root` is its folder, absolute, on the driver's machine."""
 
     address: str
     root: Path
@@ -150,27 +146,18 @@ def _stored(state: Path, storage: CheckpointStorage) -> Iterator[None]:
         storage.remove(state, root)
 
 
-RETRIES = 3
-"""Times that a trial is begun again. Nodes are lost more often than processes."""
-
-FRUITLESS = 20
-"""Worker processes that may die one after the other, for each worker, without any result."""
+RETRIES = 3  # of a trial; nodes are lost more often than processes
+FRUITLESS = 20  # processes that may die one after the other, for each worker, without any result
 
 
 @dataclass(frozen=True)
 class WorkerSpec:
-    """How many trials run at the same time, and what each gets.
-
-    Attributes:
-        cpus: of each; torch uses as many threads.
-        gpus: cards of each; a share of one is allowed.
-        avoid: ids of nodes on which none is to run.
-    """
+    """How many trials run at the same time, and what each gets."""
 
     workers: int
-    cpus: float = 1.0
-    gpus: float = 0.0
-    avoid: tuple[str, ...] = ()
+    cpus: float = 1.0  # torch uses as many threads
+    gpus: float = 0.0  # cards; a share of one is allowed
+    avoid: tuple[str, ...] = ()  # ids of nodes on which none is to run
 
 
 @dataclass(frozen=True)
@@ -203,8 +190,7 @@ class RayDriver:
         from ray import tune
         from ray.tune.search import Searcher
 
-        # what Tune takes for a searcher
-        searcher = type("Trials", (_Trials, Searcher), {})(self, source)
+        searcher = type("Trials", (_Trials, Searcher), {})(self, source)  # which Tune asks for
         with tempfile.TemporaryDirectory(prefix="lightir-ray-") as scratch:
             tune.Tuner(
                 _trainable(self.work, self.spec),
