@@ -12,6 +12,7 @@ def test_both_forms_are_measured():
     assert found["of_plain"] < 1
 
 
+@pytest.mark.slow
 def test_the_published_claim_of_gswa_holds():
     # AgileIR (ICANN 2025) claims half of SwinIR's memory; at its light size, with its output used
     swinir, agileir = (saved_bytes(f"{name}-light", 1, 16) for name in ("swinir", "agileir"))

@@ -10,6 +10,8 @@ from lightir_core.checkpoints import load_model
 from lightir_core.data.image_source import ImageSource
 from lightir_core.data.tasks import parse_task
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory, photograph):

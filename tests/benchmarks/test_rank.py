@@ -64,6 +64,7 @@ def test_what_is_the_same_for_all_ranks_nothing():
     assert math.isnan(params["low"])
 
 
+@pytest.mark.slow
 def test_the_band_is_judged_by_itself():
     rows = [
         row(str(n), 100 if n < 4 else 1000, steps, n * sign)
@@ -73,6 +74,7 @@ def test_the_band_is_judged_by_itself():
     assert among == {"all 8", "the 4 of ±10%"}
 
 
+@pytest.mark.slow
 def test_trainings_are_kept(feasible, tmp_path):
     setting = Setting(
         feasible=feasible,

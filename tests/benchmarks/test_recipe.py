@@ -16,6 +16,7 @@ SMALL = system("cross-layer", "15k", parse_task("sr-x2"))
 WILD = Attempt(recipe=replace(PROXY, lr=1e36, warmup=0.0, optimiser="adam"))
 
 
+@pytest.mark.slow
 def test_a_race_repeats_itself_and_takes_about_its_pace():
     one, again = (race(SMALL, TRIES["proxy"], SOURCE, 40.5, 0) for _ in range(2))
     assert one["curve"] == again["curve"]
@@ -40,6 +41,7 @@ def test_a_failed_race_has_no_score():
     assert math.isnan(race(SMALL, WILD, SOURCE, 20, 0)["score"])
 
 
+@pytest.mark.slow
 def test_races_are_kept_and_compared_network_by_network(tmp_path):
     setting = Setting(
         attempts={name: TRIES[name] for name in ("proxy", "papers-2e-4")},

@@ -56,6 +56,7 @@ def test_all_shares_fit_on_one_gpu(together):
     assert 0.95 < share(together) * together <= 1
 
 
+@pytest.mark.slow
 def test_trainings_are_timed_alone_and_together(task):
     told = []
     rows = calibrate(task, 2, told.append)
@@ -71,6 +72,7 @@ def test_trainings_are_timed_alone_and_together(task):
         assert each == pytest.approx(found.setup_s + (PROXY.steps - 1) * found.step_s, rel=0.5)
 
 
+@pytest.mark.slow
 def test_a_device_that_cannot_train_is_told(task):
     # tensors without numbers: a loss cannot be read there
     with pytest.raises(SearchError, match=r"does not work on meta: RuntimeError: .*meta tensors"):

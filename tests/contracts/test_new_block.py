@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from textwrap import dedent
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "blocks.md"
 
@@ -37,6 +39,7 @@ def add_block(core):
     inserted(table, "    config.WindowAttentionConfig:", f"    {line}")
 
 
+@pytest.mark.slow
 def test_the_four_places_are_enough(tmp_path):
     """The new block builds, is priced, drawn, described, searched, pruned, saved and exported."""
     core = tmp_path / "lightir_core"

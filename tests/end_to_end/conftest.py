@@ -2,15 +2,17 @@
 
 import contextlib
 import io
+import json
 import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from lightir_core.errors import ResultsError
@@ -145,9 +147,19 @@ def search_arguments(three_photographs):
 
 @pytest.fixture(scope="session")
 def finished(command, search_arguments, tmp_path_factory):
-    """The folder above a finished run called `run`, and how the command ended; read it only."""
-    folder = tmp_path_factory.mktemp("finished")
-    return folder, command(*search_arguments, "--presets", "--json", cwd=folder)
+    """The folder above a finished run called `run`, and how the command ended; read it only.
+
+    The first worker of pytest-xdist that needs it makes it, for all of them.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    told = folder / "ended.json"
+    with FileLock(f"{folder}.lock"):
+        if not told.exists():
+            folder.mkdir()
+            ended = command(*search_arguments, "--presets", "--json", cwd=folder)
+            told.write_text(json.dumps(asdict(ended)))
+    return folder, Ended(**json.loads(told.read_text()))
 
 
 @pytest.fixture(scope="session")

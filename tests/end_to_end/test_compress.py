@@ -159,6 +159,7 @@ def test_no_images_are_needed(in_process, place, importance):
     assert "training and data of the unpruned parent are not recorded" in card
 
 
+@pytest.mark.slow
 def test_what_a_parent_was_trained_on_is_remembered(in_process, place):
     [parent, _] = load_results(place / "run")
     first, second = place / "data-1", place / "data-2"
@@ -172,6 +173,7 @@ def test_what_a_parent_was_trained_on_is_remembered(in_process, place):
         assert "the unpruned parent was trained on: 2: crop" in (out / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_preset_with_published_weights_is_compressed(in_process, place):
     with np.load(GOLDEN / "swinir_light_tiny.npz") as file:
         tensors = {
@@ -262,6 +264,7 @@ def test_a_preset_without_weights_is_pruned_with_a_warning(in_process, place, mo
     assert "note: the preset edsr-baseline has no trained weights" in ended.err
 
 
+@pytest.mark.slow
 def test_a_result_is_exported_with_a_card(in_process, place, three_photographs):
     pytest.importorskip("onnxruntime", reason="the extra [onnx] is not installed")
     out = place / "exported"

@@ -50,6 +50,7 @@ def test_check_reports_pixels_equal_to_matlabs_bicubic(in_process, tmp_path, pho
     assert 20 < float(share[1]) < 99  # Pillow's bicubic is not MATLAB's
 
 
+@pytest.mark.slow
 def test_a_run_on_a_pack_is_the_run_on_its_folder(in_process, three_photographs, tmp_path):
     packed = in_process(
         "data", "pack", three_photographs, "--out", "photos.pack", "--task", "sr-x2", cwd=tmp_path
@@ -67,6 +68,7 @@ def test_a_run_on_a_pack_is_the_run_on_its_folder(in_process, three_photographs,
     assert scores[0] == scores[1]
 
 
+@pytest.mark.slow
 def test_several_folders_with_weights(in_process, three_photographs, tmp_path, photograph):
     (tmp_path / "more").mkdir()
     Image.fromarray(photograph(5)).save(tmp_path / "more" / "a.png")
@@ -82,6 +84,7 @@ def test_several_folders_with_weights(in_process, three_photographs, tmp_path, p
     assert used == {"more/a.png", *(f"{label}/crop{number}.png" for number in range(3))}
 
 
+@pytest.mark.slow
 def test_gray_networks_from_colour_images(in_process, three_photographs, tmp_path):
     ended = in_process(
         "run", *QUICK, "--trials", "1", "--channels", "1", "--task", "denoise:15-50",

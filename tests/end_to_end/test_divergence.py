@@ -33,6 +33,7 @@ def searched(in_process, three_photographs, tmp_path):
     return RunFolder(tmp_path / "run"), ended.err
 
 
+@pytest.mark.slow
 def test_a_search_tells_what_it_began_again(searched, in_process):
     run, told = searched
     trials = Record.open(run.path).trials()

@@ -41,6 +41,7 @@ NOTES = {
 }
 
 
+@pytest.mark.slow
 def test_a_folder_of_odd_images_is_searched_on(in_process, odd_folder, tmp_path):
     before = {path: path.read_bytes() for path in odd_folder.rglob("*") if path.is_file()}
     ended = in_process(

@@ -9,6 +9,8 @@ from results.models import load_results
 from results.study import Record
 from tests.end_to_end.conftest import QUICK
 
+pytestmark = pytest.mark.slow
+
 WIDE = (
     "run", *QUICK, "--budget", "4k", "--prune-from", "2", "--trials", "4", "--finalists", "4",
     "--out", "run",

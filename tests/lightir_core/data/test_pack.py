@@ -72,6 +72,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_data_set(tmp_path):
     """Measured in processes of their own: 2 images, then 40 that take 140 MB decoded."""
 

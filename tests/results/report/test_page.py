@@ -292,6 +292,7 @@ def test_pictures_that_cannot_be_shown_are_named(make_run, tmp_path, read, save)
     assert f"large.png of model {model.id} is too large to be shown here" in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_disk_wait")
 def test_a_thousand_trials_stay_quick_and_light(make_run, tmp_path):
     """A few times as long as a hundred, not a hundred times; measured: 1.2 s and 1.1 MB."""

@@ -72,6 +72,7 @@ def test_every_preset_is_priced(feasible):
     assert "over 800k" in str(found.presets["swinir-light"][1])
 
 
+@pytest.mark.slow
 def test_a_budget_of_memory_is_drawn(feasible, few_candidates):
     cost_settings = CostSettings(sizes=(SIZE,), batch=1, patch_px=8)
     everything = Feasible(FEW, SHAPE, Budget.parse("memory=1TiB"), SIZE, cost_settings)
