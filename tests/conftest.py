@@ -19,6 +19,7 @@ settings.load_profile("lightir")
 # what takes longest begins first, while there is other work to do beside it
 LONGEST = (
     "test_interruption.py",
+    "test_documents.py",
     "end_to_end/test_ray.py",
     "end_to_end",
     "compress",
