@@ -17,7 +17,7 @@ test: $(VENV)/all.done
 	$(PYTEST)
 
 test-slow: $(VENV)/all.done
-	$(PYTEST) -m "slow and not gpu"
+	$(PYTEST) -m "slow and not sweep and not gpu"
 
 test-all: $(VENV)/all.done
 	$(PYTEST) -m "not gpu and not sweep"

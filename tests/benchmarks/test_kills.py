@@ -18,7 +18,8 @@ def test_a_few_kills_lose_nothing(tmp_path):
         ("nsga2", "none"),
         ("tpe", "none"),
         ("evolution", "none"),
-        ("random", "none"),
+        # draws thousands of networks for each that it proposes
+        pytest.param("random", "none", marks=pytest.mark.sweep),
         ("nsga2", "asha"),
         ("tpe", "hyperband"),
     ],

@@ -70,8 +70,8 @@ def test_a_folder_of_odd_images_is_searched_on(in_process, odd_folder, tmp_path)
 @pytest.mark.parametrize("task", ["denoise:15-50", "sr-x4", "demosaic", "jpeg:10"])
 def test_other_tasks_do_the_whole_job(in_process, three_photographs, tmp_path, task):
     ended = in_process(
-        "run", *QUICK, "--trials", "2", "--task", task, "--data", three_photographs,
-        "--out", "run", cwd=tmp_path,
+        "run", *QUICK, "--trials", "2", "--prune-from", "1", "--task", task,
+        "--data", three_photographs, "--out", "run", cwd=tmp_path,
     )  # fmt: skip
     assert ended.status == 0, ended.err
     assert [model.kind for model in load_results(tmp_path / "run")] == ["trained", "pruned"]
