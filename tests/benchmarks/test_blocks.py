@@ -20,6 +20,7 @@ def test_the_published_claim_of_gswa_holds():
     assert agileir["recomputed"] < agileir["ours"] < agileir["plain"]
 
 
+@pytest.mark.slow
 def test_kept_bytes_grow_with_the_batch():
     one, two = (saved_bytes("drt", batch, side_px=14)["plain"] for batch in (1, 2))
     assert 1.9 * one < two < 2.1 * one

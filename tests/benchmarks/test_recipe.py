@@ -27,6 +27,7 @@ def test_a_race_repeats_itself_and_takes_about_its_pace():
     assert 0.3 < one["cpu_s"] / (40 * step_s) < 5
 
 
+@pytest.mark.slow
 def test_a_slower_recipe_gets_fewer_steps():
     usual, quick = step_seconds(SMALL, [TRIES["proxy"], TRIES["batch-2"]], SOURCE)
     assert quick < usual
@@ -114,6 +115,7 @@ def test_who_was_not_raced_leaves_his_place_empty():
     assert told == "| 60 | window 15k | 32.50 | 32.00 |  |  | 1,000 / 1,000 / - |"
 
 
+@pytest.mark.slow
 def test_a_step_is_taken_apart():
     single, half = measure_steps(SMALL, PROXY, SOURCE)
     assert (single["half"], half["half"]) == (False, True)

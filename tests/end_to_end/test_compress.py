@@ -87,6 +87,7 @@ def test_a_model_folder_is_brought_within_its_budget(in_process, place, three_ph
     assert record["distillation"] == {"weight": 0.5, "features": 0.0}
 
 
+@pytest.mark.slow
 def test_the_result_can_be_compressed_again(in_process, place, three_photographs):
     first, second = place / "once", place / "twice"
     for what, share, out in ((place / "model", 0.8, first), (first, 0.6, second)):
@@ -127,6 +128,7 @@ def test_a_trial_that_was_not_trained_on_is_compressed_from_its_checkpoint(in_pr
     assert result.trial == number
 
 
+@pytest.mark.slow
 def test_everything_that_training_offers_is_recorded(in_process, place, three_photographs):
     out = place / "all"
     ended = in_process(

@@ -75,6 +75,7 @@ def kill(process):
     process.communicate()
 
 
+@pytest.mark.slow
 def test_killed_in_the_search_and_resumed(
     started, command, search_arguments, trials_of, wait_for, check_equal, tmp_path
 ):

@@ -188,6 +188,7 @@ def test_meta_networks_count_and_shape():
     assert sum(p.numel() for p in network.parameters()) == real
 
 
+@pytest.mark.slow
 def test_export_keeps_sizes_dynamic(randomise):
     network = network_of(randomise)
     dynamic = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}

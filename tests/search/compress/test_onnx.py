@@ -43,6 +43,7 @@ def check(network, path):
         assert (network(image) - exported(image)).abs().max() <= 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cross-layer"])
 def test_any_height_and_width_gives_what_pytorch_gives(tmp_path, architectures, name):
     path = tmp_path / "model.onnx"
