@@ -7,7 +7,6 @@ file that cannot be read is named and left out instead of ending a long run.
 
 import os
 import struct
-import tempfile
 import warnings
 import zlib
 from collections import Counter
@@ -22,6 +21,7 @@ import torch
 from torch import Tensor
 
 from lightir_core.errors import DataError
+from lightir_core.files import replace_file
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
@@ -126,22 +126,9 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
     if path.suffix.lower() not in ENDINGS:
         kind = f"cannot write {path.suffix!r}" if path.suffix else "there is no such folder"
         raise DataError(f"{path}: {kind}; name an image that ends in one of {', '.join(ENDINGS)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            plain = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
-            PIL.Image.fromarray(plain).save(temporary)
-            temporary.chmod(0o644)  # a temporary file is made private
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"cannot write {path}: {error.strerror or error}; make room or choose another place"
-        ) from error
+    image = PIL.Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    kind = PIL.Image.registered_extensions()[path.suffix.lower()]
+    replace_file(path, lambda draft: image.save(draft, kind), DataError)
 
 
 def to_gray(pixels: np.ndarray) -> np.ndarray:

@@ -11,7 +11,6 @@ the file is trusted: safetensors checks every size against the file before a byt
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -28,6 +27,7 @@ from lightir_core.data import images
 from lightir_core.data.sources import Item, Source, find_split, no_image, prepare, walk
 from lightir_core.data.tasks import Task
 from lightir_core.errors import DataError
+from lightir_core.files import replace_file
 
 _KEY = "lightir_pack"
 _BEGIN = f'{{"__metadata__":{{"{_KEY}":'.encode()
@@ -77,29 +77,17 @@ def write_pack(task: Task, folder: Path, path: Path) -> int:
             memory; or the file cannot be written.
     """
     parts = find_split(folder)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent) as pixels:
+
+    def write(draft: Path) -> int:
+        with tempfile.TemporaryFile(dir=path.parent) as pixels, draft.open("wb") as file:
             header, contents = _write_pixels(task, parts[0] if parts else folder, pixels)
             pixels.seek(0)
-            handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-            temporary = Path(name)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    # the header comes first, and the sizes in it are known last
-                    file.write(len(header).to_bytes(_LENGTH_BYTES, "little") + header)
-                    shutil.copyfileobj(pixels, file, 2**20)
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.chmod(0o644)  # a temporary file is made private
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"cannot write {path}: {error.strerror or error}; make room or choose another place"
-        ) from error
-    return len(contents.entries)
+            # the header comes first, and the sizes in it are known last
+            file.write(len(header).to_bytes(_LENGTH_BYTES, "little") + header)
+            shutil.copyfileobj(pixels, file, 2**20)
+        return len(contents.entries)
+
+    return replace_file(path, write, DataError)
 
 
 def packed_checksum(path: Path) -> str:
