@@ -4,17 +4,12 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from lightir_core.errors import LightIRError
 
-Made = TypeVar("Made")
 
-
-def replace_file(path: Path, write: Callable[[Path], Made], error: type[LightIRError]) -> Made:
+def replace_file(path: Path, write: Callable[[Path], object], error: type[LightIRError]) -> None:
     """Let `write` fill a file beside `path`, flush it to the disk, and put it in place.
-
-    Returns what `write` returns.
 
     Args:
         path: of the file; its folder is made if it is not there.
@@ -30,12 +25,11 @@ def replace_file(path: Path, write: Callable[[Path], Made], error: type[LightIRE
         os.close(handle)
         draft = Path(name)
         try:
-            made = write(draft)
+            write(draft)
             with draft.open("rb+") as file:
                 os.fsync(file.fileno())
             draft.chmod(0o644)  # a temporary file is made private
             draft.replace(path)
-            return made
         finally:
             draft.unlink(missing_ok=True)
     except OSError as cause:

@@ -78,16 +78,20 @@ def write_pack(task: Task, folder: Path, path: Path) -> int:
     """
     parts = find_split(folder)
 
-    def write(draft: Path) -> int:
+    packed = 0
+
+    def write(draft: Path) -> None:
+        nonlocal packed
         with tempfile.TemporaryFile(dir=path.parent) as pixels, draft.open("wb") as file:
             header, contents = _write_pixels(task, parts[0] if parts else folder, pixels)
             pixels.seek(0)
             # the header comes first, and the sizes in it are known last
             file.write(len(header).to_bytes(_LENGTH_BYTES, "little") + header)
             shutil.copyfileobj(pixels, file, 2**20)
-        return len(contents.entries)
+        packed = len(contents.entries)
 
-    return replace_file(path, write, DataError)
+    replace_file(path, write, DataError)
+    return packed
 
 
 def packed_checksum(path: Path) -> str:

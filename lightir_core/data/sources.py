@@ -9,8 +9,6 @@ degraded on the fly.
 holds them. Tensors are uint8 (C, H, W).
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence

@@ -6,8 +6,6 @@ workers there are.
 A worker that dies (killed, out of memory) is replaced and its job tried once more.
 """
 
-from __future__ import annotations
-
 import math
 import multiprocessing
 import os
