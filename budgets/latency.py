@@ -157,8 +157,8 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-TIMED_PASSES = 3
-"""Timed passes at each size, after one to warm up; their median counts."""
+TIMED_PASSES, TIMED_SECONDS = 3, 0.5
+"""Most timed passes at each size, after one to warm up; none begins after so long."""
 
 MOST_SECONDS = 3.0
 """A size at which one pass is expected to take longer is left out: a report can do without it."""
@@ -190,7 +190,7 @@ def _pass_s(network: Network, size: Size, device: torch.device) -> float:
     network(image)
     synchronise(device)
     times: list[float] = []
-    for _ in range(TIMED_PASSES):
+    while len(times) < TIMED_PASSES and sum(times) < TIMED_SECONDS:
         begun = time.perf_counter()
         network(image)
         synchronise(device)

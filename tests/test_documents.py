@@ -15,20 +15,21 @@ import yaml
 from PIL import Image
 
 from search.cli.app import COMMANDS, FIVE, app, load_command
+from tests.end_to_end.conftest import TINY
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 # small settings for commands that the documents show at their real size
 SMALL = {
-    "LIGHTIR_SPACE": "small", "LIGHTIR_TRIALS": "3", "LIGHTIR_GENERATION": "3",
+    "LIGHTIR_SPACE": TINY, "LIGHTIR_TRIALS": "3", "LIGHTIR_GENERATION": "3",
     "LIGHTIR_STEPS": "3", "LIGHTIR_FINISH_STEPS": "3", "LIGHTIR_FINALISTS": "1",
-    "LIGHTIR_TIME": "0", "LIGHTIR_BUDGET": "40k", "LIGHTIR_WORKERS": "1", "LIGHTIR_DEVICE": "cpu",
+    "LIGHTIR_TIME": "0", "LIGHTIR_BUDGET": "10k", "LIGHTIR_WORKERS": "1", "LIGHTIR_DEVICE": "cpu",
 }  # fmt: skip
 
 
 # the network that these settings find is small already
-SMALLER = ("params=100k", "params=15k --steps 3")
+SMALLER = ("params=100k", "params=5k --steps 3")
 
 
 def blocks(path, language):

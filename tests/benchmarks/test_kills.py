@@ -16,8 +16,8 @@ def test_a_few_kills_lose_nothing(tmp_path):
     ("strategy", "fidelity"),
     [
         ("nsga2", "none"),
-        ("tpe", "none"),
         ("evolution", "none"),
+        pytest.param("tpe", "none", marks=pytest.mark.sweep),  # as with hyperband
         # draws thousands of networks for each that it proposes
         pytest.param("random", "none", marks=pytest.mark.sweep),
         ("nsga2", "asha"),

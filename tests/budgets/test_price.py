@@ -60,12 +60,19 @@ def test_the_sum_over_parts_is_the_trace_of_the_network(seed, size):
     assert price(architecture, size) == traced(architecture, size)
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        pytest.param(range(25, 75), marks=pytest.mark.slow),
+        pytest.param(range(75, 225), marks=pytest.mark.sweep),
+    ],
+    ids=len,
+)
 @pytest.mark.parametrize("size", [Size(64, 96), HD], ids=str)
-def test_the_sum_over_parts_is_the_trace_of_two_hundred_networks(size):
+def test_the_sum_over_parts_is_the_trace_of_many_networks(size, seeds):
     wrong = [
         seed
-        for seed in range(25, 225)
+        for seed in seeds
         if price(random_architecture(seed), size) != traced(random_architecture(seed), size)
     ]
     assert wrong == []

@@ -20,7 +20,7 @@ def local(command, three_photographs, tmp_path_factory):
     return arguments, folder / "run"
 
 
-@pytest.mark.parametrize("more", [(), ("--workers", "2"), ("--fidelity", "asha", "--rung", "1")])
+@pytest.mark.parametrize("more", [("--workers", "2"), ("--fidelity", "asha", "--rung", "1")])
 def test_a_cluster_makes_the_very_trials_of_one_machine(command, local, trials_of, tmp_path, more):
     arguments, run = local
     expected = trials_of(run)

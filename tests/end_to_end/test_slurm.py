@@ -12,6 +12,7 @@ import pytest
 from lightir_core.data.pack import write_pack
 from lightir_core.data.tasks import parse_task
 from results.study import Record
+from tests.end_to_end.conftest import TINY
 
 pytest.importorskip("ray", reason="the extra ray is not installed")
 
@@ -25,7 +26,7 @@ ONE_NODE = {
 }
 
 QUICK = (
-    "--space", "small", "--budget", "40k", "--steps", "3", "--finish-steps", "3",
+    "--space", TINY, "--budget", "10k", "--steps", "3", "--finish-steps", "3",
     "--finalists", "1", "--trials", "2", "--device", "cpu",
 )  # fmt: skip
 
