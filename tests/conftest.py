@@ -21,6 +21,8 @@ LONGEST = (
     "test_interruption.py",
     "test_documents.py",
     "end_to_end/test_ray.py",
+    "test_ray_tune.py",
+    "end_to_end/test_slurm.py",
     "search/compress",
     "benchmarks",
     "end_to_end",  # most wait for a run that the first file makes

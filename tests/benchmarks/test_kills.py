@@ -15,9 +15,10 @@ def test_a_few_kills_lose_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("strategy", "fidelity"),
     [
-        ("nsga2", "none"),
         ("evolution", "none"),
-        pytest.param("tpe", "none", marks=pytest.mark.sweep),  # as with hyperband
+        # as with rungs
+        pytest.param("nsga2", "none", marks=pytest.mark.sweep),
+        pytest.param("tpe", "none", marks=pytest.mark.sweep),
         # draws thousands of networks for each that it proposes
         pytest.param("random", "none", marks=pytest.mark.sweep),
         ("nsga2", "asha"),

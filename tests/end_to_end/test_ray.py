@@ -20,17 +20,14 @@ def local(command, three_photographs, tmp_path_factory):
     return arguments, folder / "run"
 
 
-@pytest.mark.parametrize("more", [("--workers", "2"), ("--fidelity", "asha", "--rung", "1")])
-def test_a_cluster_makes_the_very_trials_of_one_machine(command, local, trials_of, tmp_path, more):
-    arguments, run = local
-    expected = trials_of(run)
-    if "--fidelity" in more:
-        alone = command(*arguments[:-1], "alone", *more, cwd=tmp_path)
-        assert alone.status == 0, alone.err
-        expected = trials_of(tmp_path / "alone")
-    ended = command(*arguments, "--engine", "ray", *more, cwd=tmp_path)
+def test_a_cluster_makes_the_very_trials_of_one_machine(command, local, trials_of, tmp_path):
+    rungs = ("--fidelity", "asha", "--rung", "1")
+    arguments, _ = local
+    alone = command(*arguments[:-1], "alone", *rungs, cwd=tmp_path)
+    assert alone.status == 0, alone.err
+    ended = command(*arguments, "--engine", "ray", "--workers", "2", *rungs, cwd=tmp_path)
     assert ended.status == 0, ended.err
-    assert trials_of(tmp_path / "run") == expected
+    assert trials_of(tmp_path / "run") == trials_of(tmp_path / "alone")
     assert RunFolder(tmp_path / "run").report.is_file()
     assert load_config(tmp_path / "run").machine.engine == "ray"
     assert "cluster: 1 node" in ended.err

@@ -60,7 +60,7 @@ def test_every_kind_of_block_is_exported(tmp_path, architectures, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in PRESETS if name != "agileir"])  # -light is left
 def test_small_forms_of_the_presets_are_exported(tmp_path, name):
-    architecture = shrink(name, lambda a: price(a, Size(64, 64)).params <= 15_000)
+    architecture = shrink(name, lambda a: price(a, Size(64, 64)).params <= 10_000)
     check(filled(architecture), tmp_path / "model.onnx")
 
 
