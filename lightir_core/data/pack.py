@@ -76,9 +76,7 @@ def write_pack(task: Task, folder: Path, path: Path) -> int:
         DataError: `lightir_core.data.sources.read_folder` would refuse the folder, but for the
             memory; or the file cannot be written.
     """
-    parts = find_split(folder)
-
-    packed = 0
+    parts, packed = find_split(folder), 0
 
     def write(draft: Path) -> None:
         nonlocal packed
