@@ -42,7 +42,7 @@ from lightir_core.learning.recipe import PROXY, STANDARD
 from results.table import TABLE
 from search.cli.commands import Device
 from search.config import cpu_count, known
-from search.engines.start import LocalDriver
+from search.engines.local import LocalDriver
 from search.evaluators.evaluate import score_candidate, worker_died
 from search.jobs import Job, Outcome
 

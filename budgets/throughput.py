@@ -1,8 +1,8 @@
 """How long a training step takes on this device, alone and with others beside it.
 
-Trainings side by side are a process each, as on a cluster that gives trials shares of a GPU. All
-train the same network for some seconds; the first step, with what was compiled for it, is part of a
-trial.
+Trainings side by side are a process each on the CPU, and threads of one process on a GPU, as in a
+search. All train the same network for some seconds; the first steps, with what was captured or
+compiled for them, are part of a trial.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import statistics
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing.connection import Connection
@@ -19,35 +21,36 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightir_core.architecture import Architecture
 from lightir_core.data.image_source import ImageSource, open_images
+from lightir_core.data.patches import Batches, PatchBlocks
 from lightir_core.errors import LightIRError, SearchError
+from lightir_core.learning.learner import LaunchMode
 from lightir_core.learning.recipe import PROXY, Recipe
-from lightir_core.learning.step import Batches, LaunchMode, Prefetch
 from lightir_core.learning.training import train
 from lightir_core.network import build
 
 STEPS = 5
 """Steps that are timed."""
 
+WARM_STEPS = 4
+"""Steps before the count begins: the first launches, captures or compiles."""
+
+BETWEEN = 32
+"""Steps from one look at the clock to the next; each waits for the GPU."""
+
 
 class Noise:
-    """Batches of random patches for an architecture; notes when each was asked for.
-
-    Attributes:
-        moments: by `time.perf_counter`, one for each batch.
-    """
+    """Batches of random patches for an architecture."""
 
     def __init__(self, architecture: Architecture) -> None:
         """Make patches with the channels and the scale of `architecture`."""
         self._architecture = architecture
-        self.moments: list[float] = []
 
     def batch(self, seed: int, step: int, batch: int, patch_px: int) -> tuple[Tensor, Tensor]:
         """Return random patches, the same for the same step."""
-        self.moments.append(time.perf_counter())
         inner, side = self._architecture, patch_px * self._architecture.scale
         drawn = torch.Generator().manual_seed(step)
         lq = torch.rand(batch, inner.in_channels, patch_px, patch_px, generator=drawn)
@@ -66,25 +69,27 @@ def time_step(
         recipe: how.
         device: where; None is the GPU of this machine, or one core of it.
     """
-    noise = Noise(architecture)
+    moments: list[float] = []
+
+    def note_moment(_: nn.Module) -> float:
+        moments.append(time.perf_counter())
+        return 0.0
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType]
         train(
             build(architecture),
-            noise,
-            recipe.lasting(STEPS + 2),
+            Noise(architecture),
+            recipe.lasting(WARM_STEPS + STEPS),
             seed=0,
             device=device or torch.device("cuda" if torch.cuda.is_available() else "cpu"),
-            validate=lambda _: 0.0,
-            checks=1,
+            validate=note_moment,
+            checks=range(WARM_STEPS, WARM_STEPS + STEPS + 1),
         )
     torch.set_num_threads(threads)
-    return statistics.median(after - before for before, after in pairwise(noise.moments[1:]))
+    return statistics.median(after - before for before, after in pairwise(moments))
 
-
-WARM_STEPS = 3
-"""Steps before the count begins: the first launches, captures or compiles."""
 
 ANSWER_S = 90.0
 """How long a process may take to get ready: compiling for it takes about a minute."""
@@ -95,17 +100,16 @@ CLOSE = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """A way to train: under bfloat16 autocast if `half`, with patches fetched early or not."""
+    """A way to train: under bfloat16 autocast if `half`."""
 
     half: bool = False
     launch_mode: LaunchMode = "eager"
-    prefetch: bool = False
 
     @property
     def name(self) -> str:
         """Return it in words."""
         number = "bfloat16" if self.half else "float32"
-        return f"{number}, {self.launch_mode}{', patches ahead' * self.prefetch}"
+        return f"{number}, {self.launch_mode}"
 
 
 PLAIN = Variant()
@@ -113,23 +117,27 @@ PLAIN = Variant()
 ON_GPU = (
     PLAIN,
     Variant(half=True),
-    Variant(half=True, prefetch=True),
-    Variant(half=True, launch_mode="graphed", prefetch=True),
-    Variant(half=True, launch_mode="compiled", prefetch=True),
-    Variant(launch_mode="graphed", prefetch=True),
+    Variant(launch_mode="graphed"),
+    Variant(half=True, launch_mode="graphed"),
+    Variant(half=True, launch_mode="compiled"),
 )
 ON_CPU = (PLAIN, Variant(half=True))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """What every process trains: `steps` a trial, and `seconds` a measurement after its warm-up."""
+    """What is trained: `steps` a trial, and `seconds` a measurement after its warm-up."""
 
     architecture: Architecture
     source: ImageSource
     device: str
     steps: int = PROXY.steps
     seconds: float = 4.0
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether trainings side by side share a process."""
+        return torch.device(self.device).type == "cuda"
 
 
 @dataclass(frozen=True)
@@ -139,8 +147,8 @@ class Measured:
     Attributes:
         per_hour: trials in an hour, validation left out; 0 with a reason.
         step_s: mean seconds of a step of one of them.
-        setup_s: mean seconds until the second step: building, first launch, compilation.
-        peak_bytes: GPU memory of the largest; 0 on the CPU.
+        setup_s: mean seconds of the first `WARM_STEPS`: building, first launch, compilation.
+        peak_bytes: GPU memory of all; 0 on the CPU.
         reason: why there is no number, or None.
     """
 
@@ -159,7 +167,7 @@ def calibrate(work: Workload, most: int, report: Callable[[Measured], None]) -> 
     Raises:
         SearchError: not even one plain training works.
     """
-    variants = ON_GPU if torch.device(work.device).type == "cuda" else ON_CPU
+    variants = ON_GPU if work.on_gpu else ON_CPU
     rows: list[Measured] = []
     with _Processes(work) as processes:
 
@@ -212,12 +220,14 @@ class _Processes:
 
     def measure(self, variant: Variant, together: int) -> Measured:
         """Return what `together` of them reach at the same time."""
-        answers = self._answers(variant, together)
+        processes, threads = (1, together) if self._work.on_gpu else (together, 1)
+        answers = self._answers(variant, processes, threads)
         if reasons := [answer for answer in answers if isinstance(answer, str)]:
             self.__exit__()  # who died or hangs is of no more use
             return Measured(variant, together, reason=reasons[0])
-        setups, steps, peaks = zip(*answers, strict=True)
-        more = self._work.steps - 1
+        trained = [one for answer in answers for one in answer]
+        setups, steps, peaks = zip(*trained, strict=True)
+        more = self._work.steps - WARM_STEPS
         return Measured(
             variant,
             together,
@@ -227,18 +237,18 @@ class _Processes:
             max(peaks),
         )
 
-    def _answers(self, variant: Variant, together: int) -> list[Any]:
-        while len(self._started) < together:
+    def _answers(self, variant: Variant, processes: int, threads: int) -> list[Any]:
+        while len(self._started) < processes:
             context = multiprocessing.get_context("spawn")
             ours, theirs = context.Pipe()
             process = context.Process(target=_serve, args=(self._work, theirs))
             process.start()
             theirs.close()
             self._started.append((process, ours))
-        lines = [line for _, line in self._started[:together]]
+        lines = [line for _, line in self._started[:processes]]
         for line in lines:
             with contextlib.suppress(OSError):  # it died, and nothing will be heard of it
-                line.send(variant)
+                line.send((variant, threads))
         first = [_receive(line) for line in lines]
         ready = [line for line, answer in zip(lines, first, strict=True) if answer is None]
         for line in ready:  # all at once, when the last one is warm
@@ -247,7 +257,7 @@ class _Processes:
 
 
 def _receive(line: Connection) -> Any:  # noqa: ANN401
-    """Return seconds and bytes, a reason why there are none, or None for "ready"."""
+    """Return seconds and bytes of each, a reason why there are none, or None for "ready"."""
     if not line.poll(ANSWER_S):
         return f"not ready within {ANSWER_S:.0f} s"
     try:
@@ -259,70 +269,105 @@ def _receive(line: Connection) -> Any:  # noqa: ANN401
 def _serve(work: Workload, line: Connection) -> None:
     """Train whenever a variant comes, until nobody is there any more."""
     torch.set_num_threads(1)
-    data = open_images(work.source).training
+    data: Batches = open_images(work.source).training
+    if work.on_gpu:
+        data = PatchBlocks(data, torch.device(work.device))
     with contextlib.suppress(RuntimeError):  # what a device cannot do, the measurement will show
         _fit(work, PLAIN, data, 2)  # so that loading the device's libraries counts for none
     with contextlib.suppress(EOFError):
         while True:
-            line.send(_measured(work, line.recv(), data, line))
+            variant, threads = line.recv()
+            line.send(_measured(work, variant, data, _Start(line, threads)))
 
 
 def _measured(
-    work: Workload, variant: Variant, data: Batches, line: Connection
-) -> tuple[float, float, int] | str:
-    """Return the seconds until the second step and of a later one, and the peak of memory."""
-    device = torch.device(work.device)
-    cuda = device.type == "cuda"
-    metered = _Metered(Prefetch(data, device) if variant.prefetch else data, line, work.seconds)
-    if cuda:
-        torch.cuda.reset_peak_memory_stats(device)
+    work: Workload, variant: Variant, data: Batches, start: _Start
+) -> list[tuple[float, float, int]] | str:
+    """Return seconds of the first steps and of a later one, and the peak of memory, of each."""
+    threads = start.parties
+    meters = [_Meter(start, work.seconds) for _ in range(threads)]
+    if work.on_gpu:
+        torch.cuda.reset_peak_memory_stats(work.device)
+    with ThreadPoolExecutor(threads) as pool:
+        fits = [pool.submit(_fit, work, variant, data, 10**5, meter) for meter in meters]
+        errors = [fit.exception() for fit in fits]
+    for error in errors:
+        if isinstance(error, LightIRError | RuntimeError) and not isinstance(
+            error, threading.BrokenBarrierError
+        ):  # what a device or a compiler cannot do
+            return f"{type(error).__name__}: {error}".splitlines()[0]
+        if error is not None and not isinstance(error, _Enough | threading.BrokenBarrierError):
+            raise error
+    peak = torch.cuda.max_memory_allocated(work.device) if work.on_gpu else 0
+    return [(meter.setup_s, meter.step_s, peak) for meter in meters]
+
+
+def _fit(
+    work: Workload, variant: Variant, data: Batches, steps: int, meter: _Meter | None = None
+) -> None:
+    with _BUILDING:
+        torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
+        network = build(work.architecture)
     try:
-        _fit(work, variant, metered, 10**6)
+        train(
+            network,
+            data,
+            PROXY.lasting(steps),
+            seed=0,
+            device=torch.device(work.device),
+            validate=meter or (lambda _: 0.0),
+            checks=1 if meter is None else range(WARM_STEPS, steps + 1, BETWEEN),
+            half=variant.half,
+            launch_mode=variant.launch_mode,
+        )
     except _Enough:
-        peak = torch.cuda.max_memory_allocated(device) if cuda else 0
-        return metered.setup_s, metered.step_s, peak
-    except (LightIRError, RuntimeError) as error:  # what a device or a compiler cannot do
-        return f"{type(error).__name__}: {error}".splitlines()[0]
-    raise AssertionError("the training ended before its time")
+        raise
+    except BaseException:
+        if meter is not None:
+            meter.give_up()
+        raise
 
 
-def _fit(work: Workload, variant: Variant, data: Batches, steps: int) -> None:
-    torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
-    train(
-        build(work.architecture),
-        data,
-        PROXY.lasting(steps),
-        seed=0,
-        device=torch.device(work.device),
-        validate=lambda _: 0.0,
-        checks=1,
-        half=variant.half,
-        launch_mode=variant.launch_mode,
-    )
+_BUILDING = threading.Lock()
 
 
 class _Enough(Exception):  # noqa: N818  no error: the measurement is over
     """Enough steps were counted."""
 
 
-class _Metered:
-    """Patches of `data` that wait for the others after the warm-up, and end when time is up."""
+class _Start(threading.Barrier):
+    """Where all trainings wait for the last one to be warm, those of other processes too."""
 
-    def __init__(self, data: Batches, line: Connection, seconds: float) -> None:
-        self._data, self._line, self._seconds = data, line, seconds
+    def __init__(self, line: Connection, threads: int) -> None:
+        super().__init__(threads, action=self._wait_for_others)
+        self._line = line
+
+    def _wait_for_others(self) -> None:
+        self._line.send(None)
+        self._line.recv()
+
+
+class _Meter:
+    """A score of nothing that looks at the clock, and ends the training when time is up."""
+
+    def __init__(self, start: _Start, seconds: float) -> None:
+        self._start, self._seconds, self._looks = start, seconds, 0
         self._created, self._begun = time.perf_counter(), 0.0
         self.setup_s = self.step_s = 0.0
 
-    def batch(self, seed: int, step: int, batch: int, patch_px: int) -> tuple[Tensor, Tensor]:
-        """Return the patches of a step."""
+    def __call__(self, _: nn.Module) -> float:
+        """Look at the clock."""
         now = time.perf_counter()
-        if step == 1:
+        if not self._looks:
             self.setup_s = now - self._created
-        if step == WARM_STEPS:
-            self._line.send(None)
-            self._line.recv()
+            self._start.wait()
             self._begun = time.perf_counter()
-        elif step > WARM_STEPS and now > self._begun + self._seconds:
-            self.step_s = (now - self._begun) / (step - WARM_STEPS)
+        elif now > self._begun + self._seconds:
+            self.step_s = (now - self._begun) / (self._looks * BETWEEN)
             raise _Enough
-        return self._data.batch(seed, step, batch, patch_px)
+        self._looks += 1
+        return 0.0
+
+    def give_up(self) -> None:
+        """Let nobody wait for this training, which has failed."""
+        self._start.abort()

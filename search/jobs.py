@@ -19,8 +19,8 @@ from lightir_core.architecture import Architecture
 from lightir_core.checkpoints import ARCHITECTURE_FILE, WEIGHTS_FILE
 from lightir_core.data.image_source import ImageSource
 from lightir_core.learning.curve import Point, Restart
+from lightir_core.learning.learner import LaunchMode
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.step import LaunchMode
 from results.trials import Trial
 from search.objectives import TRAIN, Evaluator
 
@@ -108,7 +108,7 @@ class Job:
         evaluator: how to score it, if not by training.
         checks: steps after which the learning curve is measured; none is a few, evenly.
         until: step to pause after, with everything kept in `state`; None trains to the end.
-        launch_mode: how the kernels of a step are launched; see `lightir_core.learning.step`.
+        launch_mode: how the kernels of a step are launched; see `lightir_core.learning.learner`.
         state: file that a paused training, or one whose process died, goes on from.
         keep_s: seconds after which a running training is kept there again; 0 is never.
     """
@@ -126,7 +126,7 @@ class Job:
     checks: tuple[int, ...] = ()
     until: int | None = None
     state: Path | None = None
-    launch_mode: LaunchMode = "eager"
+    launch_mode: LaunchMode = "auto"
     keep_s: float = 0.0
 
     @property
@@ -158,6 +158,7 @@ class Outcome:
         began_at: step that its training went on from.
         losses: where a worker process was lost with it, and from which step it went on elsewhere.
         restart: that the training diverged and was begun again; the scores are of that attempt.
+        note: what the user should know of how it was trained, or None.
     """
 
     number: int
@@ -170,6 +171,7 @@ class Outcome:
     began_at: int = 0
     losses: tuple[str, ...] = ()
     restart: Restart | None = None
+    note: str | None = None
 
 
 class JobSource(Protocol):

@@ -113,6 +113,7 @@ class Search:
         self._candidates: dict[int, Candidate] = {}
         self._climb: Climb | None = None
         self._running: set[int] = set()
+        self._notes: set[str] = set()
 
     def ask(self) -> Job | None:
         """Return a job to start; None if there is none now.
@@ -141,6 +142,9 @@ class Search:
             record.lose(number, outcome.losses)
         if outcome.restart is not None:
             record.restart(number, outcome.restart)
+        if outcome.note is not None and outcome.note not in self._notes:
+            self._notes.add(outcome.note)
+            self._callback.note(outcome.note)
         training = {"curve": outcome.curve, "seconds": outcome.seconds}
         ended = True
         if outcome.reason is not None:

@@ -66,6 +66,19 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """What is drawn for the patches of a step.
+
+    Attributes:
+        where: a row for each: index of the image, top and left in low-quality pixels, way to turn.
+        rng: what degradations go on drawing from.
+    """
+
+    where: np.ndarray
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
 class TrainingSet:
     """Random patches of `source`, degraded as `task` says."""
 
@@ -96,14 +109,12 @@ class TrainingSet:
         Raises:
             DataError: no image is as large as the patch.
         """
-        rng = np.random.default_rng([seed, step])
-        corners = self._draw_corners(rng, batch, patch_px)
-        ways = rng.integers(8, size=batch).tolist()
+        draw = self.draw(seed, step, batch, patch_px)
         scale, cut_px = self.task.scale, patch_px * self.task.scale
         gt = torch.empty(batch, self.task.out_channels, cut_px, cut_px, dtype=torch.uint8)
         lq = torch.empty(batch, self.task.in_channels, patch_px, patch_px, dtype=torch.uint8)
         clean: list[int] = []
-        for row, ((index, top, left), way) in enumerate(zip(corners, ways, strict=True)):
+        for row, (index, top, left, way) in enumerate(draw.where.tolist()):
             item = self.source.items[index]
             gt[row] = turn(_cut(item.gt, top * scale, left * scale, cut_px), way)
             if item.lq is None:
@@ -111,13 +122,17 @@ class TrainingSet:
             else:
                 lq[row] = turn(_cut(item.lq, top, left, patch_px), way)
         if clean:
-            lq[clean] = self.task.degrade_batch(gt[clean], rng)
+            lq[clean] = self.task.degrade_batch(gt[clean], draw.rng)
         return lq.float().div_(255), gt.float().div_(255)
 
-    def _draw_corners(
-        self, rng: np.random.Generator, batch: int, patch_px: int
-    ) -> list[tuple[int, int, int]]:
-        """Return index, top and left of each patch, in low-quality pixels."""
+    def draw(self, seed: int, step: int, batch: int, patch_px: int) -> Draw:
+        """Return where `batch` cuts the patches of a step; arguments and errors as there."""
+        rng = np.random.default_rng([seed, step])
+        corners = self._draw_corners(rng, batch, patch_px)
+        return Draw(np.column_stack([corners, rng.integers(8, size=batch)]), rng)
+
+    def _draw_corners(self, rng: np.random.Generator, batch: int, patch_px: int) -> np.ndarray:
+        """Return index, top and left of each patch, in low-quality pixels, (batch, 3)."""
         room = np.maximum(self._sides - patch_px + 1, 0)  # (images, 2) places for a corner
         weights = room.prod(axis=1) * self._weights
         if not weights.any():
@@ -127,8 +142,8 @@ class TrainingSet:
                 f"(low quality; the largest is {width}x{height}); use a smaller patch"
             )
         indices = rng.choice(len(weights), size=batch, p=weights / weights.sum())
-        tops, lefts = (rng.random((batch, 2)) * room[indices]).astype(np.int64).T
-        return list(zip(indices.tolist(), tops.tolist(), lefts.tolist(), strict=True))
+        corners = (rng.random((batch, 2)) * room[indices]).astype(np.int64)
+        return np.column_stack([indices, corners])
 
     @cached_property
     def _sides(self) -> np.ndarray:

@@ -46,6 +46,8 @@ class Task:
     """
     is_sparse: ClassVar[bool] = False
     """Whether most pixels of a degraded image are those of the clean one, as between flakes."""
+    degrades_anywhere: ClassVar[bool] = False
+    """Whether `degrade_batch` takes tensors of any device; else those of the CPU alone."""
     takes_pairs: ClassVar[bool] = True
     """Whether degraded images that a data set brings are used, instead of making them."""
 
@@ -112,6 +114,7 @@ class Denoise(Task):
     (seed, its name), see `lightir_core.data.datasets`. Rounded and clipped to 8 bits.
     """
 
+    degrades_anywhere: ClassVar[bool] = True
     sigma: tuple[float, float] = (25.0, 25.0)
 
     @property
@@ -131,7 +134,7 @@ class Denoise(Task):
             sigma = np.float32(rng.uniform(*self.sigma))
             rng.standard_normal(dtype=np.float32, out=image)
             image *= sigma
-        noisy = gt + torch.from_numpy(noise).permute(0, 3, 1, 2)
+        noisy = gt + torch.from_numpy(noise).permute(0, 3, 1, 2).to(gt.device)
         return noisy.add_(0.5).floor_().clamp_(0, 255).to(torch.uint8)
 
 

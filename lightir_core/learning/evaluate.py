@@ -179,12 +179,31 @@ def evaluate(
         fast: bfloat16 where the device has it; good enough to rank.
         ways: as in `restore_turned`; all eight are the self-ensemble.
     """
-    scored = []
-    for pair in pairs:
-        lq = unit(pair.lq).to(device)
-        output = restore_turned(network, lq, scale=task.scale, ways=ways, fast=fast)
-        scored.append(score(output.cpu(), pair, task, metrics))
-    return Evaluation(tuple(pair.name for pair in pairs), tuple(scored))
+    scored: dict[int, Scores] = {}
+    for numbers in _together(pairs, device):
+        lq = torch.cat([unit(pairs[number].lq) for number in numbers]).to(device)
+        outputs = restore_turned(network, lq, scale=task.scale, ways=ways, fast=fast).cpu()
+        for number, output in zip(numbers, outputs.split(1), strict=True):
+            scored[number] = score(output, pairs[number], task, metrics)
+    names = tuple(pair.name for pair in pairs)
+    return Evaluation(names, tuple(scored[number] for number in range(len(pairs))))
+
+
+TOGETHER_PX = 2**17
+"""Low-quality pixels that a GPU restores together; fewer leave it waiting for launches."""
+
+
+def _together(pairs: Sequence[Pair], device: torch.device) -> Iterator[Sequence[int]]:
+    """Return the numbers of pairs in groups: on a GPU those of one size, else each alone."""
+    if device.type != "cuda":
+        yield from ([number] for number in range(len(pairs)))
+        return
+    by_size: dict[torch.Size, list[int]] = {}
+    for number, pair in enumerate(pairs):
+        by_size.setdefault(pair.lq.shape, []).append(number)
+    for (_, height, width), numbers in by_size.items():
+        most = max(1, TOGETHER_PX // (height * width))
+        yield from (numbers[at : at + most] for at in range(0, len(numbers), most))
 
 
 def score(output: Tensor, pair: Pair, task: Task, metrics: Sequence[str]) -> dict[str, float]:

@@ -16,12 +16,13 @@ and a light network has dozens of small ones: here all of one shape are worked o
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from lightir_core.errors import CheckpointError
+from lightir_core.learning import many
 from lightir_core.learning.recipe import Recipe
 
 MOMENTUM = 0.95
@@ -42,8 +43,10 @@ HALVINGS = (0.5, 0.8, 0.9, 0.95)
 class Muon(torch.optim.Optimizer):
     """Muon with Nesterov momentum for matrices; their state is one "momentum_buffer" each."""
 
-    def __init__(self, matrices: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
-        """Take two-dimensional tensors of any shapes."""
+    def __init__(
+        self, matrices: Iterable[Tensor], lr: float | Tensor, weight_decay: float = 0.0
+    ) -> None:
+        """Take two-dimensional tensors of any shapes; a rate on a GPU may change in a graph."""
         super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay})
         self._shapes: dict[torch.Size, list[Tensor]] = {}
         for group in self.param_groups:
@@ -59,23 +62,25 @@ class Muon(torch.optim.Optimizer):
             matrices = [matrix for matrix in all_of_it if matrix.grad is not None]
             if not matrices:
                 continue
-            updates = orthogonal(torch.stack([self._momentum(matrix) for matrix in matrices]))
-            rate = 0.2 * lr * math.sqrt(max(shape))
-            for matrix, update in zip(matrices, updates, strict=True):
-                if decay:
-                    matrix.mul_(1 - lr * decay)
-                matrix.add_(update, alpha=-rate)
+            updates = orthogonal(torch.stack(self._momenta(matrices)))
+            if decay:
+                many.multiply(matrices, 1 - lr * decay)
+            share = 0.2 * math.sqrt(max(shape))
+            if isinstance(lr, Tensor):
+                many.add(matrices, (updates.float() * (-share * lr)).unbind())
+            else:
+                many.add(matrices, updates.unbind(), alpha=-share * lr)
 
-    def _momentum(self, matrix: Tensor) -> Tensor:
-        """Return the update before it is made orthogonal."""
-        state = self.state[matrix]
-        grad = matrix.grad
-        assert grad is not None
-        if not state:
-            state["momentum_buffer"] = torch.zeros_like(matrix, memory_format=torch.preserve_format)
-        momentum: Tensor = state["momentum_buffer"]
-        momentum.lerp_(grad, 1 - MOMENTUM)
-        return grad.lerp(momentum, MOMENTUM)
+    def _momenta(self, matrices: Sequence[Tensor]) -> list[Tensor]:
+        """Return the updates before they are made orthogonal."""
+        for matrix in matrices:
+            if not self.state[matrix]:
+                buffer = torch.zeros_like(matrix, memory_format=torch.preserve_format)
+                self.state[matrix]["momentum_buffer"] = buffer
+        grads = [cast(Tensor, matrix.grad) for matrix in matrices]
+        momenta = [self.state[matrix]["momentum_buffer"] for matrix in matrices]
+        many.approach(momenta, grads, 1 - MOMENTUM)
+        return many.between(grads, momenta, MOMENTUM)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
@@ -94,7 +99,10 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
 
 class Optimiser:
-    """One `step` over both optimisers, with warm-up and schedule."""
+    """One `step` over both optimisers, with warm-up and schedule.
+
+    On a GPU the rates are tensors there, so that a graph that was captured once follows them.
+    """
 
     def __init__(self, network: nn.Module, recipe: Recipe) -> None:
         """Split the parameters of `network` as `recipe` says."""
@@ -107,25 +115,51 @@ class Optimiser:
                 self._matrices.append((parameter, _shared(parameter)))
             else:
                 others.append(parameter)
+        sides = _by_side(self._matrices)
+        self._peaks = [recipe.lr] * bool(others) + [recipe.matrix_lr / side for side in sides]
+        self._rates: Tensor | None = None
+        rates: Sequence[Any] = self._peaks
+        if self._parameters[0].is_cuda:
+            self._rates = self._parameters[0].new_tensor(self._peaks)
+            rates = self._rates.unbind()
         self._optimisers: list[torch.optim.Optimizer] = []
         if others:
-            adam = torch.optim.Adam(others, lr=recipe.lr, betas=(0.9, 0.99))
+            on_gpu = self._rates is not None
+            adam = torch.optim.Adam(
+                others, lr=rates[0], betas=(0.9, 0.99), fused=on_gpu, capturable=on_gpu
+            )
             self._optimisers.append(adam)
-        for side, views in _by_side(self._matrices).items():
-            muon = Muon(views, lr=recipe.matrix_lr / side, weight_decay=recipe.weight_decay)
-            self._optimisers.append(muon)
-        self._peaks = [optimiser.param_groups[0]["lr"] for optimiser in self._optimisers]
+        for views, rate in zip(sides.values(), rates[len(self._optimisers) :], strict=True):
+            self._optimisers.append(Muon(views, lr=rate, weight_decay=recipe.weight_decay))
 
     def step(self, number: int) -> None:
         """Clip the gradients, apply update `number` (from 0) and clear the gradients."""
+        rates = self.rates_at(number)
+        if self._rates is None:
+            for optimiser, rate in zip(self._optimisers, rates, strict=True):
+                optimiser.param_groups[0]["lr"] = rate
+            self._update()
+        else:
+            self.follow(self._rates.new_tensor(rates))
+
+    def follow(self, rates: Tensor) -> None:
+        """Do as `step` at rates that are on the GPU, one for each optimiser."""
+        assert self._rates is not None
+        self._rates.copy_(rates)
+        self._update()
+
+    def rates_at(self, number: int) -> list[float]:
+        """Return the rate of each optimiser for update `number`."""
+        factor = schedule(number, self._recipe)
+        return [peak * factor for peak in self._peaks]
+
+    def _update(self) -> None:
         nn.utils.clip_grad_norm_(self._parameters, self._recipe.clip_norm)
         for parameter, views in self._matrices:
             if parameter.grad is not None:
                 for view, grad in zip(views, _matrices(parameter.grad), strict=True):
                     view.grad = grad.reshape(view.shape)
-        factor = schedule(number, self._recipe)
-        for optimiser, peak in zip(self._optimisers, self._peaks, strict=True):
-            optimiser.param_groups[0]["lr"] = peak * factor
+        for optimiser in self._optimisers:
             optimiser.step()
         for parameter in self._parameters:
             parameter.grad = None
@@ -157,7 +191,8 @@ class Optimiser:
             # laid out like the parameter, as when it was made: kernels may round by layout
             moment = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
             moments = self._optimisers[int(which)].state[parameter]
-            moments[name] = moment if tensor.ndim else tensor
+            # Adam counts its steps where it runs: on a GPU there, else on the CPU
+            moments[name] = moment if tensor.ndim else tensor.to(parameter.device)
 
     def _parameter(self, which: int, index: int) -> Tensor | None:
         parameters = [optimiser.param_groups[0]["params"] for optimiser in self._optimisers]

@@ -16,11 +16,20 @@ import torch
 from torch import Tensor, nn
 
 from lightir_core.checkpoints import load_state, load_tensors, save_tensors
+from lightir_core.data.patches import Batches
 from lightir_core.errors import CheckpointError
 from lightir_core.learning.curve import DivergenceCheck, LearningCurve, Point, Restart
+from lightir_core.learning.learner import (
+    GraphedSteps,
+    LaunchMode,
+    Learner,
+    Steps,
+    own_stream,
+    take_steps,
+)
 from lightir_core.learning.optimiser import Optimiser
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.step import Batches, LaunchMode, Penalty, StepLoss, Teacher
+from lightir_core.learning.step import Penalty, StepLoss, Teacher
 
 
 @dataclass(frozen=True)
@@ -45,9 +54,7 @@ class StateOptions:
 class TrainingState:
     """All of a training that changes while it runs."""
 
-    network: nn.Module
-    averaged: nn.Module | None
-    optimiser: Optimiser
+    learner: Learner
     curve: LearningCurve
     divergence: DivergenceCheck
 
@@ -60,23 +67,28 @@ class StateWriter:
         self._options, self._state, self._steps = options, state, steps
         self._saved_at = time.monotonic()
 
-    def after(self, step: int) -> None:
-        """Save the state after `step` steps, if it is time."""
+    def is_due(self, step: int) -> bool:
+        """Return whether it is time to save the state after `step` steps."""
         options = self._options
         if options is None:
-            return
-        due = options.every_s and time.monotonic() - self._saved_at >= options.every_s
-        if due or (step == options.until and step < self._steps):
-            save_state(options, self._state, step)
-            self._saved_at = time.monotonic()
+            return False
+        late = options.every_s and time.monotonic() - self._saved_at >= options.every_s
+        return bool(late or (step == options.until and step < self._steps))
+
+    def save(self, step: int) -> None:
+        """Save the state after `step` steps."""
+        assert self._options is not None
+        save_state(self._options, self._state, step)
+        self._saved_at = time.monotonic()
 
 
 def save_state(options: StateOptions, state: TrainingState, step: int) -> None:
     """Write the state after `step` steps."""
+    learner = state.learner
     groups = {
-        "network": state.network.state_dict(),
-        "averaged": state.averaged.state_dict() if state.averaged is not None else {},
-        "optimiser": state.optimiser.state(),
+        "network": learner.network.state_dict(),
+        "averaged": learner.averaged.state_dict() if learner.averaged is not None else {},
+        "optimiser": learner.optimiser.state(),
         "best": state.curve.best or {},
     }
     tensors = {f"{group}/{name}": t for group, some in groups.items() for name, t in some.items()}
@@ -102,10 +114,11 @@ def restore_state(file: Path, state: TrainingState) -> int:
         story = json.loads(metadata["story"])
     except (CheckpointError, KeyError, ValueError):
         return 0
-    load_state(state.network, _group(tensors, "network"), str(file))
-    if state.averaged is not None:
-        load_state(state.averaged, _group(tensors, "averaged"), str(file))
-    state.optimiser.restore(_group(tensors, "optimiser"), str(file))
+    learner = state.learner
+    load_state(learner.network, _group(tensors, "network"), str(file))
+    if learner.averaged is not None:
+        load_state(learner.averaged, _group(tensors, "averaged"), str(file))
+    learner.optimiser.restore(_group(tensors, "optimiser"), str(file))
     points = [(int(step), float(score)) for step, score in story["curve"]]
     state.curve.restore(points, _group(tensors, "best") or None)
     if "losses" in story:
@@ -152,7 +165,8 @@ def train(
     penalty: Penalty | None = None,
     half: bool | None = None,
     state_options: StateOptions | None = None,
-    launch_mode: LaunchMode = "eager",
+    launch_mode: LaunchMode = "auto",
+    note: Callable[[str], None] | None = None,
 ) -> tuple[Point, ...]:
     """Train `network` in place and return its learning curve.
 
@@ -173,49 +187,64 @@ def train(
         state_options: stop before the last step, or go on after such a stop, bit for bit as if
             there had been none, if `network` is again as it was at first; also what to save on the
             way.
-        launch_mode: how the network's kernels are launched; beside a teacher, whose hooks a graph
-            would not call, always one by one.
+        launch_mode: how a step's kernels are launched; see `lightir_core.learning.learner`.
+        note: called with what the user should know, if a graph cannot be made.
 
     Raises:
         DivergedError: the loss, or a score, stopped being a finite number, or the loss stayed
             above where it began; see `curve`.
         TrainingError: the device has no such `launch_mode`.
     """
-    network.to(device)
-    averaged = copy.deepcopy(network) if recipe.ema else None
-    curve = LearningCurve(validate, report, recipe.patience)
-    step_loss = StepLoss(
-        data=data,
-        recipe=recipe,
-        seed=seed,
-        device=device,
-        teacher=teacher,
-        penalty=penalty,
-        half=half,
-        launch_mode=launch_mode,
-    )
-    origin = copy.deepcopy(network)
-    divergence = DivergenceCheck(recipe, lambda: step_loss.first_errors(origin))
-    state = TrainingState(network, averaged, Optimiser(network, recipe), curve, divergence)
-    first, last = _stretch(recipe, state_options, state)
-    milestones = _milestones(recipe.steps, checks)
-    writer = StateWriter(state_options, state, recipe.steps)
-    if recipe.patience and not first:
-        curve.measure(0, network.eval())
-    network.train()
-    for step in range(first, last):
-        lq, gt = step_loss.batch(step)
-        loss, error = step_loss.loss(step, network, lq, gt)
-        state.divergence.add(step + 1, error)
-        _learn(state, loss, step, recipe.ema)
-        if step + 1 in milestones:
-            curve.measure(step + 1, (averaged or network).eval())
-            network.train()
+    with own_stream(device, launch_mode):
+        network.to(device)
+        step_loss = StepLoss(
+            data=data,
+            recipe=recipe,
+            seed=seed,
+            device=device,
+            teacher=teacher,
+            penalty=penalty,
+            half=half,
+            compiled=launch_mode == "compiled",
+        )
+        origin = copy.deepcopy(network)
+        averaged = copy.deepcopy(network) if recipe.ema else None
+        state = TrainingState(
+            Learner(network, averaged, Optimiser(network, recipe), step_loss),
+            LearningCurve(validate, report, recipe.patience),
+            DivergenceCheck(recipe, lambda: step_loss.first_errors(origin)),
+        )
+        first, last = _stretch(recipe, state_options, state)
+        steps = take_steps(state.learner, launch_mode, range(first, last))
+        writer = StateWriter(state_options, state, recipe.steps)
+        _run(state, steps, range(first, last), _milestones(recipe.steps, checks), writer)
+        _settle(state)
+        if note is not None and isinstance(steps, GraphedSteps) and steps.note:
+            note(steps.note)
+    return tuple(state.curve.points)
+
+
+def _run(
+    state: TrainingState, steps: Steps, due: range, milestones: set[int], writer: StateWriter
+) -> None:
+    """Take the steps that are due; measure and save on the way."""
+    learner, curve = state.learner, state.curve
+    if learner.loss.recipe.patience and not due.start:
+        curve.measure(0, learner.network.eval())
+    learner.network.train()
+    for step in due:
+        steps.take(step)
+        is_checked, is_saved = step + 1 in milestones, writer.is_due(step + 1)
+        if is_checked or is_saved or steps.is_full or step + 1 == due.stop:
+            for number, error in steps.read():
+                state.divergence.add(number + 1, error)
+        if is_checked:
+            curve.measure(step + 1, (learner.averaged or learner.network).eval())
+            learner.network.train()
         if curve.ended:
-            break
-        writer.after(step + 1)
-    _settle(state)
-    return tuple(curve.points)
+            return
+        if is_saved:
+            writer.save(step + 1)
 
 
 def _stretch(recipe: Recipe, options: StateOptions | None, state: TrainingState) -> tuple[int, int]:
@@ -225,21 +254,14 @@ def _stretch(recipe: Recipe, options: StateOptions | None, state: TrainingState)
     return restore_state(options.file, state), min(options.until, recipe.steps)
 
 
-def _learn(state: TrainingState, loss: Tensor, step: int, ema: float) -> None:
-    """Return one update of the weights and of their average."""
-    loss.backward()
-    state.optimiser.step(step)
-    if state.averaged is not None:
-        _average(state.averaged, state.network, min(ema, (1 + step) / (10 + step)))
-
-
 def _settle(state: TrainingState) -> None:
     """Leave the network in eval mode with the weights that its training was for."""
-    if state.averaged is not None:
-        state.network.load_state_dict(state.averaged.state_dict())
-    if state.curve.best is not None:
-        state.network.load_state_dict(state.curve.best)
-    state.network.eval()
+    learner, best = state.learner, state.curve.best
+    if learner.averaged is not None:
+        learner.network.load_state_dict(learner.averaged.state_dict())
+    if best is not None:
+        learner.network.load_state_dict(best)
+    learner.network.eval()
 
 
 def _milestones(steps: int, checks: int | Collection[int]) -> set[int]:
@@ -247,12 +269,3 @@ def _milestones(steps: int, checks: int | Collection[int]) -> set[int]:
     if isinstance(checks, int):
         return {round(steps * (i + 1) / checks) for i in range(checks)} - {0}
     return set(checks)
-
-
-@torch.no_grad()
-def _average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
-    """Move the averaged weights a little towards the current ones; copy the buffers."""
-    for mean, now in zip(averaged.parameters(), network.parameters(), strict=True):
-        mean.lerp_(now, 1 - decay)
-    for mean, now in zip(averaged.buffers(), network.buffers(), strict=True):
-        mean.copy_(now)

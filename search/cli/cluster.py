@@ -215,10 +215,8 @@ def _cells(row: Measured, plain_per_hour: float) -> tuple[str, ...]:
 
 def advice(best: Measured, device: torch.device) -> str:
     """Return what to type for the trainings that were best."""
-    if device.type != "cuda":
-        flags = f"--workers {best.together}  (on a cluster: --cpus-per-trial 1)"
-    else:
-        flags = f"--gpus-per-trial {share(best.together):g} --cpus-per-trial 1"
-    mode = best.variant.launch_mode
-    before = f"LIGHTIR_LAUNCH={mode} " if mode != "eager" else ""
+    on_gpu, mode = device.type == "cuda", best.variant.launch_mode
+    share_of = f"--gpus-per-trial {share(best.together):g} " if on_gpu else ""
+    flags = f"--workers {best.together}  (on a cluster: {share_of}--cpus-per-trial 1)"
+    before = "" if mode == ("graphed" if on_gpu else "eager") else f"LIGHTIR_LAUNCH={mode} "
     return f"use: {before}python -m search run … {flags}"

@@ -5,6 +5,7 @@
 
 import math
 import resource
+import threading
 import time
 from collections.abc import Callable
 
@@ -13,13 +14,13 @@ import torch
 from budgets.budget import format_bytes
 from budgets.memory import training_memory
 from lightir_core.checkpoints import load_model, load_weights, save_weights
-from lightir_core.data.image_source import open_images
+from lightir_core.data.image_source import open_images, patches_on
 from lightir_core.errors import DivergedError, TrainingError, first_line
 from lightir_core.learning.curve import Point, Restart
 from lightir_core.learning.evaluate import quick_score
 from lightir_core.learning.proxies import PROXIES
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.step import Prefetch, Teacher, has_fast_bfloat16
+from lightir_core.learning.step import Teacher, has_fast_bfloat16
 from lightir_core.learning.training import StateOptions, saved_restart, saved_step, train
 from lightir_core.network import Network, build
 from search.jobs import Job, Outcome
@@ -112,9 +113,10 @@ def score_candidate(job: Job) -> Outcome:
 def _train(job: Job) -> Outcome:
     begun = time.perf_counter()
     metric = job.source.task.metric
-    open_images(job.source)
+    with _ALONE:
+        open_images(job.source)
     began_at, started = saved_step(job.state), time.perf_counter()
-    network, curve, restart = _trained(job)
+    network, curve, note, restart = _trained(job)
     training_s = time.perf_counter() - started
     if not job.pauses:
         save_weights(job.weights, network)
@@ -128,7 +130,12 @@ def _train(job: Job) -> Outcome:
         training_s=training_s,
         began_at=began_at,
         restart=restart,
+        note=note,
     )
+
+
+_ALONE = threading.RLock()
+"""Held for what trainings of one process share: images, and the generator of first weights."""
 
 
 def _kept(curve: tuple[Point, ...], recipe: Recipe) -> float:
@@ -136,8 +143,8 @@ def _kept(curve: tuple[Point, ...], recipe: Recipe) -> float:
     return max(score for _, score in curve) if recipe.patience else curve[-1][1]
 
 
-def _trained(job: Job) -> tuple[Network, tuple[Point, ...], Restart | None]:
-    """Return the trained network, its learning curve, and whether that was the second attempt.
+def _trained(job: Job) -> tuple[Network, tuple[Point, ...], str | None, Restart | None]:
+    """Return the trained network, its learning curve, a note, and whether it began again.
 
     A training that diverges is begun again once, from the same seed, by a gentler recipe. What is
     kept at a rung says by which, so that the next stretch goes on with it.
@@ -154,12 +161,13 @@ def _trained(job: Job) -> tuple[Network, tuple[Point, ...], Restart | None]:
             job.state.unlink(missing_ok=True)
 
 
-def _attempt(job: Job, restart: Restart | None) -> tuple[Network, tuple[Point, ...]]:
-    device, task = torch.device(job.device), job.source.task
-    data = open_images(job.source).training
+def _attempt(job: Job, restart: Restart | None) -> tuple[Network, tuple[Point, ...], str | None]:
+    device, task, notes = torch.device(job.device), job.source.task, list[str]()
     recipe = job.recipe.gentler() if restart else job.recipe
-    torch.manual_seed(job.seed)
-    network = build(job.architecture)
+    with _ALONE:
+        data, validate = patches_on(job.source, device), quick_score(job.source, device)
+        torch.manual_seed(job.seed)
+        network = build(job.architecture)
     if job.start is not None:
         load_weights(job.start, network)
     teacher = None
@@ -171,17 +179,18 @@ def _attempt(job: Job, restart: Restart | None) -> tuple[Network, tuple[Point, .
         options = StateOptions(job.until or job.recipe.steps, job.state, job.keep_s, restart)
     curve = train(
         network,
-        Prefetch(data, device) if device.type == "cuda" else data,
+        data,
         recipe.suited(sparse=task.is_sparse),
         seed=job.seed,
         device=device,
-        validate=quick_score(job.source, device),
+        validate=validate,
         teacher=teacher,
         checks=job.checks or CHECKS,
         launch_mode=job.launch_mode,
         state_options=options,
+        note=notes.append,
     )
-    return network, curve
+    return network, curve, notes[0] if notes else None
 
 
 def _by_proxy(job: Job) -> Outcome:

@@ -1,4 +1,5 @@
 import shutil
+import warnings
 
 import pytest
 import torch
@@ -6,31 +7,30 @@ from torch import nn
 
 from lightir_core.errors import TrainingError
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.step import precision, prepare_forward
-from lightir_core.learning.training import train
+from lightir_core.learning.step import Teacher
+from lightir_core.learning.training import StateOptions, train
 
 QUICK = Recipe(name="quick", steps=4, batch=2, patch_px=8)
-PATCHES = torch.rand(2, 3, 8, 8)
+LONGER = Recipe(name="longer", steps=50, batch=2, patch_px=8, ema=0.9)
 
 
-def trained(network, data, launch, device="cpu"):
-    device = torch.device(device)
-    train(network, data, QUICK, seed=1, device=device, validate=lambda _: 0.0, launch_mode=launch)
+def trained(network, data, launch, device="cpu", recipe=QUICK, **options):
+    curve = train(
+        network,
+        data,
+        recipe,
+        seed=1,
+        device=torch.device(device),
+        validate=lambda network: next(network.parameters()).sum().item(),
+        launch_mode=launch,
+        **options,
+    )
+    assert len(curve) == 4
     return torch.cat([p.detach().flatten().cpu() for p in network.parameters()])
 
 
-def test_an_eager_step_is_the_network_itself(built, attention):
-    network = built(attention)
-    assert prepare_forward(network, "eager", PATCHES, precision(torch.device("cpu"))) is network
-
-
-def test_a_graph_needs_a_gpu(built, attention):
-    with pytest.raises(TrainingError, match="a graphed step needs a CUDA GPU, not the device cpu"):
-        prepare_forward(built(attention), "graphed", PATCHES, precision(torch.device("cpu")))
-
-
 def test_a_graph_without_a_gpu_is_refused_before_the_first_step(built, attention, data):
-    with pytest.raises(TrainingError, match="use eager"):
+    with pytest.raises(TrainingError, match="a graphed step needs a CUDA GPU, not the device cpu"):
         trained(built(attention), data, "graphed")
 
 
@@ -48,7 +48,42 @@ def test_a_compiled_step_learns_the_same(built, convolutions, data):
 @pytest.mark.gpu
 @pytest.mark.parametrize("architecture", ["convolutions", "attention"])
 def test_a_graphed_step_learns_the_same(built, data, request, architecture):
-    architecture = request.getfixturevalue(architecture)
-    eager = trained(built(architecture), data, "eager", "cuda")
-    graphed = trained(built(architecture), data, "graphed", "cuda")
+    architecture, notes = request.getfixturevalue(architecture), []
+    eager = trained(built(architecture), data, "eager", "cuda", LONGER)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # users would see them on their terminals
+        graphed = trained(built(architecture), data, "auto", "cuda", LONGER, note=notes.append)
+    assert notes == []
     assert torch.allclose(graphed, eager, atol=2e-3)
+
+
+@pytest.mark.gpu
+def test_a_graph_follows_a_teacher_until_it_has_no_more_to_say(built, attention, data):
+    teacher = Teacher(network=built(attention, seed=5).cuda().eval().requires_grad_(False))
+    runs = [
+        trained(built(attention), data, launch, "cuda", LONGER, teacher=teacher)
+        for launch in ("eager", "graphed")
+    ]
+    assert torch.allclose(*runs, atol=2e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("architecture", ["convolutions", "attention"])
+def test_a_graphed_training_that_was_paused_goes_on_bit_for_bit(
+    built, data, request, architecture, tmp_path
+):
+    architecture = request.getfixturevalue(architecture)
+    at_once = trained(built(architecture), data, "graphed", "cuda", LONGER)
+    network = built(architecture)
+    train(
+        network,
+        data,
+        LONGER,
+        seed=1,
+        device=torch.device("cuda"),
+        validate=lambda _: 0.0,
+        state_options=StateOptions(20, tmp_path / "state"),
+    )
+    again = StateOptions(50, tmp_path / "state")
+    later = trained(built(architecture), data, "graphed", "cuda", LONGER, state_options=again)
+    assert torch.equal(at_once, later)

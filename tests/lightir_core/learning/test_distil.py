@@ -48,11 +48,9 @@ def test_a_teacher_leaves_no_trace_in_gradients(built, attention):
 
 
 def test_a_teacher_fades(built, attention):
-    teacher = Teacher(network=built(attention).eval(), weight=0.8, features=0.4, until=0.5)
-    weights = [(now.weight, now.features) for now in map(teacher.at, (0.0, 0.25))]
-    assert weights == [(0.8, 0.4), (0.4, 0.2)]
-    assert teacher.at(0.5) is teacher.at(0.9) is None
-    assert replace(teacher, until=math.inf).at(0.9) == replace(teacher, until=math.inf)
+    teacher = Teacher(network=built(attention).eval(), until=0.5)
+    assert [teacher.share(progress) for progress in (0.0, 0.25, 0.5, 0.9)] == [1, 0.5, 0, 0]
+    assert replace(teacher, until=math.inf).share(0.9) == 1
 
 
 def test_features_of_a_wider_teacher_teach(trained, built, attention):

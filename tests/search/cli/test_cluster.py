@@ -8,7 +8,7 @@ from lightir_core.errors import DataError, SearchError
 from search.cli.cluster import advice, check, gathered, print_nodes, problems, remarks
 from search.engines.ray_nodes import NodeReport, versions_here
 
-GRAPHED = Variant(half=True, launch_mode="graphed", prefetch=True)
+GRAPHED = Variant(half=True, launch_mode="graphed")
 
 
 @pytest.mark.parametrize(
@@ -22,13 +22,14 @@ GRAPHED = Variant(half=True, launch_mode="graphed", prefetch=True)
         (
             Measured(PLAIN, 3, 100),
             "cuda",
-            "use: python -m search run … --gpus-per-trial 0.333 --cpus-per-trial 1",
+            "use: LIGHTIR_LAUNCH=eager python -m search run … --workers 3  "
+            "(on a cluster: --gpus-per-trial 0.333 --cpus-per-trial 1)",
         ),
         (
             Measured(GRAPHED, 8, 100),
             "cuda",
-            "use: LIGHTIR_LAUNCH=graphed python -m search run … --gpus-per-trial 0.125 "
-            "--cpus-per-trial 1",
+            "use: python -m search run … --workers 8  "
+            "(on a cluster: --gpus-per-trial 0.125 --cpus-per-trial 1)",
         ),
     ],
 )

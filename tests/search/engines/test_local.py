@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from search.engines.start import LocalDriver
+from search.engines.local import LocalDriver
 from search.jobs import JobQueue
 from tests.search.engines import work
 
@@ -48,7 +48,7 @@ def run(driver, jobs):
 def test_without_jobs_no_process_starts():
     with LocalDriver(work.double, nobody, 2) as driver:
         assert run(driver, []) == []
-        assert driver._pool is None
+        assert [worker._pool for worker in driver._workers] == [None, None]
 
 
 class InPairs:
@@ -74,12 +74,12 @@ def test_every_job_comes_back_once_and_the_pool_is_kept():
     with LocalDriver(work.double, nobody, 3) as driver:
         results = run(driver, range(9))
         assert sorted(results) == [(job, 2 * job) for job in range(9)]
-        pool = driver._pool
+        pools = [worker._pool for worker in driver._workers]
         assert run(driver, [5]) == [(5, 10)]
         driver.drive(source := InPairs())
         assert (source.left, source.running, source.most) == (0, 0, 2)
-        assert driver._pool is pool
-        processes = list(pool._processes.values())
+        assert [worker._pool for worker in driver._workers] == pools
+        processes = [process for pool in pools for process in pool._processes.values()]
     assert not any(process.is_alive() for process in processes)
 
 
@@ -141,6 +141,29 @@ def test_an_error_of_the_work_is_raised_after_what_came_before_it():
         assert queue.outcomes == [(0, 0), (1, 1), (2, 2)]
 
 
+def test_a_process_has_several_jobs_at_once(tmp_path):
+    late = str(tmp_path / "late")
+    with LocalDriver(work.touch_or_wait, nobody, 1, together=2) as driver:
+        # the first waits for what the second does beside it
+        outcomes = run(driver, [(late, False), (late, True), (late, True)])
+    assert len(outcomes) == 3
+    assert len({outcome.scores["pid"] for _, outcome in outcomes}) == 1
+
+
+def test_jobs_wait_until_there_is_room_for_what_they_take():
+    with LocalDriver(work.count_beside, nobody, 1, together=4, part=lambda _: 0.5) as driver:
+        outcomes = run(driver, range(6))
+    assert sorted(job for job, _ in outcomes) == list(range(6))
+    assert max(outcome.scores["beside"] for _, outcome in outcomes) == 2
+
+
+def test_what_ran_out_of_memory_beside_others_is_done_again_alone():
+    with LocalDriver(work.run_out_beside_others, nobody, 1, together=3) as driver:
+        outcomes = run(driver, range(5))
+    assert sorted(job for job, _ in outcomes) == list(range(5))
+    assert [outcome.memory for _, outcome in outcomes] == [{}] * 5
+
+
 def test_leaving_in_an_error_ends_the_workers_at_once(tmp_path):
     processes, never = [], str(tmp_path / "never")
 
@@ -148,8 +171,9 @@ def test_leaving_in_an_error_ends_the_workers_at_once(tmp_path):
         with LocalDriver(work.wait_for_file, nobody, 1) as driver:
 
             def interrupt(job, _):
-                processes.extend(driver._pool._processes.values())
-                driver._submit(never)
+                [worker] = driver._workers
+                processes.extend(worker._pool._processes.values())
+                worker.begin([never])
                 raise KeyboardInterrupt
 
             driver.drive(JobQueue(["", never], on_outcome=interrupt))
@@ -164,7 +188,7 @@ def test_leaving_in_an_error_ends_the_workers_at_once(tmp_path):
 
 ORPHANS = """
 import sys
-from search.engines.start import LocalDriver
+from search.engines.local import LocalDriver
 from search.jobs import JobQueue
 from tests.search.engines import work
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -77,3 +78,34 @@ def score_and_kill(job):
             time.sleep(3)
             os.kill(int(other.read_text()), signal.SIGKILL)
     return Outcome(number=job.number, scores={"pid": os.getpid()})
+
+
+_BESIDE = threading.Semaphore(100)
+
+
+def _beside():
+    """How many jobs this process has now, itself among them."""
+    return 100 - _BESIDE._value
+
+
+def touch_or_wait(job):
+    """Job (path, whether to touch it): wait for the file where it is not."""
+    path, touches = job
+    if touches:
+        Path(path).touch()
+    wait_for_file(path)
+    return Outcome(number=0, scores={"pid": os.getpid()})
+
+
+def count_beside(job):
+    """Score the jobs that the process has a moment later."""
+    with _BESIDE:
+        time.sleep(0.1)
+        return Outcome(number=job, scores={"beside": _beside()})
+
+
+def run_out_beside_others(job):
+    """Run out of memory if the process has another job."""
+    with _BESIDE:
+        time.sleep(0.2)
+        return Outcome(number=job, memory={"reached_bytes": 1} if _beside() > 1 else {})
