@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -133,9 +133,23 @@ class GraphedSteps:
         note: why there is no graph, or None.
     """
 
-    def __init__(self, learner: Learner, patches: PatchBlocks, steps: range) -> None:
-        """Take `steps` of `learner`, one after the other."""
+    def __init__(
+        self,
+        learner: Learner,
+        patches: PatchBlocks,
+        steps: range,
+        capture: Callable[[Callable[[], None]], Callable[[], None]] | None = None,
+    ) -> None:
+        """Take `steps` of `learner`, one after the other.
+
+        Args:
+            learner: whose optimiser was made for a graph.
+            patches: on its device.
+            steps: that are taken; no other can be.
+            capture: makes of a step what repeats it; None is `capture_graph`.
+        """
         self._learner, self._patches = learner, patches
+        self._capture = capture or capture_graph
         self._eager = EagerSteps(learner)
         self._first, self._last, self._warm = steps.start, steps.stop, steps.start + WARM_STEPS
         loss = learner.loss
@@ -151,7 +165,7 @@ class GraphedSteps:
             for step in steps
         ]
         self._table = torch.tensor(table, device=self._device)
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._replay: Callable[[], None] | None = None
         self._teaches = False
         self._unread: list[int] = []
         self.note: str | None = None
@@ -164,14 +178,14 @@ class GraphedSteps:
         if self._block is None or step % self._block_steps == 0:
             self._fill(step)
         teaches = self._learner.loss.teaching(step) > 0
-        if self._graph is None or teaches != self._teaches:
+        if self._replay is None or teaches != self._teaches:
             self._teaches = teaches
             self._number.fill_(step)
-            self._graph = self._captured()
-        if self._graph is None:
+            self._replay = self._captured()
+        if self._replay is None:
             self._eager.take(step)
             return
-        self._graph.replay()
+        self._replay()
         self._unread.append(step)
 
     @property
@@ -202,19 +216,10 @@ class GraphedSteps:
             for held, new in zip(self._block, made, strict=True):
                 held.copy_(new)
 
-    def _captured(self) -> torch.cuda.CUDAGraph | None:
-        """Return the graph of a step, whose number is counted up by itself."""
-        graph = torch.cuda.CUDAGraph()
-        stream = torch.cuda.current_stream(self._device)
+    def _captured(self) -> Callable[[], None] | None:
+        """Return what takes the next step, whose number is counted up by itself."""
         try:
-            with _CAPTURE, _without_cast_cache():
-                gc.collect()
-                stream.synchronize()
-                graph.capture_begin(capture_error_mode="thread_local")
-                try:
-                    self._body()
-                finally:
-                    graph.capture_end()
+            return self._capture(self._body)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
@@ -222,7 +227,6 @@ class GraphedSteps:
             for parameter in self._learner.network.parameters():
                 parameter.grad = None
             return None
-        return graph
 
     def _body(self) -> None:
         assert self._block is not None
@@ -237,6 +241,26 @@ class GraphedSteps:
         self._number += 1
 
 
+def capture_graph(work: Callable[[], None]) -> Callable[[], None]:
+    """Return what does `work` again and again, captured as a graph on the current stream.
+
+    Other threads may go on working on streams of their own.
+
+    Raises:
+        RuntimeError: it does something that no graph can hold.
+    """
+    graph = torch.cuda.CUDAGraph()
+    with _CAPTURE, _without_cast_cache():
+        gc.collect()  # what is freed in between must not be of a graph that is being captured
+        torch.cuda.current_stream().synchronize()
+        graph.capture_begin(capture_error_mode="thread_local")
+        try:
+            work()
+        finally:
+            graph.capture_end()
+    return graph.replay
+
+
 @contextmanager
 def _without_cast_cache() -> Iterator[None]:
     """Autocast casts weights anew at every use: a graph would keep those of when it was made."""
@@ -248,38 +272,32 @@ def _without_cast_cache() -> Iterator[None]:
         torch.set_autocast_cache_enabled(before)
 
 
-def take_steps(
-    learner: Learner, launch_mode: LaunchMode, steps: range
-) -> EagerSteps | GraphedSteps:
-    """Return what takes the steps of a training.
-
-    Args:
-        learner: what learns.
-        launch_mode: "graphed" and "compiled" are captured on a GPU; "auto" is "graphed" there, and
-            else "eager".
-        steps: that will be taken.
+def is_graphed(launch_mode: LaunchMode, device: torch.device) -> bool:
+    """Return whether steps are captured: on a GPU unless they are to be eager.
 
     Raises:
         TrainingError: a graph where there is no GPU.
     """
-    device = learner.loss.device
-    if device.type != "cuda":
-        if launch_mode == "graphed":
-            raise TrainingError(
-                f"a graphed step needs a CUDA GPU, not the device {device}; use eager"
-            )
-        return EagerSteps(learner)
-    if launch_mode == "eager":
+    if device.type == "cuda":
+        return launch_mode != "eager"
+    if launch_mode == "graphed":
+        raise TrainingError(f"a graphed step needs a CUDA GPU, not {device}; use eager")
+    return False
+
+
+def take_steps(learner: Learner, steps: range, *, graphed: bool) -> EagerSteps | GraphedSteps:
+    """Return what takes the steps of a training."""
+    if not graphed:
         return EagerSteps(learner)
     data = learner.loss.data
-    patches = data if isinstance(data, PatchBlocks) else PatchBlocks(data, device)
+    patches = data if isinstance(data, PatchBlocks) else PatchBlocks(data, learner.loss.device)
     return GraphedSteps(learner, patches, steps)
 
 
 @contextmanager
-def own_stream(device: torch.device, launch_mode: LaunchMode) -> Iterator[None]:
+def own_stream(device: torch.device, *, graphed: bool) -> Iterator[None]:
     """Work on a stream of one's own where steps are captured: others' work goes on beside it."""
-    if device.type != "cuda" or launch_mode == "eager":
+    if not graphed:
         yield
         return
     stream = torch.cuda.Stream(device)

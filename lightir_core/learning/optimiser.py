@@ -101,10 +101,10 @@ def orthogonal(matrices: Tensor) -> Tensor:
 class Optimiser:
     """One `step` over both optimisers, with warm-up and schedule.
 
-    On a GPU the rates are tensors there, so that a graph that was captured once follows them.
+    For a graph that is captured once the rates are tensors, which it follows.
     """
 
-    def __init__(self, network: nn.Module, recipe: Recipe) -> None:
+    def __init__(self, network: nn.Module, recipe: Recipe, *, in_graph: bool = False) -> None:
         """Split the parameters of `network` as `recipe` says."""
         self._recipe = recipe
         self._parameters = [p for p in network.parameters() if p.requires_grad]
@@ -119,14 +119,13 @@ class Optimiser:
         self._peaks = [recipe.lr] * bool(others) + [recipe.matrix_lr / side for side in sides]
         self._rates: Tensor | None = None
         rates: Sequence[Any] = self._peaks
-        if self._parameters[0].is_cuda:
+        if in_graph:
             self._rates = self._parameters[0].new_tensor(self._peaks)
             rates = self._rates.unbind()
         self._optimisers: list[torch.optim.Optimizer] = []
         if others:
-            on_gpu = self._rates is not None
             adam = torch.optim.Adam(
-                others, lr=rates[0], betas=(0.9, 0.99), fused=on_gpu, capturable=on_gpu
+                others, lr=rates[0], betas=(0.9, 0.99), fused=in_graph, capturable=in_graph
             )
             self._optimisers.append(adam)
         for views, rate in zip(sides.values(), rates[len(self._optimisers) :], strict=True):
@@ -143,7 +142,7 @@ class Optimiser:
             self.follow(self._rates.new_tensor(rates))
 
     def follow(self, rates: Tensor) -> None:
-        """Do as `step` at rates that are on the GPU, one for each optimiser."""
+        """Do as `step` at rates that are on the network's device, one for each optimiser."""
         assert self._rates is not None
         self._rates.copy_(rates)
         self._update()
@@ -191,8 +190,9 @@ class Optimiser:
             # laid out like the parameter, as when it was made: kernels may round by layout
             moment = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
             moments = self._optimisers[int(which)].state[parameter]
-            # Adam counts its steps where it runs: on a GPU there, else on the CPU
-            moments[name] = moment if tensor.ndim else tensor.to(parameter.device)
+            # Adam counts its steps on the CPU, but for a graph
+            there = "cpu" if self._rates is None else parameter.device
+            moments[name] = moment if tensor.ndim else tensor.to(there)
 
     def _parameter(self, which: int, index: int) -> Tensor | None:
         parameters = [optimiser.param_groups[0]["params"] for optimiser in self._optimisers]

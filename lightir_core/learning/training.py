@@ -24,6 +24,7 @@ from lightir_core.learning.learner import (
     LaunchMode,
     Learner,
     Steps,
+    is_graphed,
     own_stream,
     take_steps,
 )
@@ -195,7 +196,8 @@ def train(
             above where it began; see `curve`.
         TrainingError: the device has no such `launch_mode`.
     """
-    with own_stream(device, launch_mode):
+    graphed = is_graphed(launch_mode, device)
+    with own_stream(device, graphed=graphed):
         network.to(device)
         step_loss = StepLoss(
             data=data,
@@ -210,12 +212,12 @@ def train(
         origin = copy.deepcopy(network)
         averaged = copy.deepcopy(network) if recipe.ema else None
         state = TrainingState(
-            Learner(network, averaged, Optimiser(network, recipe), step_loss),
+            Learner(network, averaged, Optimiser(network, recipe, in_graph=graphed), step_loss),
             LearningCurve(validate, report, recipe.patience),
             DivergenceCheck(recipe, lambda: step_loss.first_errors(origin)),
         )
         first, last = _stretch(recipe, state_options, state)
-        steps = take_steps(state.learner, launch_mode, range(first, last))
+        steps = take_steps(state.learner, range(first, last), graphed=graphed)
         writer = StateWriter(state_options, state, recipe.steps)
         _run(state, steps, range(first, last), _milestones(recipe.steps, checks), writer)
         _settle(state)

@@ -44,7 +44,9 @@ def test_only_what_needs_the_cpu_is_made_there():
     assert held == {"denoise:25": True, "jpeg:10": False, "derain": False}
 
 
-def test_any_source_of_patches_will_do(data):
+def test_any_source_of_patches_will_do():
+    data = images("denoise:25", (40, 40))
+
     class Plain:
         batch = staticmethod(data.batch)
 
