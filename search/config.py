@@ -191,11 +191,11 @@ class TrainingSettings(_Part):
         description="Keep a running training every so many seconds; 0 means never.",
         json_schema_extra={"hidden": True},
     )
-    launch_mode: Literal["auto", "eager", "compiled", "graphed"] = Field(
-        default="auto",
+    launch_mode: Literal["eager", "compiled", "graphed"] = Field(
+        default="eager",
         alias="launch",
-        description="Launch a step's kernels eager (one by one), graphed or compiled; auto: "
-        "graphed on a GPU.",
+        description="Launch a step's kernels eager (one by one), graphed or compiled; "
+        "`cluster calibrate` compares them.",
         json_schema_extra={"hidden": True},
     )
 
@@ -222,7 +222,7 @@ class MachineSettings(_Part):
     workers: int = Field(
         default=0,
         ge=0,
-        description="Run so many trainings at once; 0: one per core, 8 on a GPU.",
+        description="Run so many trainings at once; 0: one per core, or one for a GPU.",
     )
     engine: Literal["local", "ray"] = Field(
         default="local", description="Train local, or on ray; see --keep, --ray-dashboard."

@@ -126,7 +126,7 @@ class Job:
     checks: tuple[int, ...] = ()
     until: int | None = None
     state: Path | None = None
-    launch_mode: LaunchMode = "auto"
+    launch_mode: LaunchMode = "eager"
     keep_s: float = 0.0
 
     @property

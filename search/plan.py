@@ -58,15 +58,11 @@ def job_device(config: SearchConfig) -> str:
     return "cuda" if share else "cpu"
 
 
-TOGETHER = 8
-"""Trainings at once on a GPU, where memory allows (`python -m benchmarks gpu`)."""
-
-
 def worker_count(config: SearchConfig) -> int:
-    """Return how many trainings run at once: as asked, else one per core or some for a GPU."""
+    """Return how many trainings run at once: as asked, else one per core or one for a GPU."""
     if config.machine.workers:
         return config.machine.workers
-    return TOGETHER if torch_device(config).type == "cuda" else cpu_count()
+    return 1 if torch_device(config).type == "cuda" else cpu_count()
 
 
 @dataclass(frozen=True)

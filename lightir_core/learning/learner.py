@@ -25,7 +25,7 @@ from lightir_core.learning import many
 from lightir_core.learning.optimiser import Optimiser
 from lightir_core.learning.step import StepLoss
 
-LaunchMode = Literal["auto", "eager", "compiled", "graphed"]
+LaunchMode = Literal["eager", "compiled", "graphed"]
 
 WINDOW = 64
 """Steps whose losses are read together on a GPU: reading waits for all that was launched."""

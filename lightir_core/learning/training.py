@@ -166,7 +166,7 @@ def train(
     penalty: Penalty | None = None,
     half: bool | None = None,
     state_options: StateOptions | None = None,
-    launch_mode: LaunchMode = "auto",
+    launch_mode: LaunchMode = "eager",
     note: Callable[[str], None] | None = None,
 ) -> tuple[Point, ...]:
     """Train `network` in place and return its learning curve.

@@ -218,5 +218,5 @@ def advice(best: Measured, device: torch.device) -> str:
     on_gpu, mode = device.type == "cuda", best.variant.launch_mode
     share_of = f"--gpus-per-trial {share(best.together):g} " if on_gpu else ""
     flags = f"--workers {best.together}  (on a cluster: {share_of}--cpus-per-trial 1)"
-    before = "" if mode == ("graphed" if on_gpu else "eager") else f"LIGHTIR_LAUNCH={mode} "
+    before = f"LIGHTIR_LAUNCH={mode} " if mode != "eager" else ""
     return f"use: {before}python -m search run … {flags}"

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 
 from lightir_core.errors import SearchError
+from lightir_core.learning.learner import is_graphed
 from search.config import SearchConfig, cpu_count
 from search.engines.local import LocalDriver
 from search.engines.ray_nodes import (
@@ -38,19 +39,20 @@ def started(plan: Plan, callback: Callback) -> Iterator[Driver]:
             yield driver
         return
     died, device = partial(worker_died, times="twice"), torch_device(plan.config)
-    if device.type == "cuda":  # one process, which waits with several threads
-        free = torch.cuda.mem_get_info(device)[0]
-        room = MEMORY_SHARE * free
+    count = worker_count(plan.config)
+    if device.type == "cuda" and is_graphed(plan.config.training.launch_mode, device):
+        room = MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]
         driver = LocalDriver(
             score_candidate,
             died,
-            1,
+            workers=1,
             threads=cpu_count(),
-            together=worker_count(plan.config),
+            together=count,
             part=lambda job: predicted_bytes(job) / room,
         )
-    else:  # each worker keeps to one core
-        driver = LocalDriver(score_candidate, died, worker_count(plan.config))
+    else:  # a GPU waits for several threads; on the CPU each worker keeps to one core
+        threads = cpu_count() if device.type == "cuda" else 1
+        driver = LocalDriver(score_candidate, died, count, threads)
     with driver:
         yield driver
 

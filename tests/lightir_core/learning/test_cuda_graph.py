@@ -112,7 +112,7 @@ def test_a_graphed_step_learns_the_same(built, data, request, architecture):
     eager = trained(built(architecture), data, "eager", "cuda", LONGER)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # users would see them on their terminals
-        graphed = trained(built(architecture), data, "auto", "cuda", LONGER, note=notes.append)
+        graphed = trained(built(architecture), data, "graphed", "cuda", LONGER, note=notes.append)
     assert notes == []
     assert torch.allclose(graphed, eager, atol=2e-3)
 
@@ -142,6 +142,7 @@ def test_a_graphed_training_that_was_paused_goes_on_bit_for_bit(
         seed=1,
         device=torch.device("cuda"),
         validate=lambda _: 0.0,
+        launch_mode="graphed",
         state_options=StateOptions(20, tmp_path / "state"),
     )
     again = StateOptions(50, tmp_path / "state")

@@ -22,13 +22,13 @@ GRAPHED = Variant(half=True, launch_mode="graphed")
         (
             Measured(PLAIN, 3, 100),
             "cuda",
-            "use: LIGHTIR_LAUNCH=eager python -m search run … --workers 3  "
+            "use: python -m search run … --workers 3  "
             "(on a cluster: --gpus-per-trial 0.333 --cpus-per-trial 1)",
         ),
         (
             Measured(GRAPHED, 8, 100),
             "cuda",
-            "use: python -m search run … --workers 8  "
+            "use: LIGHTIR_LAUNCH=graphed python -m search run … --workers 8  "
             "(on a cluster: --gpus-per-trial 0.125 --cpus-per-trial 1)",
         ),
     ],
