@@ -26,11 +26,11 @@ Entry = TypeVar("Entry")
 
 LIBRARIES = ("lightir", "torch", "optuna", "torch-pruning", "numpy", "einops")
 
-TRIALS_SHARE = 0.5
+TRIALS_SHARE = 0.4
 """Share of the time limit for search and published systems; the rest is for training on, pruning
 and the report."""
 
-PRESETS_SHARE = 0.2
+PRESETS_SHARE = 0.15
 """Share of the time limit, out of that one, for published systems that are trained too."""
 
 CUSTOM = "own_training"
@@ -128,7 +128,14 @@ class SearchSettings(_Part):
     evaluator: str = Field(
         default="train", description="Score by train, zero-cost or zero-cost:PROXY."
     )
-    trials: int = Field(default=16, ge=1, description="Train so many candidates.")
+    start: Literal["presets", "none"] = Field(
+        default="presets", description="Begin with the published designs (presets), or with none."
+    )
+    trials: int = Field(
+        default=0,
+        ge=0,
+        description="Train so many candidates; 0: as many as --time allows, 16 without a limit.",
+    )
     generation: int = Field(
         default=8,
         ge=2,
@@ -337,8 +344,9 @@ def load_config(folder: Path) -> SearchConfig:
     Raises:
         LightIRError: no run there, a damaged one, or settings that this version does not know.
     """
-    # runs of before this setting proposed nothing over budget
-    return config_from_plain({"prune_from": 1.0, **read_config(folder).get("config", {})})
+    # runs of before these settings proposed nothing over budget, and no published design
+    then = {"prune_from": 1.0, "start": "none"}
+    return config_from_plain({**then, **read_config(folder).get("config", {})})
 
 
 def versions() -> dict[str, str]:

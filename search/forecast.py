@@ -70,6 +70,8 @@ def seconds_left(
     ended = [t for t in trials if t.state in ("finished", "stopped") and t.seconds]
     if not ended:
         return None
+    if config.search.time_s and not config.training.finish_steps:  # the time is filled
+        return max(0.0, config.search.time_s - progress.elapsed_s)
     cost = _Line.through([t.cost["macs"] for t in ended], [t.seconds or 0.0 for t in ended])
     steps = _steps(trials, objectives, config, cost, progress.workers, longer)
     order = [SEARCH, BASELINES, TRAIN_ON, PRUNE]

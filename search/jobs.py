@@ -111,6 +111,7 @@ class Job:
         launch_mode: how the kernels of a step are launched; see `lightir_core.learning.learner`.
         state: file that a paused training, or one whose process died, goes on from.
         keep_s: seconds after which a running training is kept there again; 0 is never.
+        limit_s: seconds that its training may take, by leaving out steps if need be; 0: no limit.
     """
 
     number: int
@@ -128,6 +129,7 @@ class Job:
     state: Path | None = None
     launch_mode: LaunchMode = "eager"
     keep_s: float = 0.0
+    limit_s: float = 0.0
 
     @property
     def pauses(self) -> bool:

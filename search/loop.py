@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from statistics import median
 
 from lightir_core.errors import SearchError
 from results.objectives import Objective, minimised, values_of
@@ -33,7 +34,7 @@ class Limits:
     Attributes:
         trials: how many there may be.
         generation: how many are proposed together.
-        deadline: on `time.monotonic`'s clock; nothing is started after it.
+        deadline: on `time.monotonic`'s clock; nothing is started that would not be over by then.
         patience: trials without gain for the front after which a generation is the last; 0 is off.
         stop: asked before anything is started.
     """
@@ -111,6 +112,7 @@ class Search:
         self._proposed = 0
         self._exhausted = self._over = False
         self._candidates: dict[int, Candidate] = {}
+        self._seconds_per_mac: list[float] = []
         self._climb: Climb | None = None
         self._running: set[int] = set()
         self._notes: set[str] = set()
@@ -138,6 +140,7 @@ class Search:
         """Write down what became of a job that was asked for."""
         self._running.discard(job.number)
         number, record = job.number, self._record
+        self._seconds_per_mac.append(outcome.seconds / self._candidates[number].cost.macs)
         if outcome.losses:
             record.lose(number, outcome.losses)
         if outcome.restart is not None:
@@ -218,8 +221,17 @@ class Search:
         if following is None:
             return None
         number, step = following
+        if not self._can_end(number):
+            return None
         self._running.add(number)
         return self._make_job(number, self._candidates[number], step)
+
+    def _can_end(self, number: int) -> bool:
+        """Return whether a trial is expected to be over by the deadline, after those before it."""
+        if not self._seconds_per_mac:
+            return True
+        expected_s = median(self._seconds_per_mac) * self._candidates[number].cost.macs
+        return time.monotonic() + expected_s <= self._limits.deadline
 
     def _end(self, climb: Climb) -> None:
         """Observe a generation of which nothing is under way and nothing may be started."""

@@ -6,6 +6,7 @@ Each step leaves its result in the run folder and is skipped if it is there alre
 a folder, `resume` walks the same way again and does what is missing.
 """
 
+import math
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -32,10 +33,17 @@ from search.compress.prune import Pruned, Pruning, prune
 from search.config import CUSTOM, SearchConfig, describe, load_config
 from search.engines.start import started
 from search.evaluators.score import keep_network
+from search.forecast import KEEPING_S, TEACHING
 from search.jobs import Callback, Driver, Job, JobQueue, Outcome, Stop, never
-from search.plan import Plan, facts_of, make_plan, torch_device
+from search.plan import Plan, facts_of, make_plan, torch_device, worker_count
 from search.recipes import kept_recipes
-from search.trainings import finish_job, finishing_seconds, plan_search, tuning_job
+from search.trainings import (
+    finish_job,
+    finishing_seconds,
+    plan_search,
+    planned_trials,
+    tuning_job,
+)
 from spaces import find_space, space_from_plain
 
 
@@ -130,10 +138,14 @@ def _scored(plan: Plan, baseline: Baseline, outcome: Outcome) -> Baseline:
     )
 
 
-FINISH_SHARE = 0.35
-"""Share of the time left after the search that each of the two further trainings may take."""
+FINISH_SHARE = 0.75
+"""Share of the time left that further trainings may take: of finalists, then of the pruned."""
 
-LEAST_FINISH_STEPS = 50
+PUNCTUAL = 0.9
+"""Of the steps that fit into a time, so many are planned: few trainings are late then."""
+
+LEAST_FINISH_STEPS, LEAST_SHARE = 50, 0.02
+"""However short the time is: steps, and share of the limit."""
 
 
 def run(
@@ -155,6 +167,8 @@ def run(
             f"`python -m search resume {shlex.quote(str(folder))}`"
         )
     plan = make_plan(config, folder, find_space(config.search.space, config.search.only))
+    if config.search.time_s and not config.search.trials:
+        plan = replace(plan, config=plan.config.replace(trials=planned_trials(plan)))
     if "%" in config.search.budget:
         # a share of a preset becomes a number now: the record says what was held
         plan = replace(plan, config=plan.config.replace(budget=plan.target.budget.plain))
@@ -230,10 +244,9 @@ class _Steps:
             deadline = begun + settings.trials_s
             evaluate_baselines(plan, self.driver, deadline, self.callback, self.stop)
             finalists = self._finalists(record)
-            recipe = self._affordable(finalists, begun)
-            trained = self._train_on(finalists, recipe)
+            trained = self._train_on(finalists, begun)
             if not self.stop():
-                self._compress(trained, recipe)
+                self._compress(trained, finalists, begun)
         self.callback.phase("report", 1)
         from results.report.page import build_report  # seconds, which a search need not begin with
 
@@ -257,26 +270,39 @@ class _Steps:
             )
         return finalists
 
-    def _affordable(self, finalists: Sequence[Trial], begun: float) -> Recipe:
-        """Return the recipe for further training, shortened if the time limit asks for it."""
-        limit_s, recipe = self.plan.config.search.time_s, self.plan.recipes.finish
-        if not limit_s:
-            return recipe
-        left_s = limit_s - (time.monotonic() - begun)
-        step_s = max(finishing_seconds(self.plan, trial) for trial in finalists)
-        affordable = int(FINISH_SHARE * left_s / step_s) if step_s else recipe.steps
-        steps = min(recipe.steps, max(affordable, LEAST_FINISH_STEPS))
-        if steps < recipe.steps:
-            self.callback.note(f"time is short: {steps} further steps in place of {recipe.steps}")
-        return recipe.lasting(steps)
+    def _seconds(self, trainings: int, begun: float) -> float:
+        """Return how long each of some further trainings may take; 0 if there is no limit."""
+        limit_s = self.plan.config.search.time_s
+        left_s = limit_s - (time.monotonic() - begun) - KEEPING_S * trainings
+        rounds = math.ceil(trainings / worker_count(self.plan.config))
+        return max(LEAST_SHARE * limit_s, FINISH_SHARE * left_s / rounds)
 
-    def _train_on(self, finalists: Sequence[Trial], recipe: Recipe) -> list[ModelResult]:
+    def _recipe(self, finalists: Sequence[Trial], limit_s: float, dearer: float = 1.0) -> Recipe:
+        """Return the recipe of further training, over as many steps as there is time for.
+
+        Args:
+            finalists: the dearest of which decides.
+            limit_s: of each training; 0 is no limit.
+            dearer: a step beside one of a finalist.
+        """
+        recipe, asked = self.plan.recipes.finish, self.plan.config.training.finish_steps
+        step_s = dearer * max(finishing_seconds(self.plan, trial) for trial in finalists)
+        if not limit_s or not step_s:
+            return recipe
+        steps = max(LEAST_FINISH_STEPS, int(PUNCTUAL * limit_s / step_s))
+        if steps < asked:
+            self.callback.note(f"time is short: {steps} further steps in place of {asked}")
+        return recipe.lasting(min(steps, asked) if asked else steps)
+
+    def _train_on(self, finalists: Sequence[Trial], begun: float) -> list[ModelResult]:
         """Train the finalists further and keep them as models."""
         self.callback.phase("train on", len(finalists))
+        limit_s = self._seconds(len(finalists), begun)
+        recipe = self._recipe(finalists, limit_s)
         known = {m.trial: m for m in load_results(self.plan.folder.path) if m.kind != "pruned"}
         waiting = [trial for trial in finalists if trial.number not in known]
-        queue = JobQueue([finish_job(self.plan, trial, recipe) for trial in waiting], self.stop)
-        self.driver.drive(queue)
+        jobs = [finish_job(self.plan, trial, recipe, limit_s) for trial in waiting]
+        self.driver.drive(queue := JobQueue(jobs, self.stop))
         outcomes = {job.number: (job, outcome) for job, outcome in queue.outcomes}
         models: list[ModelResult] = []
         for trial in finalists:
@@ -289,7 +315,9 @@ class _Steps:
                 models.append(model)
         return models
 
-    def _compress(self, trained: Sequence[ModelResult], recipe: Recipe) -> None:
+    def _compress(
+        self, trained: Sequence[ModelResult], finalists: Sequence[Trial], begun: float
+    ) -> None:
         """Bring every finalist within budget, the parents teaching; if all are, prune the best."""
         parents = [model for model in trained if model.kind == "parent"]
         self.callback.phase("prune and fine-tune", len(parents) or 1)
@@ -301,7 +329,9 @@ class _Steps:
         if not parents:
             pruned = self._smaller(trained)
         parent_of = {parent.trial: parent for parent, _ in pruned}
-        jobs = (tuning_job(self.plan, parent, smaller, recipe) for parent, smaller in pruned)
+        limit_s = self._seconds(len(pruned) or 1, begun)
+        recipe = self._recipe(finalists, limit_s, TEACHING)
+        jobs = (tuning_job(self.plan, *pair, recipe, limit_s) for pair in pruned)
 
         def keep(job: Job, outcome: Outcome) -> None:
             model = self._keep(job, outcome, parent_of[job.number])

@@ -65,11 +65,16 @@ def worker_count(config: SearchConfig) -> int:
     return 1 if torch_device(config).type == "cuda" else cpu_count()
 
 
+TRIALS = 16
+"""Of a search that nothing else limits."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """A configuration with everything looked up once: what every step works with.
 
-    `config` says the steps of both recipes, where the user left them to these.
+    `config` says the steps of both recipes, where the user left them to these; those of finalists
+    are 0 where `--time` decides.
 
     `feasible` is what the search may propose, up to `prune_from` times the budget; `target` is the
     budget itself, which every result keeps.
@@ -99,9 +104,11 @@ def make_plan(
         LightIRError: an unknown name or an impossible setting.
     """
     recipes = recipes or find_recipes(config)
-    steps, finish_steps = (recipe.steps for recipe in recipes.both)
-    config = config.replace(steps=steps, finish_steps=finish_steps)
     wanted, task = config.search, parse_task(config.data.task)
+    steps, finish_steps = (recipe.steps for recipe in recipes.both)
+    if wanted.time_s:  # 0: as many as there is time for
+        finish_steps = config.training.finish_steps
+    config = config.replace(steps=steps, finish_steps=finish_steps, trials=wanted.trials or TRIALS)
     known("strategy", wanted.strategy, STRATEGIES)
     evaluator = parse_evaluator(wanted.evaluator)
     _check_trained(config, evaluator)

@@ -1,5 +1,6 @@
 """The search of a plan, and its trainings as jobs: of candidates, finalists and pruned networks."""
 
+import math
 from pathlib import Path
 
 from budgets.throughput import time_step
@@ -13,7 +14,8 @@ from search.evaluators.evaluate import CHECKS
 from search.feasible.candidate import Candidate
 from search.jobs import Callback, Job, Stop, never
 from search.loop import Limits, Search
-from search.plan import Plan, torch_device
+from search.plan import Plan, torch_device, worker_count
+from search.starts import published_starts
 from search.strategies import STRATEGIES, Scenario
 
 
@@ -29,8 +31,10 @@ def plan_search(
         deadline: by `time.monotonic`, when no more trials begin.
         stop: likewise, when it says so.
     """
-    config = plan.config.search
-    scenario = Scenario(plan.feasible, record.objectives, config.generation, config.seed)
+    config, starts = plan.config.search, tuple[Candidate, ...]()
+    if config.start == "presets":
+        starts = published_starts(plan.feasible, plan.target, plan.config.data.task)
+    scenario = Scenario(plan.feasible, record.objectives, config.generation, config.seed, starts)
     callback.phase("search", config.trials)
     return Search(
         STRATEGIES[config.strategy](scenario),
@@ -40,6 +44,22 @@ def plan_search(
         callback,
         plan.rungs,
     )
+
+
+def planned_trials(plan: Plan) -> int:
+    """Return how many candidates there is time for, in whole generations and at least one.
+
+    A step of a design in the middle of the published ones is measured.
+    """
+    config = plan.config.search
+    starts = published_starts(plan.feasible, plan.target, plan.config.data.task)
+    if not starts or plan.evaluator.kind != "train":
+        return config.trials
+    recipe = plan.recipes.search
+    middling = sorted(starts, key=lambda start: start.cost.macs)[len(starts) // 2]
+    step_s = time_step(middling.architecture, recipe, torch_device(plan.config))
+    count = config.search_s * worker_count(plan.config) / (recipe.steps * step_s)
+    return config.generation * max(1, math.ceil(count / config.generation))
 
 
 def trial_job(plan: Plan, number: int, candidate: Candidate, until: int) -> Job:
@@ -72,7 +92,7 @@ def _weights(plan: Plan, number: int) -> Path:
     return plan.folder.checkpoints / f"trial-{number:05d}.safetensors"
 
 
-def finish_job(plan: Plan, trial: Trial, recipe: Recipe) -> Job:
+def finish_job(plan: Plan, trial: Trial, recipe: Recipe, limit_s: float) -> Job:
     """Return the job that trains a finalist further, or at all if the search did not."""
     fresh, first = plan.evaluator.kind == "zero-cost", plan.recipes.search
     weights = plan.folder.checkpoints / f"finished-{trial.number:05d}.safetensors"
@@ -85,13 +105,16 @@ def finish_job(plan: Plan, trial: Trial, recipe: Recipe) -> Job:
         launch_mode=plan.config.training.launch_mode,
         device=plan.device,
         weights=weights,
+        limit_s=limit_s,
         start=None if fresh else _weights(plan, trial.number),
         state=_state(plan, weights, recipe),
         keep_s=plan.config.training.keep_s,
     )
 
 
-def tuning_job(plan: Plan, parent: ModelResult, pruned: Pruned, recipe: Recipe) -> Job:
+def tuning_job(
+    plan: Plan, parent: ModelResult, pruned: Pruned, recipe: Recipe, limit_s: float
+) -> Job:
     """Return the job that fine-tunes a pruned network, its parent teaching; keep its weights."""
     start = plan.folder.checkpoints / f"pruned-{pruned.architecture.id}.safetensors"
     save_weights(start, pruned.network)
@@ -105,6 +128,7 @@ def tuning_job(plan: Plan, parent: ModelResult, pruned: Pruned, recipe: Recipe) 
         launch_mode=plan.config.training.launch_mode,
         device=plan.device,
         weights=weights,
+        limit_s=limit_s,
         start=start,
         teacher=plan.folder.model(parent.id),
         state=_state(plan, weights, recipe),

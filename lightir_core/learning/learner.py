@@ -158,6 +158,7 @@ class GraphedSteps:
         block = min(WINDOW, BLOCK_BYTES // (64 * pixels))  # about 16 numbers a pixel
         self._block_steps = 1 << max(0, block.bit_length() - 1)
         self._block: tuple[Tensor, Tensor] | None = None
+        self._block_number = self._next = -1
         self._number = torch.zeros(1, dtype=torch.int64, device=self._device)
         self._errors = torch.zeros(WINDOW, device=self._device)
         table = [
@@ -168,6 +169,7 @@ class GraphedSteps:
         self._replay: Callable[[], None] | None = None
         self._teaches = False
         self._unread: list[int] = []
+        self._read: list[tuple[int, float]] = []
         self.note: str | None = None
 
     def take(self, step: int) -> None:
@@ -175,8 +177,12 @@ class GraphedSteps:
         if self.note is not None or step < self._warm:
             self._eager.take(step)
             return
-        if self._block is None or step % self._block_steps == 0:
+        if self._block_number != step // self._block_steps:
             self._fill(step)
+        if self._next != step:  # some were left out: two losses might have one number
+            self._read += self.read()
+            self._number.fill_(step)
+        self._next = step + 1
         teaches = self._learner.loss.teaching(step) > 0
         if self._replay is None or teaches != self._teaches:
             self._teaches = teaches
@@ -193,11 +199,11 @@ class GraphedSteps:
         """Whether losses should be read before the next step."""
         # in the middle of a block, so that the next one is made while steps are being computed
         middle = bool(self._unread) and self._unread[-1] % WINDOW == WINDOW // 2
-        return self._eager.is_full or middle
+        return self._eager.is_full or middle or len(self._unread) >= WINDOW
 
     def read(self) -> list[tuple[int, float]]:
         """Return step and loss of each step that was not read yet, in their order."""
-        read = self._eager.read()
+        read, self._read = self._read + self._eager.read(), []
         if self._unread:
             errors = self._errors.tolist()
             read += [(step, errors[step % WINDOW]) for step in self._unread]
@@ -207,6 +213,7 @@ class GraphedSteps:
     def _fill(self, step: int) -> None:
         """Bring in the patches of the block that a step is of."""
         loss, first = self._learner.loss, step - step % self._block_steps
+        self._block_number = step // self._block_steps
         steps = range(first, first + self._block_steps)
         recipe = loss.recipe
         made = self._patches.block(loss.seed, steps, recipe.batch, recipe.patch_px)

@@ -7,7 +7,7 @@ curve are all there is to keep; they go into one safetensors file.
 import copy
 import json
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -168,6 +168,7 @@ def train(
     state_options: StateOptions | None = None,
     launch_mode: LaunchMode = "eager",
     note: Callable[[str], None] | None = None,
+    limit_s: float = 0.0,
 ) -> tuple[Point, ...]:
     """Train `network` in place and return its learning curve.
 
@@ -190,6 +191,8 @@ def train(
             way.
         launch_mode: how a step's kernels are launched; see `lightir_core.learning.learner`.
         note: called with what the user should know, if a graph cannot be made.
+        limit_s: seconds for all steps, or 0; who is late leaves steps out, so that the rates have
+            fallen when the time is up.
 
     Raises:
         DivergedError: the loss, or a score, stopped being a finite number, or the loss stayed
@@ -219,7 +222,8 @@ def train(
         first, last = _stretch(recipe, state_options, state)
         steps = take_steps(state.learner, range(first, last), graphed=graphed)
         writer = StateWriter(state_options, state, recipe.steps)
-        _run(state, steps, range(first, last), _milestones(recipe.steps, checks), writer)
+        milestones = _milestones(recipe.steps, checks)
+        _run(state, steps, range(first, last), milestones, writer, limit_s)
         _settle(state)
         if note is not None and isinstance(steps, GraphedSteps) and steps.note:
             note(steps.note)
@@ -227,26 +231,46 @@ def train(
 
 
 def _run(
-    state: TrainingState, steps: Steps, due: range, milestones: set[int], writer: StateWriter
+    state: TrainingState,
+    steps: Steps,
+    due: range,
+    milestones: set[int],
+    writer: StateWriter,
+    limit_s: float,
 ) -> None:
     """Take the steps that are due; measure and save on the way."""
     learner, curve = state.learner, state.curve
     if learner.loss.recipe.patience and not due.start:
         curve.measure(0, learner.network.eval())
     learner.network.train()
-    for step in due:
+    unmeasured = {step for step in milestones if step > due.start}
+    for step in _punctual(due, learner.loss.recipe.steps, limit_s):
         steps.take(step)
-        is_checked, is_saved = step + 1 in milestones, writer.is_due(step + 1)
-        if is_checked or is_saved or steps.is_full or step + 1 == due.stop:
+        passed = {milestone for milestone in unmeasured if milestone <= step + 1}
+        unmeasured -= passed
+        is_saved = writer.is_due(step + 1)
+        if passed or is_saved or steps.is_full or step + 1 == due.stop:
             for number, error in steps.read():
                 state.divergence.add(number + 1, error)
-        if is_checked:
+        if passed:
             curve.measure(step + 1, (learner.averaged or learner.network).eval())
             learner.network.train()
         if curve.ended:
             return
         if is_saved:
             writer.save(step + 1)
+
+
+def _punctual(due: range, steps: int, limit_s: float) -> Iterator[int]:
+    """Yield the steps that are due, so many left out as a training of `steps` is late.
+
+    The last one is always taken.
+    """
+    begun, step = time.monotonic() - limit_s * due.start / steps, due.start
+    while step < due.stop:
+        yield step
+        punctual = int(steps * (time.monotonic() - begun) / limit_s) if limit_s else 0
+        step = max(step + 1, min(punctual, due.stop - 1))
 
 
 def _stretch(recipe: Recipe, options: StateOptions | None, state: TrainingState) -> tuple[int, int]:

@@ -189,6 +189,7 @@ def _attempt(job: Job, restart: Restart | None) -> tuple[Network, tuple[Point, .
         launch_mode=job.launch_mode,
         state_options=options,
         note=notes.append,
+        limit_s=job.limit_s,
     )
     return network, curve, notes[0] if notes else None
 

@@ -124,6 +124,9 @@ class NniEvolutionStrategy(_NniStrategy):
 
     def observe(self, number: int, values: Sequence[float] | None) -> None:
         """Take in the values of trial `number`; None if it failed."""
+        if self._scenario.start(number):  # the tuner was not asked for it
+            self._running.pop(number)
+            return
         super().observe(number, values)
         with self._drawing(number):
             self._seed_tuner(number)

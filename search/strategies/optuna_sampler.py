@@ -68,7 +68,7 @@ class OptunaStrategy:
         """Return the sampler's wish for trial `number`, or the nearest new candidate."""
         seed = derive(self._scenario.seed, "propose", number)
         sampler = FeasibleSampler(self._scenario, self._make_sampler(self._scenario, seed), seed)
-        sampler.taken = self._taken
+        sampler.taken, sampler.candidate = self._taken, self._scenario.start(number)
         self._study.sampler = sampler
         trial = self._study.ask()
         for name in trial.relative_params:
@@ -115,7 +115,7 @@ class FeasibleSampler(BaseSampler):
         """Return the inner sampler's wish, completed and brought within budget."""
         inner_space = self._inner.infer_relative_search_space(study, trial)
         wish = self._inner.sample_relative(study, trial, inner_space)
-        self.candidate = self._feasible.near(wish, self._rng, self.taken)
+        self.candidate = self.candidate or self._feasible.near(wish, self._rng, self.taken)
         return dict(self.candidate.choices)
 
     def sample_independent(

@@ -82,12 +82,18 @@ class Scenario:
         objectives: what is optimised, in the order of the observed values.
         generation: trials that are proposed before the first of them is observed.
         seed: of all proposals.
+        starts: what the first trials are, whatever the strategy.
     """
 
     feasible: CandidateSource
     objectives: tuple[Objective, ...]
     generation: int
     seed: int
+    starts: tuple[Candidate, ...] = ()
+
+    def start(self, number: int) -> Candidate | None:
+        """Return what trial `number` is, whatever the strategy; None if the strategy decides."""
+        return self.starts[number] if number < len(self.starts) else None
 
 
 class Strategy(Protocol):
@@ -122,7 +128,8 @@ class SeedingStrategy:
 
     def propose(self, number: int) -> Candidate:
         """Return a candidate that was not proposed before, drawn by (seed, trial number)."""
-        candidate = self._choose(number, derive(self._scenario.seed, "propose", number))
+        seed = derive(self._scenario.seed, "propose", number)
+        candidate = self._scenario.start(number) or self._choose(number, seed)
         self._taken.add(candidate.architecture.id)
         self._running[number] = candidate
         return candidate

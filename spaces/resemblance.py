@@ -1,0 +1,51 @@
+"""Choices that make a stage most like one that may be no point of the space."""
+
+from typing import TypeAlias, Union
+
+from pydantic import TypeAdapter
+
+from lightir_core.architecture import StageConfig
+from lightir_core.errors import ArchitectureError
+from spaces.decode import STAGE_DEFAULTS, decode_stage
+from spaces.space import Choices, Space
+
+_PLAIN = TypeAdapter(StageConfig)
+
+Plain: TypeAlias = Union[dict[str, "Plain"], list["Plain"], str, float, bool, None]  # noqa: UP007
+"""What JSON can hold."""
+
+
+def resembling(space: Space, stage: StageConfig, width: int) -> Choices:
+    """Return the choices of `space` whose stage is most like `stage`, at the same width.
+
+    They are made in the order of the dimensions, each with the later ones at their defaults: of
+    equal answers the first. What a rule forbids beside other widths is not looked at.
+    """
+    wanted, made = _PLAIN.dump_python(stage, mode="json"), Choices()
+    for dimension in space.stage:
+        if dimension.is_active(STAGE_DEFAULTS | made):
+            likeness = [
+                _likeness_of({**made, dimension.name: value}, wanted, width)
+                for value in dimension.values
+            ]
+            made[dimension.name] = dimension.values[likeness.index(max(likeness))]
+    return made
+
+
+def _likeness_of(choices: Choices, wanted: Plain, width: int) -> float:
+    try:
+        made = _PLAIN.dump_python(decode_stage(choices, width), mode="json")
+    except ArchitectureError:  # such a choice cannot be beside the defaults
+        return -1.0
+    return likeness(made, wanted)
+
+
+def likeness(one: Plain, other: Plain) -> float:
+    """Count how many values two plain values share; numbers that are near count in part."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return sum(likeness(one[key], other[key]) for key in one if key in other)
+    if isinstance(one, list) and isinstance(other, list):
+        return sum(map(likeness, one, other))
+    if isinstance(one, int | float) and isinstance(other, int | float) and one > 0 and other > 0:
+        return min(one, other) / max(one, other)
+    return float(one == other)
