@@ -9,33 +9,30 @@ a folder, `resume` walks the same way again and does what is missing.
 import math
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from budgets.assess import Target
 from budgets.budget import Budget
-from budgets.price import price
 from lightir_core import checkpoints, seeds
-from lightir_core.architecture import Architecture
 from lightir_core.data.image_source import open_images
-from lightir_core.errors import ArchitectureError, BudgetError, RunFailedError, SearchError
+from lightir_core.errors import BudgetError, RunFailedError, SearchError
 from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.step import Teacher
 from lightir_core.network import build
-from lightir_core.published.presets import PRESETS, preset, shrink
-from results.baselines import Baseline, read_baselines, write_baselines
 from results.models import ModelResult, load_results
-from results.run import read_config, remove_drafts, write_config
+from results.run import RunFolder, read_config, remove_drafts, write_config
 from results.run_view import trial_front
 from results.study import Record, Trial, is_unused
+from search.baselines import evaluate_baselines
 from search.compress.prune import Pruned, Pruning, prune
 from search.config import CUSTOM, SearchConfig, describe, load_config
 from search.engines.start import started
 from search.evaluators.score import keep_network
 from search.forecast import KEEPING_S, TEACHING
 from search.jobs import Callback, Driver, Job, JobQueue, Outcome, Stop, never
-from search.plan import Plan, facts_of, make_plan, torch_device, worker_count
+from search.plan import NOTHING, More, Plan, facts_of, make_plan, torch_device, worker_count
 from search.recipes import kept_recipes
 from search.trainings import (
     finish_job,
@@ -45,98 +42,6 @@ from search.trainings import (
     tuning_job,
 )
 from spaces import find_space, space_from_plain
-
-
-def evaluate_baselines(
-    plan: Plan, driver: Driver, deadline: float, callback: Callback, stop: Stop
-) -> None:
-    """Leave presets.json in the run folder; what is there already is not done again.
-
-    A system that is trained gets the steps, images and recipe of a trial, so that their scores may
-    be compared. None is begun after `deadline` on `time.monotonic`'s clock, or once `stop` says so.
-    """
-    known = {baseline.name: baseline for baseline in read_baselines(plan.folder.path)}
-    costs = {
-        name: price(preset(name, plan.config.data.task), plan.feasible.size).to_plain()
-        for name in PRESETS
-        if name not in known
-    }
-    baselines = {n: known[n] if n in known else Baseline(name=n, cost=costs[n]) for n in PRESETS}
-
-    def keep(baseline: Baseline) -> None:
-        baselines[baseline.name] = baseline
-        write_baselines(plan.folder.path, baselines.values())
-        score = baseline.scores.get(plan.task.metric)
-        restarted = f"; {baseline.restart}" if baseline.restart else ""
-        callback.item(f"{baseline.name}: " + (baseline.reason or f"{score:.2f} dB") + restarted)
-
-    if plan.config.search.presets:
-        callback.phase("published systems", len(baselines))
-        waiting = [
-            baseline for baseline in baselines.values() if not (baseline.scores or baseline.reason)
-        ]
-        _train(plan, waiting, driver, deadline, stop, keep)
-    write_baselines(plan.folder.path, baselines.values())
-
-
-def _train(
-    plan: Plan,
-    waiting: Sequence[Baseline],
-    driver: Driver,
-    deadline: float,
-    stop: Stop,
-    keep: Callable[[Baseline], None],
-) -> None:
-    shrunk: dict[int, tuple[Baseline, Architecture]] = {}
-    for number, baseline in enumerate(waiting):
-        try:
-            smaller = _framed(shrink(baseline.name, plan.target.fits, plan.config.data.task))
-        except ArchitectureError as error:
-            keep(replace(baseline, reason=str(error)))
-            continue
-        cost = price(smaller, plan.feasible.size).to_plain()
-        shrunk[number] = replace(baseline, shrunk=smaller.id, shrunk_cost=cost), smaller
-    jobs = (_job(plan, number, r.name, smaller) for number, (r, smaller) in shrunk.items())
-    queue = JobQueue(
-        jobs,
-        lambda: stop() or time.monotonic() >= deadline,
-        lambda job, outcome: keep(_scored(plan, shrunk[job.number][0], outcome)),
-    )
-    driver.drive(queue)
-
-
-def _framed(architecture: Architecture) -> Architecture:
-    """With the skip around everything that all trials have.
-
-    It costs nothing, and a network that starts at the interpolated image is far ahead after a few
-    hundred steps of one that does not: the design of the trunk would not show.
-    """
-    return replace(architecture, tail=replace(architecture.tail, skip="interpolated"))
-
-
-def _job(plan: Plan, number: int, name: str, architecture: Architecture) -> Job:
-    return Job(
-        number=number,
-        architecture=architecture,
-        recipe=plan.recipes.search,
-        source=plan.source,
-        seed=seeds.derive(plan.config.search.seed, "preset", name),
-        device=plan.device,
-        weights=plan.folder.checkpoints / f"preset-{name}.safetensors",
-    )
-
-
-def _scored(plan: Plan, baseline: Baseline, outcome: Outcome) -> Baseline:
-    return replace(
-        baseline,
-        scores=outcome.scores,
-        curve=outcome.curve,
-        steps=plan.recipes.search.steps,
-        seconds=outcome.seconds,
-        reason=outcome.reason or "",
-        restart=outcome.restart.text if outcome.restart else "",
-    )
-
 
 FINISH_SHARE = 0.75
 """Share of the time left that further trainings may take: of finalists, then of the pruned."""
@@ -182,7 +87,11 @@ def run(
 
 
 def resume(
-    folder: Path, callback: Callback, stop: Stop = never, address: str | None = None
+    folder: Path,
+    callback: Callback,
+    stop: Stop = never,
+    address: str | None = None,
+    more: More = NOTHING,
 ) -> Path:
     """Go on where the run in `folder` stopped; the path of its report.
 
@@ -191,6 +100,7 @@ def resume(
         callback: told about progress.
         stop: as `run`.
         address: of the cluster, if it is no longer where it was.
+        more: that it is to do.
 
     Raises:
         KeyboardInterrupt: as `run`.
@@ -206,12 +116,19 @@ def resume(
     space, config = space_from_plain(known.get("space")), load_config(folder)
     recipes = kept_recipes(known.get("recipes"), config)
     config = config.replace(address=address or config.cluster.address)
+    # without a record it was killed before it had begun
+    is_new = is_unused(folder, RunFolder(folder).config.name)
+    begun = 0 if is_new else len(Record.open(folder))
+    config = more.added(config, begun)
     plan = make_plan(config, folder, space, recipes)
-    if is_unused(folder, plan.folder.config.name):  # it was killed before it had a record
-        opened = _new_record(plan, known)
-    else:
-        opened = Record.open(folder, write=True)
-    with opened as record, started(plan, callback) as driver:
+    if not config.search.trials:
+        plan = replace(plan, config=plan.config.replace(trials=begun + planned_trials(plan)))
+    known |= {"config": plan.config.flat()} if more != NOTHING else {}
+    with (
+        _new_record(plan, known) if is_new else Record.open(folder, write=True) as record,
+        started(plan, callback) as driver,
+    ):
+        write_config(folder, known)
         remove_drafts(folder)
         return _Steps(plan, driver, callback, stop).all(record)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,6 +68,43 @@ def worker_count(config: SearchConfig) -> int:
 
 TRIALS = 16
 """Of a search that nothing else limits."""
+
+
+@dataclass(frozen=True)
+class More:
+    """What a run is to do beyond what it was asked for at first.
+
+    Attributes:
+        trials: candidates in all, or with a plus so many more; None leaves it at as many.
+        time_s: of all that follows; None leaves it at what it was.
+    """
+
+    trials: str | None = None
+    time_s: float | None = None
+
+    def added(self, config: SearchConfig, begun: int) -> SearchConfig:
+        """Return the settings of the longer run, of which `begun` candidates are there already.
+
+        Raises:
+            SearchError: no number, or fewer than there are.
+        """
+        if self.time_s is not None:  # 0: as many as there is time for
+            config = config.replace(time_s=self.time_s, trials=0)
+        if self.trials is None:
+            return config
+        if not re.fullmatch(r"\+?\d{1,9}", self.trials):
+            raise SearchError(
+                f"--trials {self.trials!r} is no number; write 64, or +32 for so many more"
+            )
+        total = int(self.trials) + begun * self.trials.startswith("+")
+        if total < begun:
+            raise SearchError(
+                f"{begun} candidates were begun already; ask for more, or for +{total} more"
+            )
+        return config.replace(trials=total)
+
+
+NOTHING = More()
 
 
 @dataclass(frozen=True)

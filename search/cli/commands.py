@@ -105,14 +105,20 @@ def resume(
     address: Annotated[
         str | None, typer.Option(help="Use the cluster at auto or HOST:PORT, if it has moved.")
     ] = None,
+    trials: Annotated[
+        str | None, typer.Option(help="Train so many candidates in all, or +32: so many more.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="Search and train for so long from now: 90s, 10min, 2h.")
+    ] = None,
     tensorboard: TensorBoard = False,
     mlflow: Mlflow = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Go on with a run that was interrupted or killed.
+    """Go on with a run that was interrupted or killed, or that could be better.
 
-    Example:  python -m search resume runs/sr-x2-400k-20260101-120000
+    Example:  python -m search resume runs/sr-x2-400k-20260101-120000 --time 1h
     """
 
 

@@ -27,10 +27,10 @@ from search import pipeline
 from search.cli.printing import print_json, print_path, print_table
 from search.cli.progress import Display, Forecast, Lines, forecast_of
 from search.cli.settings import PREFIX, settle
-from search.config import SETTINGS, SearchConfig, default_folder, load_config
+from search.config import SETTINGS, SearchConfig, default_folder, load_config, parse_duration
 from search.jobs import Callback, Silent, Stop, Tracked
 from search.objectives import objectives, parse_evaluator
-from search.plan import worker_count
+from search.plan import More, worker_count
 
 FIRST = (
     "stopping: what is running will be finished and kept, nothing new is started; "
@@ -59,12 +59,19 @@ def run(
 
 
 def resume(
-    folder: Path, address: str | None, tensorboard: bool, mlflow: bool, quiet: bool, as_json: bool
+    folder: Path,
+    address: str | None,
+    trials: str | None,
+    time: str | None,
+    tensorboard: bool,
+    mlflow: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Go on with a run and print its networks."""
-    config = load_config(folder)
+    config, more = load_config(folder), More(trials, None if time is None else parse_duration(time))
     with _followed(folder, config, quiet, tensorboard=tensorboard, mlflow=mlflow) as (to, stop):
-        pipeline.resume(folder, to, stop, address)
+        pipeline.resume(folder, to, stop, address, more)
     print_result(folder, as_json=as_json)
 
 

@@ -1,5 +1,7 @@
 import itertools
 import math
+import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -55,6 +57,45 @@ def test_training_lowers_the_loss(trained, built, attention, data, optimiser, lo
 
     network, _ = trained(attention, recipe)
     assert error(network) < 0.97 * error(built(attention))
+
+
+class Slow:
+    """Patches of `data` that take their time, and the steps that they were asked for."""
+
+    def __init__(self, data, seconds):
+        self.data, self.seconds, self.steps = data, seconds, []
+
+    def batch(self, seed, step, *size):
+        time.sleep(self.seconds)
+        self.steps.append(step)
+        return self.data.batch(seed, step, *size)
+
+
+def test_who_is_late_leaves_steps_out_and_still_takes_the_last(built, convolutions, data):
+    slow, scored = Slow(data, 0.05), []
+
+    def fit(limit_s, steps=100):
+        slow.steps.clear()
+        curve = train(
+            built(convolutions),
+            slow,
+            replace(QUICK, steps=steps),
+            seed=0,
+            device=torch.device("cpu"),
+            validate=lambda _: float(len(slow.steps)),
+            checks=10,
+            limit_s=limit_s,
+        )
+        scored[:] = [step for step, _ in curve]
+        return list(slow.steps)
+
+    late = fit(1.0)
+    assert late == sorted(set(late))
+    assert 2 < len(late) < 50
+    assert (late[0], late[-1]) == (0, 99)
+    assert scored[-1] == 100
+    assert len(set(scored)) == len(scored) <= 10
+    assert fit(1000.0, steps=6) == fit(0.0, steps=6) == list(range(6))
 
 
 def test_every_parameter_learns(trained, built, attention):
