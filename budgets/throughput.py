@@ -25,10 +25,11 @@ from torch import Tensor, nn
 
 from lightir_core.architecture import Architecture
 from lightir_core.data.image_source import ImageSource, open_images
-from lightir_core.data.patches import Batches, PatchBlocks
+from lightir_core.data.patches import PatchBlocks
 from lightir_core.errors import LightIRError, SearchError
 from lightir_core.learning.learner import LaunchMode
 from lightir_core.learning.recipe import PROXY, Recipe
+from lightir_core.learning.step import Batches
 from lightir_core.learning.training import train
 from lightir_core.network import build
 

@@ -35,10 +35,10 @@ from search.jobs import Callback, Driver, Job, JobQueue, Outcome, Stop, never
 from search.plan import NOTHING, More, Plan, facts_of, make_plan, torch_device, worker_count
 from search.recipes import kept_recipes
 from search.trainings import (
+    affordable_trials,
     finish_job,
     finishing_seconds,
     plan_search,
-    planned_trials,
     tuning_job,
 )
 from spaces import find_space, space_from_plain
@@ -73,7 +73,7 @@ def run(
         )
     plan = make_plan(config, folder, find_space(config.search.space, config.search.only))
     if config.search.time_s and not config.search.trials:
-        plan = replace(plan, config=plan.config.replace(trials=planned_trials(plan)))
+        plan = replace(plan, config=plan.config.replace(trials=affordable_trials(plan)))
     if "%" in config.search.budget:
         # a share of a preset becomes a number now: the record says what was held
         plan = replace(plan, config=plan.config.replace(budget=plan.target.budget.plain))
@@ -122,7 +122,7 @@ def resume(
     config = more.added(config, begun)
     plan = make_plan(config, folder, space, recipes)
     if not config.search.trials:
-        plan = replace(plan, config=plan.config.replace(trials=begun + planned_trials(plan)))
+        plan = replace(plan, config=plan.config.replace(trials=begun + affordable_trials(plan)))
     known |= {"config": plan.config.flat()} if more != NOTHING else {}
     with (
         _new_record(plan, known) if is_new else Record.open(folder, write=True) as record,

@@ -46,7 +46,7 @@ def plan_search(
     )
 
 
-def planned_trials(plan: Plan) -> int:
+def affordable_trials(plan: Plan) -> int:
     """Return how many candidates there is time for, in whole generations and at least one.
 
     A step of a design in the middle of the published ones is measured.

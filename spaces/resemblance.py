@@ -18,21 +18,22 @@ Plain: TypeAlias = Union[dict[str, "Plain"], list["Plain"], str, float, bool, No
 def resembling(space: Space, stage: StageConfig, width: int) -> Choices:
     """Return the choices of `space` whose stage is most like `stage`, at the same width.
 
-    They are made in the order of the dimensions, each with the later ones at their defaults: of
-    equal answers the first. What a rule forbids beside other widths is not looked at.
+    Each is the best beside the others, the first of equal ones; in a second round the others are no
+    longer the defaults. What a rule forbids beside other widths is not looked at.
     """
     wanted, made = _PLAIN.dump_python(stage, mode="json"), Choices()
-    for dimension in space.stage:
+    for dimension in space.stage * 2:
+        made.pop(dimension.name, None)
         if dimension.is_active(STAGE_DEFAULTS | made):
-            likeness = [
-                _likeness_of({**made, dimension.name: value}, wanted, width)
+            likenesses = [
+                _likeness({**made, dimension.name: value}, wanted, width)
                 for value in dimension.values
             ]
-            made[dimension.name] = dimension.values[likeness.index(max(likeness))]
+            made[dimension.name] = dimension.values[likenesses.index(max(likenesses))]
     return made
 
 
-def _likeness_of(choices: Choices, wanted: Plain, width: int) -> float:
+def _likeness(choices: Choices, wanted: Plain, width: int) -> float:
     try:
         made = _PLAIN.dump_python(decode_stage(choices, width), mode="json")
     except ArchitectureError:  # such a choice cannot be beside the defaults

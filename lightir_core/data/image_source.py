@@ -4,11 +4,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import torch
-
 from lightir_core.data import photographs
 from lightir_core.data.datasets import Data, Pair, make_pairs, open_data
-from lightir_core.data.patches import Batches, PatchBlocks
 from lightir_core.data.sources import Source as Images
 from lightir_core.data.sources import parse_folder
 from lightir_core.data.tasks import Task
@@ -64,13 +61,6 @@ def open_images(source: ImageSource) -> Data:
         patch_px=source.patch_px,
         patch=f"a patch of recipe {source.recipe!r} (patch_px={source.patch_px})",
     )
-
-
-@lru_cache(maxsize=2)
-def patches_on(source: ImageSource, device: torch.device) -> Batches:
-    """Return where a training takes its patches from; on a GPU the images are held there, once."""
-    training = open_images(source).training
-    return PatchBlocks(training, device) if device.type == "cuda" else training
 
 
 @lru_cache(maxsize=2)

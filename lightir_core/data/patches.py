@@ -8,21 +8,13 @@ IEEE's on both sides.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lightir_core.data.datasets import TrainingSet
-
-
-class Batches(Protocol):
-    """Where patches come from; `lightir_core.data.datasets.TrainingSet` is one."""
-
-    def batch(self, seed: int, step: int, batch: int, patch_px: int) -> tuple[Tensor, Tensor]:
-        """Return `(lq, gt)` in [0, 1], determined by `seed` and `step` alone."""
-        ...
+from lightir_core.learning.step import Batches
 
 
 class HeldImages:

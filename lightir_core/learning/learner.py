@@ -19,7 +19,6 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from lightir_core.data.patches import PatchBlocks
 from lightir_core.errors import TrainingError, first_line
 from lightir_core.learning import many
 from lightir_core.learning.optimiser import Optimiser
@@ -124,6 +123,14 @@ class EagerSteps:
         return list(zip(steps, torch.stack(errors).tolist(), strict=True)) if steps else []
 
 
+class Blocks(Protocol):
+    """The patches of many steps at once, on a device."""
+
+    def block(self, seed: int, steps: range, batch: int, patch_px: int) -> tuple[Tensor, Tensor]:
+        """Return lq (S, B, C, p, p) and gt (S, B, C, p s, p s) of S steps, in [0, 1]."""
+        ...
+
+
 class GraphedSteps:
     """Steps of a GPU that are one CUDA graph each, on the stream that is current.
 
@@ -136,7 +143,7 @@ class GraphedSteps:
     def __init__(
         self,
         learner: Learner,
-        patches: PatchBlocks,
+        patches: Blocks,
         steps: range,
         capture: Callable[[Callable[[], None]], Callable[[], None]] | None = None,
     ) -> None:
@@ -292,17 +299,8 @@ def is_graphed(launch_mode: LaunchMode, device: torch.device) -> bool:
     return False
 
 
-def take_steps(learner: Learner, steps: range, *, graphed: bool) -> EagerSteps | GraphedSteps:
-    """Return what takes the steps of a training."""
-    if not graphed:
-        return EagerSteps(learner)
-    data = learner.loss.data
-    patches = data if isinstance(data, PatchBlocks) else PatchBlocks(data, learner.loss.device)
-    return GraphedSteps(learner, patches, steps)
-
-
 @contextmanager
-def own_stream(device: torch.device, *, graphed: bool) -> Iterator[None]:
+def separate_stream(device: torch.device, *, graphed: bool) -> Iterator[None]:
     """Work on a stream of one's own where steps are captured: others' work goes on beside it."""
     if not graphed:
         yield

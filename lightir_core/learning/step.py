@@ -17,14 +17,22 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightir_core.data.patches import Batches
 from lightir_core.learning.curve import FIRST
 from lightir_core.learning.recipe import Recipe
+
+
+class Batches(Protocol):
+    """Where patches come from; `lightir_core.data.datasets.TrainingSet` is one."""
+
+    def batch(self, seed: int, step: int, batch: int, patch_px: int) -> tuple[Tensor, Tensor]:
+        """Return `(lq, gt)` in [0, 1], determined by `seed` and `step` alone."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

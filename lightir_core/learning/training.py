@@ -16,21 +16,21 @@ import torch
 from torch import Tensor, nn
 
 from lightir_core.checkpoints import load_state, load_tensors, save_tensors
-from lightir_core.data.patches import Batches
+from lightir_core.data.patches import PatchBlocks
 from lightir_core.errors import CheckpointError
 from lightir_core.learning.curve import DivergenceCheck, LearningCurve, Point, Restart
 from lightir_core.learning.learner import (
+    EagerSteps,
     GraphedSteps,
     LaunchMode,
     Learner,
     Steps,
     is_graphed,
-    own_stream,
-    take_steps,
+    separate_stream,
 )
 from lightir_core.learning.optimiser import Optimiser
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.step import Penalty, StepLoss, Teacher
+from lightir_core.learning.step import Batches, Penalty, StepLoss, Teacher
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def train(
         TrainingError: the device has no such `launch_mode`.
     """
     graphed = is_graphed(launch_mode, device)
-    with own_stream(device, graphed=graphed):
+    with separate_stream(device, graphed=graphed):
         network.to(device)
         step_loss = StepLoss(
             data=data,
@@ -220,7 +220,7 @@ def train(
             DivergenceCheck(recipe, lambda: step_loss.first_errors(origin)),
         )
         first, last = _stretch(recipe, state_options, state)
-        steps = take_steps(state.learner, range(first, last), graphed=graphed)
+        steps = _steps(state.learner, range(first, last), graphed=graphed)
         writer = StateWriter(state_options, state, recipe.steps)
         milestones = _milestones(recipe.steps, checks)
         _run(state, steps, range(first, last), milestones, writer, limit_s)
@@ -228,6 +228,15 @@ def train(
         if note is not None and isinstance(steps, GraphedSteps) and steps.note:
             note(steps.note)
     return tuple(state.curve.points)
+
+
+def _steps(learner: Learner, due: range, *, graphed: bool) -> EagerSteps | GraphedSteps:
+    """Return what takes the steps of a training."""
+    if not graphed:
+        return EagerSteps(learner)
+    data = learner.loss.data
+    patches = data if isinstance(data, PatchBlocks) else PatchBlocks(data, learner.loss.device)
+    return GraphedSteps(learner, patches, due)
 
 
 def _run(

@@ -8,19 +8,21 @@ import resource
 import threading
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 
 from budgets.budget import format_bytes
 from budgets.memory import training_memory
 from lightir_core.checkpoints import load_model, load_weights, save_weights
-from lightir_core.data.image_source import open_images, patches_on
+from lightir_core.data.image_source import ImageSource, open_images
+from lightir_core.data.patches import PatchBlocks
 from lightir_core.errors import DivergedError, TrainingError, first_line
 from lightir_core.learning.curve import Point, Restart
 from lightir_core.learning.evaluate import quick_score
 from lightir_core.learning.proxies import PROXIES
 from lightir_core.learning.recipe import Recipe
-from lightir_core.learning.step import Teacher, has_fast_bfloat16
+from lightir_core.learning.step import Batches, Teacher, has_fast_bfloat16
 from lightir_core.learning.training import StateOptions, saved_restart, saved_step, train
 from lightir_core.network import Network, build
 from search.jobs import Job, Outcome
@@ -134,6 +136,13 @@ def _train(job: Job) -> Outcome:
     )
 
 
+@lru_cache(maxsize=2)
+def _patches_on(source: ImageSource, device: torch.device) -> Batches:
+    """Return where a training takes its patches from; on a GPU the images are held there, once."""
+    training = open_images(source).training
+    return PatchBlocks(training, device) if device.type == "cuda" else training
+
+
 _ALONE = threading.RLock()
 """Held for what trainings of one process share: images, and the generator of first weights."""
 
@@ -165,7 +174,7 @@ def _attempt(job: Job, restart: Restart | None) -> tuple[Network, tuple[Point, .
     device, task, notes = torch.device(job.device), job.source.task, list[str]()
     recipe = job.recipe.gentler() if restart else job.recipe
     with _ALONE:
-        data, validate = patches_on(job.source, device), quick_score(job.source, device)
+        data, validate = _patches_on(job.source, device), quick_score(job.source, device)
         torch.manual_seed(job.seed)
         network = build(job.architecture)
     if job.start is not None:

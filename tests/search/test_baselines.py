@@ -5,9 +5,9 @@ import pytest
 from lightir_core.errors import SearchError
 from lightir_core.published.presets import PRESETS
 from results.baselines import read_baselines
+from search.baselines import evaluate_baselines
 from search.config import SearchConfig
 from search.jobs import Outcome, Silent, drive_function, never
-from search.baselines import evaluate_baselines
 from search.plan import make_plan
 from spaces import find_space
 

@@ -26,7 +26,7 @@ from search.config import (
 )
 
 WRONG = [
-    ({"trials": 0}, r"trials=0: .*greater than or equal to 1"),
+    ({"trials": -1}, r"trials=-1: .*greater than or equal to 0"),
     ({"generation": 1}, r"generation=1: .*greater than or equal to 2"),
     ({"steps": -5}, r"steps=-5: .*greater than or equal to 0"),
     ({"finish_steps": -1}, "finish_steps=-1"),

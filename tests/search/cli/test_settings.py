@@ -195,6 +195,7 @@ GIVEN = {
     "data": ("a:2", ["a:2"]), "val": ("x", "x"), "fill": ("5%", "5%"), "at": ("8x8", ["8x8"]),
     "objectives": ("psnr,params", "psnr,params"), "only": ("width=8", ["width=8"]),
     "time_s": ("2h", "2h"), "engine": ("ray", "ray"), "launch": ("graphed", "graphed"),
+    "start": ("none", "none"),
 }  # fmt: skip
 
 
