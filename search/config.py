@@ -129,12 +129,14 @@ class SearchSettings(_Part):
         default="train", description="Score by train, zero-cost or zero-cost:PROXY."
     )
     start: Literal["presets", "none"] = Field(
-        default="presets", description="Begin with the published designs (presets), or with none."
+        default="presets",
+        description="Begin with the published designs: presets or none.",
+        json_schema_extra={"hidden": True},
     )
     trials: int = Field(
         default=0,
         ge=0,
-        description="Train so many candidates; 0: as many as --time allows, 16 without a limit.",
+        description="Train so many candidates, 0: as time allows; see --start.",
     )
     generation: int = Field(
         default=8,
@@ -189,7 +191,7 @@ class TrainingSettings(_Part):
         default="finish", description="Train finalists and the pruned on by this."
     )
     finish_steps: int = Field(
-        default=0, ge=0, description="Train them on for so many steps; 0: the recipe's."
+        default=0, ge=0, description="Train them for so many steps; 0: what --time allows."
     )
     finalists: int = Field(default=2, ge=1, description="Train so many of the front's members on.")
     keep_s: float = Field(
@@ -229,7 +231,7 @@ class MachineSettings(_Part):
     workers: int = Field(
         default=0,
         ge=0,
-        description="Run so many trainings at once; 0: one per core, or one for a GPU.",
+        description="Run so many trainings at once; 0: one a core, or a GPU.",
     )
     engine: Literal["local", "ray"] = Field(
         default="local", description="Train local, or on ray; see --keep, --ray-dashboard."

@@ -22,6 +22,7 @@ from lightir_core.learning.recipe import Recipe
 from lightir_core.learning.step import Teacher
 from lightir_core.network import build
 from results.models import ModelResult, load_results
+from results.objectives import format_duration
 from results.run import RunFolder, read_config, remove_drafts, write_config
 from results.run_view import trial_front
 from results.study import Record, Trial, is_unused
@@ -155,6 +156,11 @@ class _Steps:
     def all(self, record: Record) -> Path:
         """Do one after the other; once `stop` says so only the report. Its path."""
         plan, settings, begun = self.plan, self.plan.config.search, time.monotonic()
+        if settings.time_s:
+            self.callback.item(
+                f"time: {format_duration(settings.search_s)} for about {settings.trials} "
+                f"candidates, what is left of {format_duration(settings.time_s)} for the best"
+            )
         search = plan_search(plan, record, self.callback, begun + settings.search_s, self.stop)
         self.driver.drive(search)
         if not self.stop():

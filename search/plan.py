@@ -89,7 +89,8 @@ class More:
             SearchError: no number, or fewer than there are.
         """
         if self.time_s is not None:  # 0: as many as there is time for
-            config = config.replace(time_s=self.time_s, trials=0)
+            trials = 0 if self.time_s else config.search.trials
+            config = config.replace(time_s=self.time_s, trials=trials)
         if self.trials is None:
             return config
         if not re.fullmatch(r"\+?\d{1,9}", self.trials):

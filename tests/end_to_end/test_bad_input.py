@@ -48,7 +48,7 @@ RUN = {
     "--objectives psnr,psnr": "must be at least one, each named once",
     "--objectives=": "objective '' is not known",
     "--device gpu": "device 'gpu' is not known; use auto, cpu or cuda",
-    "--trials 0": "trials=0: Input should be greater than or equal to 1",
+    "--trials -1": "trials=-1: Input should be greater than or equal to 0",
     "--trials many": "Invalid value for '--trials'",
     "--steps -1": "steps=-1",
     "--recipe prxy": "recipe 'prxy' is not known; did you mean 'proxy'",
