@@ -232,6 +232,36 @@ def test_resuming_a_finished_run_does_nothing_again(run, in_process, tmp_path):
     ]
 
 
+@pytest.mark.slow
+def test_a_finished_run_goes_on_with_all_it_knows(run, in_process, trials_of, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run.path, copy)
+    ended = in_process("resume", copy, "--trials", "+3")
+    assert ended.status == 0, ended.err
+    before, after = trials_of(run.path), trials_of(copy)
+    assert len(after) == len(before) + 3
+    assert after[: len(before)] == before
+    assert load_config(copy).search.trials == len(after)
+    kept = {model.id for model in load_results(run.path)}
+    assert kept <= {model.id for model in load_results(copy)}
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (("--trials", "2"), "candidates were begun already; ask for more, or for +2 more"),
+        (("--trials", "many"), "--trials 'many' is no number; write 64, or +32"),
+        (("--time", "soon"), "time 'soon' is not a duration; write 90s, 10min or 2h"),
+    ],
+)
+def test_what_a_run_cannot_be_lengthened_by(run, in_process, more, complaint):
+    before = run.config.read_bytes()
+    ended = in_process("resume", run.path, *more)
+    assert ended.status == 2
+    assert complaint in ended.complaint
+    assert run.config.read_bytes() == before
+
+
 def test_spaces_are_listed(in_process):
     ended = in_process("spaces")
     assert ended.status == 0

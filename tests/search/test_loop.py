@@ -283,6 +283,17 @@ def test_no_trial_begins_after_the_deadline(searched):
     assert callback.notes == ["time is up after 0 trials"]
 
 
+def test_what_would_not_be_over_by_the_deadline_is_not_begun(searched):
+    def long(job):
+        return replace(score_by_size(job), seconds=1000.0)
+
+    driver = InProcess(long)
+    trials = searched(driver=driver, trials=4, deadline=time.monotonic() + 30)
+    assert len(driver.taken) == 1  # how long a training takes is not known before
+    reasons = [trial.reason for trial in trials if trial.state == "failed"]
+    assert reasons == ["not started: the time was up"] * 3
+
+
 def test_the_deadline_cuts_a_generation(searched):
     """What was proposed and not started is a failure with its reason; what runs may end."""
 

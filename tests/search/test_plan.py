@@ -1,0 +1,56 @@
+"""How a longer run is asked for, and how the time of one is divided."""
+
+import pytest
+
+from lightir_core.errors import SearchError
+from search.config import SearchConfig
+from search.plan import NOTHING, TRIALS, More, make_plan
+from search.trainings import affordable_trials
+from spaces import find_space
+
+CONFIG = SearchConfig(trials=8, time_s=60, space="small", budget="60k", device="cpu", workers=2)
+
+
+@pytest.mark.parametrize(
+    ("more", "trials", "time_s"),
+    [
+        (NOTHING, 8, 60),
+        (More(trials="64"), 64, 60),
+        (More(trials="+4"), 14, 60),
+        (More(time_s=3600.0), 0, 3600),
+        (More(trials="+4", time_s=3600.0), 14, 3600),
+        (More(time_s=0.0), 8, 0),
+    ],
+)
+def test_what_is_added_to_ten_trials(more, trials, time_s):
+    longer = more.added(CONFIG, 10).search
+    assert (longer.trials, longer.time_s) == (trials, time_s)
+
+
+@pytest.mark.parametrize("trials", ["9", "-1", "1.5", "", "+", "99999999999"])
+def test_what_cannot_be_added(trials):
+    with pytest.raises(SearchError, match=r"were begun already|is no number"):
+        More(trials=trials).added(CONFIG, 10)
+
+
+@pytest.mark.parametrize(
+    ("settings", "trials", "finish_steps"),
+    [
+        ({"trials": 0, "time_s": 0}, TRIALS, 300),
+        ({"trials": 0, "time_s": 60}, TRIALS, 0),
+        ({"trials": 3, "time_s": 60, "finish_steps": 40}, 3, 40),
+    ],
+)
+def test_steps_are_settled_but_where_the_time_decides(tmp_path, settings, trials, finish_steps):
+    config = make_plan(CONFIG.replace(**settings), tmp_path, find_space("small")).config
+    assert (config.search.trials, config.training.finish_steps) == (trials, finish_steps)
+
+
+def test_more_time_is_for_more_candidates(tmp_path):
+    counts = [
+        affordable_trials(make_plan(CONFIG.replace(time_s=seconds), tmp_path, find_space("small")))
+        for seconds in (1, 36_000)
+    ]
+    assert counts[0] == CONFIG.search.generation
+    assert counts[1] > 10 * counts[0]
+    assert counts[1] % CONFIG.search.generation == 0
