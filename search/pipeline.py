@@ -124,12 +124,12 @@ def resume(
     plan = make_plan(config, folder, space, recipes)
     if not config.search.trials:
         plan = replace(plan, config=plan.config.replace(trials=begun + affordable_trials(plan)))
-    known |= {"config": plan.config.flat()} if more != NOTHING else {}
     with (
         _new_record(plan, known) if is_new else Record.open(folder, write=True) as record,
         started(plan, callback) as driver,
     ):
-        write_config(folder, known)
+        if more != NOTHING:
+            write_config(folder, {**known, "config": plan.config.flat()})
         remove_drafts(folder)
         return _Steps(plan, driver, callback, stop).all(record)
 
