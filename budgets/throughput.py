@@ -76,17 +76,19 @@ def time_step(
         moments.append(time.perf_counter())
         return 0.0
 
+    used = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    warm = WARM_STEPS if used.type == "cuda" else 1
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType]
         train(
             build(architecture),
             Noise(architecture),
-            recipe.lasting(WARM_STEPS + STEPS),
+            recipe.lasting(warm + STEPS),
             seed=0,
-            device=device or torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+            device=used,
             validate=note_moment,
-            checks=range(WARM_STEPS, WARM_STEPS + STEPS + 1),
+            checks=range(warm, warm + STEPS + 1),
         )
     torch.set_num_threads(threads)
     return statistics.median(after - before for before, after in pairwise(moments))

@@ -29,7 +29,7 @@ SMALL = {
 
 
 # the network that these settings find is small already
-SMALLER = ("params=100k", "params=5k --steps 3")
+SMALLER = ("params=100k", "params=3500 --steps 3")
 
 
 def blocks(path, language):
