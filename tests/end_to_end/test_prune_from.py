@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 WIDE = (
     "run", *QUICK, "--budget", "4k", "--prune-from", "2", "--trials", "4", "--finalists", "4",
-    "--out", "run",
+    "--start", "none", "--out", "run",
 )  # fmt: skip
 
 
