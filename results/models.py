@@ -76,6 +76,7 @@ class ModelResult:
         within_budget: counted on the final network; None if nobody said.
         images: the same per validation image.
         curve: (step, score) pairs.
+        crop_scores: of the weights that were kept, on the crops that trials are scored on.
         seconds: training time.
         steps: of training.
         notes: sentences for the reader.
@@ -99,6 +100,7 @@ class ModelResult:
     within_budget: bool | None = None
     images: tuple[ImageScore, ...] = ()
     curve: tuple[tuple[int, float], ...] = ()
+    crop_scores: dict[str, float] = field(default_factory=dict[str, float])
     seconds: float = 0.0
     steps: int = 0
     notes: tuple[str, ...] = ()
@@ -109,6 +111,11 @@ class ModelResult:
     compression: dict[str, Any] = field(default_factory=dict[str, Any])
     latency: dict[str, float] = field(default_factory=dict[str, float])
     device: str = ""
+
+    @property
+    def comparable(self) -> dict[str, float]:
+        """Return its scores as trials have them: on the crops, where that was measured."""
+        return {**self.scores, **self.crop_scores}
 
 
 _ADAPTER: TypeAdapter[ModelResult] = TypeAdapter(ModelResult)

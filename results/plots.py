@@ -108,7 +108,7 @@ def _models(models: Sequence[ModelResult], axes: Axes, x: Objective, y: Objectiv
 
 
 def _position(x: Objective, y: Objective, model: ModelResult) -> tuple[float, float]:
-    across, up = values_of((x, y), model.scores, model.cost)
+    across, up = values_of((x, y), model.comparable, model.cost)
     return across, up
 
 

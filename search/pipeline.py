@@ -328,6 +328,7 @@ class _Steps:
             scores={},
             within_budget=plan.target.budget.allows(cost),
             curve=outcome.curve,
+            crop_scores=outcome.scores,
             seconds=outcome.seconds,
             steps=recipe.steps,
             recipe={**asdict(recipe), **restart},

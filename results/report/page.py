@@ -108,6 +108,7 @@ def _context(view: RunView) -> dict[str, Any]:
         "status": text.status(view),
         "headline": text.headline(view),
         "knee": text.describe_knee(view),
+        "use": text.describe_use(view),
         "moves": text.front_moves(view),
         "baseline": plots.describe_plain_method(view),
         "plain": str(view.plain_method.get("name", "baseline")),

@@ -160,7 +160,7 @@ def _models(view: RunView) -> Iterator[Point]:
         yield Point(
             kind=model.kind,
             name=f"{model.kind} {model.id}",
-            values=values_of(view.axes, model.scores, model.cost),
+            values=values_of(view.axes, model.comparable, model.cost),
             description=summarise(model.architecture),
             href=f"#model-{model.id}" if model.kind != "parent" else "",
             tags=(f"from trial {model.trial}", *over),

@@ -11,6 +11,7 @@ from typing import Any, cast
 from results.describe import describe_stages
 from results.models import ImageScore, ModelResult
 from results.objectives import (
+    COSTS,
     MISSING,
     Objective,
     format_duration,
@@ -20,7 +21,7 @@ from results.objectives import (
     format_with_unit,
     values_of,
 )
-from results.run_view import RunView, mapping
+from results.run_view import RunView, mapping, trial_front
 
 SCORED = {
     "train": "after the short training of the search",
@@ -28,6 +29,9 @@ SCORED = {
     "zero-cost": "by a proxy, untrained",
 }
 """Evaluator of the search -> what its scores are of."""
+
+NEARLY = 0.9
+"""Of a limit: a network that uses so much of it needs no reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +207,31 @@ def describe_knee(view: RunView) -> str:
         f"{format_with_unit(second, mine[1])}. Going on to trial {front[0].number} brings "
         f"{first.label} to {format_with_unit(first, best[0])} and takes "
         f"{format_with_unit(second, best[1])}."
+    )
+
+
+def describe_use(view: RunView) -> str:
+    """Return how little of its first limit the best network uses, and what speaks for that.
+
+    Empty where it uses nearly all, and where there is no limit or no network.
+    """
+    best = view.best or next(iter(view.front), None)
+    name, limit = next(iter(view.limits.items()), ("", 0.0))
+    if best is None or best.cost.get(name, limit) >= NEARLY * limit:
+        return ""
+    what = next(axis.label.lower() for axis in COSTS.values() if axis.name == name)
+    text = f"It uses {format_share(best.cost[name], limit)} of the {what} allowed"
+    larger = [trial for trial in view.finished if trial.cost.get(name, 0) > limit / 2]
+    smaller = [trial for trial in view.finished if trial not in larger]
+    if not larger:
+        return f"{text}: no candidate with more than half was trained, which takes more time."
+    tops = [top for side in (smaller, larger) for top in trial_front(side, [view.metric])[:1]]
+    scores = [format_with_unit(view.metric, top.scores[view.metric.name]) for top in tops]
+    if len(scores) == 1:
+        return f"{text}."
+    return (
+        f"{text}. In the search the best candidate with more than half of them scored {scores[1]}, "
+        f"the best with less {scores[0]}; longer trainings favour larger networks."
     )
 
 

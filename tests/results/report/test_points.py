@@ -53,6 +53,13 @@ def test_many_axes_keep_to_six_buttons():
     assert len(Chart(axes=axes, points=()).pairs) == 6
 
 
+def test_a_final_network_is_drawn_on_the_scale_of_the_trials(view):
+    on_crops = tuple(replace(model, crop_scores={"psnr_y": 31.5}) for model in view.models)
+    points = chart_of(replace(view, models=on_crops)).points
+    drawn = [point.values[0] for point in points if point.kind in ("trained", "pruned")]
+    assert drawn == [31.5, 31.5] != [model.scores["psnr_y"] for model in view.models]
+
+
 def test_a_pruned_network_points_back_to_its_parent(view):
     chart = chart_of(view)
     (trained,), (pruned,) = of_kind(chart, "trained"), of_kind(chart, "pruned")

@@ -8,6 +8,7 @@ from lightir_core.learning.curve import Restart
 from results.objectives import Objective
 from results.report.text import (
     describe_knee,
+    describe_use,
     failures,
     headline,
     losses,
@@ -104,6 +105,21 @@ def test_the_knee_is_explained_by_what_more_would_cost(view):
     ssim = Objective(name="ssim_y", direction="maximise")
     three = replace(view, objectives=(*view.objectives, ssim))
     assert "Going on" not in describe_knee(three)
+
+
+def test_a_network_that_leaves_much_of_the_budget_unused_says_why(view):
+    best = view.best
+    assert describe_use(view).startswith("It uses ")
+    small = [t for t in view.trials if t.cost["params"] <= 240_000]
+    assert "no candidate with more than half" in describe_use(replace(view, trials=tuple(small)))
+    large = [t for t in view.trials if t.cost["params"] > 240_000]
+    assert describe_use(replace(view, trials=tuple(large))).endswith("allowed.")
+    for side in (large, small):
+        top = max(trial.scores["psnr_y"] for trial in side if trial.state == "finished")
+        assert f"{top:.2f} dB" in describe_use(view)
+    full = replace(best, cost={**best.cost, "params": 470_000}, scores={"psnr_y": 99.0})
+    assert describe_use(replace(view, models=(full,))) == ""
+    assert describe_use(replace(view, config={})) == ""
 
 
 def test_times_come_from_the_trials(view):
