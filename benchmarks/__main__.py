@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "blocks": ("blocks", "How fast are the blocks, next to the papers' formulas?"),
     "compression": ("compression", "Is pruning worth it, against training from scratch?"),
     "rank": ("rank", "Does a short training rank networks as a long one does?"),
+    "answer": ("answer", "Is what the main job hands over as good as the best paper?"),
     "recipe": ("recipe", "Which way to train learns most in equal time?"),
     "step": ("step", "Where does the time of a training step go?"),
     "data": ("throughput", "Are patches ready faster than a training takes them?"),

@@ -176,7 +176,7 @@ class Search:
             self._over = True
             return
         why = limits.reached(first, self._idle.count)
-        if why is not None and first >= len(self._record):
+        if why is not None and first >= max(1, len(self._record)):  # the first is always begun
             self._callback.note(why)
             self._over = True
             return
@@ -214,8 +214,7 @@ class Search:
             self._climbing.end(number)
 
     def _next(self, climb: Climb) -> Job | None:
-        limits = self._limits
-        if climb.over or time.monotonic() >= limits.deadline or limits.stop():
+        if climb.over or self._limits.stop() or (self._is_late() and self._has_begun()):
             return None
         following = climb.next()
         if following is None:
@@ -225,6 +224,13 @@ class Search:
             return None
         self._running.add(number)
         return self._make_job(number, self._candidates[number], step)
+
+    def _is_late(self) -> bool:
+        return time.monotonic() >= self._limits.deadline
+
+    def _has_begun(self) -> bool:
+        """Return whether there is, or will be, a network to hand over however short the time is."""
+        return bool(self._running or self._seconds_per_mac)
 
     def _can_end(self, number: int) -> bool:
         """Return whether a trial is expected to be over by the deadline, after those before it."""

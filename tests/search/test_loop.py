@@ -276,11 +276,14 @@ def test_with_a_deadline_the_smallest_starts_first(searched):
     assert driver.taken == sorted(range(4), key=lambda number: trials[number].cost["macs"])
 
 
-def test_no_trial_begins_after_the_deadline(searched):
+def test_after_the_deadline_one_trial_runs_and_no_other(searched):
+    """Else there would be nothing to hand over."""
     callback = Recording()
-    trials = searched(deadline=time.monotonic() - 1, callback=callback)
-    assert trials == []
-    assert callback.notes == ["time is up after 0 trials"]
+    trials = searched(trials=8, deadline=time.monotonic() - 1, callback=callback)
+    assert [trial.state for trial in trials].count("finished") == 1
+    reasons = [trial.reason for trial in trials if trial.state == "failed"]
+    assert reasons == ["not started: the time was up"] * (len(trials) - 1)
+    assert callback.notes == [f"time is up after {len(trials)} trials"]
 
 
 def test_what_would_not_be_over_by_the_deadline_is_not_begun(searched):
