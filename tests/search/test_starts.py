@@ -7,7 +7,7 @@ import pytest
 from budgets.assess import CostSettings, Target
 from budgets.budget import Budget
 from lightir_core.published.presets import PRESETS
-from search.starts import SHARES, published_starts
+from search.starts import SHARES, TRIES, published_starts
 from search.strategies import STRATEGIES
 from tests.search.conftest import SIZE
 from tests.search.strategies.test_strategy import MARKS, ids, play
@@ -37,6 +37,20 @@ def test_designs_fill_a_quarter_a_half_and_all_of_the_budget(starts):
     for share, least in zip(SHARES, (0, *SHARES), strict=False):
         assert any(least * 100_000 < size <= share * 100_000 for size in sizes)
     assert max(sizes[:6]) <= 25_000 < max(sizes) <= 100_000
+
+
+def test_limits_that_take_long_to_tell_are_kept_and_seldom_asked(starts, feasible, monkeypatch):
+    """Each size of each design was held against a limit on memory: minutes before a search."""
+    asked = []
+    overrun = Target.overrun
+    monkeypatch.setattr(Target, "overrun", lambda self, a: asked.append(a) or overrun(self, a))
+    budget = "100k,memory=30MiB"
+    target = Target(Budget.parse(budget), CostSettings(sizes=(SIZE,)))
+    made = published_starts(feasible("default", budget), target, "sr-x2")
+    assert len(asked) <= TRIES * len(SHARES) * len(PRESETS)
+    assert len(made) > len(PRESETS)
+    assert all(overrun(target, candidate.architecture) <= 1 for candidate in made)
+    assert ids(made) != ids(starts())
 
 
 def test_what_does_not_fit_is_left_out(starts):
