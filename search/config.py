@@ -193,7 +193,9 @@ class TrainingSettings(_Part):
     finish_steps: int = Field(
         default=0, ge=0, description="Train them for so many steps; 0: what --time allows."
     )
-    finalists: int = Field(default=2, ge=1, description="Train so many of the front's members on.")
+    finalists: int = Field(
+        default=0, ge=0, description="Train so many of the front on; 0: 2, or 1 at a time."
+    )
     keep_s: float = Field(
         default=30.0,
         ge=0,

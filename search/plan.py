@@ -69,6 +69,9 @@ def worker_count(config: SearchConfig) -> int:
 TRIALS = 16
 """Of a search that nothing else limits."""
 
+FINALISTS = 2
+"""Unless time is limited and trainings follow each other: then one gets all of it."""
+
 
 @dataclass(frozen=True)
 class More:
@@ -112,8 +115,8 @@ NOTHING = More()
 class Plan:
     """A configuration with everything looked up once: what every step works with.
 
-    `config` says the steps of both recipes, where the user left them to these; those of finalists
-    are 0 where `--time` decides.
+    `config` says the steps of both recipes, and how many candidates and finalists there are, where
+    the user left that open; the steps of finalists are 0 where `--time` decides.
 
     `feasible` is what the search may propose, up to `prune_from` times the budget; `target` is the
     budget itself, which every result keeps.
@@ -147,7 +150,13 @@ def make_plan(
     steps, finish_steps = (recipe.steps for recipe in recipes.both)
     if wanted.time_s:  # 0: as many as there is time for
         finish_steps = config.training.finish_steps
-    config = config.replace(steps=steps, finish_steps=finish_steps, trials=wanted.trials or TRIALS)
+    finalists = min(FINALISTS, worker_count(config)) if wanted.time_s else FINALISTS
+    config = config.replace(
+        steps=steps,
+        finish_steps=finish_steps,
+        trials=wanted.trials or TRIALS,
+        finalists=config.training.finalists or finalists,
+    )
     known("strategy", wanted.strategy, STRATEGIES)
     evaluator = parse_evaluator(wanted.evaluator)
     _check_trained(config, evaluator)

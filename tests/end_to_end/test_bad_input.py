@@ -60,7 +60,7 @@ RUN = {
         r"a patch of recipe 'wide' \(patch_px=400\) takes 400x400 .* is .*\.png with \d+x\d+ px"
     ),
     "--finish-steps -1": "finish_steps=-1",
-    "--finalists 0": "finalists=0",
+    "--finalists -1": "finalists=-1",
     "--prune 1": r"prune=1\.0: Input should be less than 1",
     "--prune 0": r"prune=0\.0",
     "--seed -1": "seed=-1",

@@ -46,6 +46,21 @@ def test_steps_are_settled_but_where_the_time_decides(tmp_path, settings, trials
     assert (config.search.trials, config.training.finish_steps) == (trials, finish_steps)
 
 
+@pytest.mark.parametrize(
+    ("settings", "finalists"),
+    [
+        ({"workers": 2}, 2),
+        ({"workers": 8}, 2),
+        ({"workers": 1}, 1),  # two would each get half of the time
+        ({"workers": 1, "time_s": 0}, 2),
+        ({"workers": 1, "finalists": 3}, 3),
+    ],
+)
+def test_who_trains_one_at_a_time_gives_it_all_of_the_time(tmp_path, settings, finalists):
+    config = make_plan(CONFIG.replace(**settings), tmp_path, find_space("small")).config
+    assert config.training.finalists == finalists
+
+
 def test_more_time_is_for_more_candidates(tmp_path):
     counts = [
         affordable_trials(make_plan(CONFIG.replace(time_s=seconds), tmp_path, find_space("small")))
