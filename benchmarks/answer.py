@@ -115,13 +115,13 @@ def train_presets(setting: Setting, jobs: Sequence[Job]) -> None:
     """Train those that have no weights yet."""
     waiting = [job for job in jobs if not job.weights.is_file()]
 
-    def told(job: Job, outcome: Outcome) -> None:
+    def report(job: Job, outcome: Outcome) -> None:
         harness.log(f"{job.weights.stem}: {outcome.reason or f'{outcome.seconds:.0f} s'}")
 
     with LocalDriver(
         train_for_time, partial(worker_died, times="twice"), setting.workers
     ) as driver:
-        driver.drive(JobQueue(waiting, on_outcome=told))
+        driver.drive(JobQueue(waiting, on_outcome=report))
 
 
 def _preset_row(setting: Setting, job: Job) -> Row:

@@ -36,7 +36,7 @@ def run(tmp_path):
     """A run of four trials of which one has ended, one failed, one is running."""
     folder = tmp_path / "run"
     with Record.create(folder, KINDS) as record:
-        write_config(folder, describe(SearchConfig(trials=4, workers=1)))
+        write_config(folder, describe(SearchConfig(trials=4, workers=1, finalists=2)))
         for number in range(3):
             record.begin(number, ARCHITECTURE, {}, COST)
         record.finish(0, {"psnr_y": 30.5}, seconds=10.0)
