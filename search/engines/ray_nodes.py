@@ -122,7 +122,7 @@ def _check_head(address: str) -> None:
         ) from None
 
 
-ANSWER_S = 60.0  # for a node: the first task on it loads torch
+ANSWER_S = 180.0  # for a node: the first task on it loads torch, a minute where others work
 
 PACKAGES = ("lightir_core", "spaces", "budgets", "results", "search")
 
