@@ -33,7 +33,7 @@ from budgets.price import price
 from lightir_core import checkpoints, devices
 from lightir_core.architecture import Architecture, from_json
 from lightir_core.data.tasks import parse_task
-from lightir_core.errors import ArchitectureError
+from lightir_core.errors import ArchitectureError, nearest
 from lightir_core.published.presets import PRESETS, shrink
 from lightir_core.published.presets import preset as published
 from search.cli.printing import print_json, print_table, table
@@ -118,6 +118,8 @@ def read_architecture(path: Path) -> Architecture:
         return from_json(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
+        if not path.suffix and not path.exists():  # meant as a name, not as a file
+            reason += nearest(str(path), PRESETS) or f"; presets: {', '.join(PRESETS)}"
         raise ArchitectureError(f"cannot read architecture {file}: {reason}") from None
     except ArchitectureError as error:
         raise ArchitectureError(f"{file}: {error}") from None

@@ -123,6 +123,8 @@ COST = {
     "{}/missing.json": "cannot read architecture .*missing.json: No such file",
     "{}/empty": "cannot read architecture .*architecture.json: No such file",
     "{}/words/a.png": "a.png: not JSON",
+    "swinir": "cannot read architecture swinir: No such file .*; did you mean 'swinir-light'",
+    "nope": "cannot read architecture nope: No such file .*; presets: swinir-light, ",
     "{}/binary.json": "cannot read architecture .*binary.json: not text",
     "{}/list.json": "list.json: not an architecture: expected an object with format=",
     "{}/unknown-key.json": "unknown-key.json: stages.0.blcoks: unknown key 'blcoks'; did",
