@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from results.models import load_results
+from results.run_view import read_run
 from tests.end_to_end.conftest import QUICK
 
 
@@ -96,14 +97,16 @@ def test_relative_folders_are_found_from_anywhere(in_process, three_photographs,
 
 
 @pytest.mark.slow
-def test_no_time_at_all_is_a_failure_with_its_reason(in_process, three_photographs, tmp_path):
+def test_however_short_the_time_a_network_is_handed_over(in_process, three_photographs, tmp_path):
     ended = in_process(
         "run", *QUICK, "--trials", "2", "--time", "0.001s", "--data", three_photographs,
         "--out", "run", cwd=tmp_path,
     )  # fmt: skip
-    assert ended.status == 1, ended.err
-    assert "no trial finished" in ended.err
-    assert "Traceback" not in ended.err
+    assert ended.status == 0, ended.err
+    view = read_run(tmp_path / "run")
+    states = [(trial.state, trial.reason) for trial in view.trials]
+    assert sorted(states) == [("failed", "not started: the time was up"), ("finished", None)]
+    assert view.best is not None
 
 
 @pytest.mark.slow
