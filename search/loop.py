@@ -45,13 +45,15 @@ class Limits:
     patience: int = 0
     stop: Stop = never
 
-    def reached(self, trials: int, idle: int) -> str | None:
+    def reached(self, trials: int, idle: int, *, late: bool) -> str | None:
         """Return why none may follow the first `trials`, the last `idle` of them without gain."""
         if self.patience and idle >= self.patience:
             return f"the front has gained nothing for {idle} trials: enough after {trials}"
-        if time.monotonic() > self.deadline:
-            return f"time is up after {trials} trials"
-        return None
+        return f"time is up after {trials} trials" if late else None
+
+    def allows(self, expected_s: float) -> bool:
+        """Return whether what takes so long would be over by the deadline."""
+        return time.monotonic() + expected_s <= self.deadline
 
 
 class IdleTrials:
@@ -110,7 +112,7 @@ class Search:
         self._idle = IdleTrials(record.objectives)
         self._comparison = Comparison(record.objectives, rungs)
         self._proposed = 0
-        self._exhausted = self._over = False
+        self._exhausted = self._over = self._late = False
         self._candidates: dict[int, Candidate] = {}
         self._seconds_per_mac: list[float] = []
         self._climb: Climb | None = None
@@ -175,7 +177,7 @@ class Search:
         if self._exhausted or first >= limits.trials or limits.stop():
             self._over = True
             return
-        why = limits.reached(first, self._idle.count)
+        why = limits.reached(first, self._idle.count, late=self._is_late())
         if why is not None and first >= max(1, len(self._record)):  # the first is always begun
             self._callback.note(why)
             self._over = True
@@ -221,12 +223,13 @@ class Search:
             return None
         number, step = following
         if not self._can_end(number):
+            self._late = True  # those after it are no smaller
             return None
         self._running.add(number)
         return self._make_job(number, self._candidates[number], step)
 
     def _is_late(self) -> bool:
-        return time.monotonic() >= self._limits.deadline
+        return self._late or not self._limits.allows(0)
 
     def _has_begun(self) -> bool:
         """Return whether there is, or will be, a network to hand over however short the time is."""
@@ -237,7 +240,7 @@ class Search:
         if not self._seconds_per_mac:
             return True
         expected_s = median(self._seconds_per_mac) * self._candidates[number].cost.macs
-        return time.monotonic() + expected_s <= self._limits.deadline
+        return self._limits.allows(expected_s)
 
     def _end(self, climb: Climb) -> None:
         """Observe a generation of which nothing is under way and nothing may be started."""

@@ -1,6 +1,7 @@
 """The search of a plan, and its trainings as jobs: of candidates, finalists and pruned networks."""
 
 import math
+import time
 from pathlib import Path
 
 from budgets.throughput import time_step
@@ -17,6 +18,9 @@ from search.loop import Limits, Search
 from search.plan import Plan, torch_device, worker_count
 from search.starts import published_starts
 from search.strategies import STRATEGIES, Scenario
+
+LEAST_S = 1.0
+"""That a trial may take, however late it is begun."""
 
 
 def plan_search(
@@ -39,7 +43,7 @@ def plan_search(
     return Search(
         STRATEGIES[config.strategy](scenario),
         record,
-        lambda number, candidate, until: trial_job(plan, number, candidate, until),
+        lambda number, candidate, until: trial_job(plan, number, candidate, until, deadline),
         Limits(config.trials, config.generation, deadline, config.patience, stop),
         callback,
         plan.rungs,
@@ -62,14 +66,21 @@ def affordable_trials(plan: Plan) -> int:
     return config.generation * max(1, math.ceil(count / config.generation))
 
 
-def trial_job(plan: Plan, number: int, candidate: Candidate, until: int) -> Job:
-    """Return the job that scores a candidate, at a rung or at the end of its training."""
+def trial_job(
+    plan: Plan, number: int, candidate: Candidate, until: int, deadline: float = math.inf
+) -> Job:
+    """Return the job that scores a candidate, at a rung or at the end of its training.
+
+    Without rungs it ends by `deadline`, by `time.monotonic`: a training that would be late leaves
+    steps out. How long one takes is not known before: equal MACs may take four times as long.
+    """
     untrained = plan.evaluator.kind == "zero-cost"
     recipe = plan.recipes.search
     steps = plan.rungs.ladder(number).steps
     evenly = {round(recipe.steps * (i + 1) / CHECKS) for i in range(CHECKS)} - {0}
     weights = _weights(plan, number)
     keep_s = plan.config.training.keep_s if plan.evaluator.kind == "train" else 0.0
+    is_limited = math.isfinite(deadline) and len(steps) == 1
     return Job(
         number=number,
         architecture=candidate.architecture,
@@ -83,6 +94,7 @@ def trial_job(plan: Plan, number: int, candidate: Candidate, until: int) -> Job:
         evaluator=plan.evaluator,
         checks=tuple(sorted(evenly | {*steps})),
         until=until,
+        limit_s=max(LEAST_S, deadline - time.monotonic()) if is_limited else 0.0,
         state=weights.with_suffix(".state") if len(steps) > 1 or keep_s else None,
         keep_s=keep_s,
     )

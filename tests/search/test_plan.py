@@ -1,11 +1,14 @@
 """How a longer run is asked for, and how the time of one is divided."""
 
+import time
+from random import Random
+
 import pytest
 
 from lightir_core.errors import SearchError
 from search.config import SearchConfig
 from search.plan import NOTHING, TRIALS, More, make_plan
-from search.trainings import affordable_trials
+from search.trainings import LEAST_S, affordable_trials, trial_job
 from spaces import find_space
 
 CONFIG = SearchConfig(trials=8, time_s=60, space="small", budget="60k", device="cpu", workers=2)
@@ -59,6 +62,19 @@ def test_steps_are_settled_but_where_the_time_decides(tmp_path, settings, trials
 def test_who_trains_one_at_a_time_gives_it_all_of_the_time(tmp_path, settings, finalists):
     config = make_plan(CONFIG.replace(**settings), tmp_path, find_space("small")).config
     assert config.training.finalists == finalists
+
+
+def test_a_trial_ends_with_the_time_of_the_search(tmp_path):
+    """A slow one ended four minutes after it, and left none for the finalists."""
+    plan = make_plan(CONFIG.replace(steps=90), tmp_path, find_space("small"))
+    candidate = plan.feasible.draw(Random(0))
+    job = trial_job(plan, 0, candidate, 90, time.monotonic() + 30)
+    assert 29 < job.limit_s <= 30
+    assert trial_job(plan, 0, candidate, 90, time.monotonic() - 30).limit_s == LEAST_S
+    assert trial_job(plan, 0, candidate, 90).limit_s == 0
+    # what is compared at rungs has trained equally long
+    climbing = make_plan(CONFIG.replace(steps=90, fidelity="asha"), tmp_path, find_space("small"))
+    assert trial_job(climbing, 0, candidate, 30, time.monotonic() + 30).limit_s == 0
 
 
 def test_more_time_is_for_more_candidates(tmp_path):
