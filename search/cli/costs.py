@@ -117,7 +117,7 @@ def read_architecture(path: Path) -> Architecture:
     try:
         return from_json(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
+        reason = str(error.strerror) if isinstance(error, OSError) else "not text"
         if not path.suffix and not path.exists():  # meant as a name, not as a file
             reason += nearest(str(path), PRESETS) or f"; presets: {', '.join(PRESETS)}"
         raise ArchitectureError(f"cannot read architecture {file}: {reason}") from None
