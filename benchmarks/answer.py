@@ -35,6 +35,7 @@ from lightir_core.published.presets import PRESETS, shrink
 from lightir_core.seeds import derive
 from results.run import RunFolder
 from results.run_view import read_run
+from search.baselines import with_plain_skip
 from search.config import SearchConfig, cpu_count, known, parse_duration
 from search.engines.local import LocalDriver
 from search.evaluators.evaluate import score_candidate, worker_died
@@ -43,8 +44,8 @@ from search.pipeline import run
 
 CPU = torch.device("cpu")
 
-CHECKS = 8
-"""Points of a preset's learning curve, the best of which is kept."""
+PATIENCE = 8
+"""More checks than a training has: none ends early, and the best weights are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ def train_for_time(job: Job) -> Outcome:
 
 def preset_jobs(setting: Setting, names: Sequence[str], shares: Sequence[float]) -> Iterator[Job]:
     """Yield the trainings of published systems at each share of the budget that one fits."""
-    recipe = replace(read_recipe(setting.recipe), patience=CHECKS)
+    recipe = replace(read_recipe(setting.recipe), patience=PATIENCE)
     budget, task = Budget.parse(setting.budget), setting.source.task
     settings = CostSettings(sizes=(reference_size(task),))
     for number, (share, name) in enumerate(product(shares, names)):
@@ -100,8 +101,7 @@ def preset_jobs(setting: Setting, names: Sequence[str], shares: Sequence[float])
         title = f"{name}-{target.cost(smaller).params}-{setting.time_s:g}s"
         yield Job(
             number=number,
-            # as every trial has it: it costs nothing, and short trainings need it
-            architecture=replace(smaller, tail=replace(smaller.tail, skip="interpolated")),
+            architecture=with_plain_skip(smaller),
             recipe=recipe,
             source=replace(setting.source, patch_px=recipe.patch_px, recipe=recipe.name),
             seed=derive(0, "preset", name),

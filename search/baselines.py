@@ -57,7 +57,9 @@ def _train(
     shrunk: dict[int, tuple[Baseline, Architecture]] = {}
     for number, baseline in enumerate(waiting):
         try:
-            smaller = _framed(shrink(baseline.name, plan.target.fits, plan.config.data.task))
+            smaller = with_plain_skip(
+                shrink(baseline.name, plan.target.fits, plan.config.data.task)
+            )
         except ArchitectureError as error:
             keep(replace(baseline, reason=str(error)))
             continue
@@ -72,8 +74,8 @@ def _train(
     driver.drive(queue)
 
 
-def _framed(architecture: Architecture) -> Architecture:
-    """With the skip around everything that all trials have.
+def with_plain_skip(architecture: Architecture) -> Architecture:
+    """Return it with the skip around everything that all trials have, the interpolated image.
 
     It costs nothing, and a network that starts at the interpolated image is far ahead after a few
     hundred steps of one that does not: the design of the trunk would not show.

@@ -149,7 +149,7 @@ class Search:
             record.restart(number, outcome.restart)
         if outcome.note is not None and outcome.note not in self._notes:
             self._notes.add(outcome.note)
-            self._callback.note(outcome.note)
+            self._callback.note(f"trial {number}: {outcome.note}")
         training = {"curve": outcome.curve, "seconds": outcome.seconds}
         ended = True
         if outcome.reason is not None:

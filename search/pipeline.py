@@ -313,6 +313,8 @@ class _Steps:
         if outcome.reason is not None:
             self.callback.note(f"{architecture.id} was not trained on: {outcome.reason}")
             return None
+        if outcome.note is not None:
+            self.callback.note(f"{architecture.id}: {outcome.note}")
         restart = {}
         if outcome.restart is not None:
             recipe, restart = recipe.gentler(), {"restart": outcome.restart.text}

@@ -190,7 +190,7 @@ def train(
             there had been none, if `network` is again as it was at first; also what to save on the
             way.
         launch_mode: how a step's kernels are launched; see `lightir_core.learning.learner`.
-        note: called with what the user should know, if a graph cannot be made.
+        note: called with what the user should know: no graph can be made, steps were left out.
         limit_s: seconds for all steps, or 0; who is late leaves steps out, so that the rates have
             fallen when the time is up.
 
@@ -223,10 +223,12 @@ def train(
         steps = _steps(state.learner, range(first, last), graphed=graphed)
         writer = StateWriter(state_options, state, recipe.steps)
         milestones = _milestones(recipe.steps, checks)
-        _run(state, steps, range(first, last), milestones, writer, limit_s)
+        taken = _run(state, steps, range(first, last), milestones, writer, limit_s)
         _settle(state)
         if note is not None and isinstance(steps, GraphedSteps) and steps.note:
             note(steps.note)
+        if note is not None and limit_s and taken < last - first and not state.curve.ended:
+            note(f"{taken} of {last - first} steps were taken, to end in time")
     return tuple(state.curve.points)
 
 
@@ -246,15 +248,16 @@ def _run(
     milestones: set[int],
     writer: StateWriter,
     limit_s: float,
-) -> None:
-    """Take the steps that are due; measure and save on the way."""
-    learner, curve = state.learner, state.curve
+) -> int:
+    """Take the steps that are due; measure and save on the way. How many were taken."""
+    learner, curve, taken = state.learner, state.curve, 0
     if learner.loss.recipe.patience and not due.start:
         curve.measure(0, learner.network.eval())
     learner.network.train()
     unmeasured = {step for step in milestones if step > due.start}
     for step in _punctual(due, learner.loss.recipe.steps, limit_s):
         steps.take(step)
+        taken += 1
         passed = {milestone for milestone in unmeasured if milestone <= step + 1}
         unmeasured -= passed
         is_saved = writer.is_due(step + 1)
@@ -265,9 +268,10 @@ def _run(
             curve.measure(step + 1, (learner.averaged or learner.network).eval())
             learner.network.train()
         if curve.ended:
-            return
+            break
         if is_saved:
             writer.save(step + 1)
+    return taken
 
 
 def _punctual(due: range, steps: int, limit_s: float) -> Iterator[int]:

@@ -72,7 +72,7 @@ class Slow:
 
 
 def test_who_is_late_leaves_steps_out_and_still_takes_the_last(built, convolutions, data):
-    slow, scored = Slow(data, 0.05), []
+    slow, scored, notes = Slow(data, 0.05), [], []
 
     def fit(limit_s, steps=100):
         slow.steps.clear()
@@ -85,6 +85,7 @@ def test_who_is_late_leaves_steps_out_and_still_takes_the_last(built, convolutio
             validate=lambda _: float(len(slow.steps)),
             checks=10,
             limit_s=limit_s,
+            note=notes.append,
         )
         scored[:] = [step for step, _ in curve]
         seen = slow.steps  # the first batches may be looked at again
@@ -95,6 +96,7 @@ def test_who_is_late_leaves_steps_out_and_still_takes_the_last(built, convolutio
     assert 2 < len(late) < 50
     assert (late[0], late[-1]) == (0, 99)
     assert scored[-1] == 100
+    assert notes == [f"{len(late)} of 100 steps were taken, to end in time"]
     assert len(set(scored)) == len(scored) <= 10
     assert fit(1000.0, steps=6) == fit(0.0, steps=6) == list(range(6))
 
