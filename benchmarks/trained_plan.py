@@ -26,6 +26,7 @@ from lightir_core.seeds import derive
 from results.pareto import pareto_front
 from search.strategies.strategy import mutated
 from spaces import DEFAULT, Choices, TaskShape
+from spaces.default import FULL
 
 TASK = "sr-x2"
 LONGER = 10
@@ -44,8 +45,11 @@ BAND, MIDDLE = 1.15, 1.07
 """A band's end as a multiple of its beginning, and what is nearest where nothing is in it."""
 
 SMALLEST, LARGEST = 20_000, 500_000
-DRAWN_MACS, MUTANT_MACS = 50e9, 60e9
-"""What no random design is beyond: parameters, and MACs at 1280x720."""
+"""Parameters that no random design is beyond."""
+
+LEAST_MACS, DRAWN_MACS, MUTANT_MACS = 6e9, 50e9, 60e9
+"""At 1280x720: a random design's limit is drawn between the first two, log-uniformly, so that cheap
+networks of every size are among them; a mutant's is the last."""
 
 ATTEMPTS = 150
 """Draws of which the nearest to the band is taken where none is in it."""
@@ -205,11 +209,12 @@ def _drawn(index: int, *, repeated: bool) -> Design:
     rng = random.Random(derive(0, "prior-table", index))
     low = BANDS[0] * (BANDS[1] / BANDS[0]) ** rng.random()
     begin, end = round(low), round(low * BAND)
+    most_macs = LEAST_MACS * (DRAWN_MACS / LEAST_MACS) ** rng.random()
     nearest: tuple[float, Architecture, Choices] | None = None
     for attempt, choices in enumerate(_points(rng, repeated=repeated)):
         if nearest is not None and attempt >= ATTEMPTS:
             break
-        priced = _priced(choices, DRAWN_MACS)
+        priced = _priced(choices, most_macs)
         if priced is None:
             continue
         made, params = priced
@@ -226,7 +231,7 @@ def _drawn(index: int, *, repeated: bool) -> Design:
 def _points(rng: random.Random, *, repeated: bool) -> Iterator[Choices]:
     change: Callable[[Choices], Choices] = _repeated if repeated else dict
     for _ in range(10 * ATTEMPTS):
-        yield change(DEFAULT.sample(rng))
+        yield change(FULL.sample(rng))
 
 
 def _priced(choices: Choices, most_macs: float) -> tuple[Architecture, int] | None:

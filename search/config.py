@@ -123,7 +123,7 @@ class SearchSettings(_Part):
         json_schema_extra={"repeated": True},
     )
     strategy: str = Field(
-        default="nsga2", description="Propose by nsga2, tpe, gp, evolution or random."
+        default="guided", description="Propose by guided, nsga2, tpe, gp, evolution or random."
     )
     evaluator: str = Field(
         default="train", description="Score by train, zero-cost or zero-cost:PROXY."

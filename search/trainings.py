@@ -1,23 +1,39 @@
 """The search of a plan, and its trainings as jobs: of candidates, finalists and pruned networks."""
 
+from __future__ import annotations
+
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from budgets.throughput import time_step
 from lightir_core.checkpoints import save_weights
+from lightir_core.errors import LightIRError
 from lightir_core.learning.recipe import Recipe
 from lightir_core.seeds import derive
 from results.models import ModelResult
+from results.objectives import Objective
 from results.study import Record, Trial
+from results.table import load_table
 from search.compress.prune import Pruned
+from search.config import SearchSettings
 from search.evaluators.evaluate import CHECKS
 from search.feasible.candidate import Candidate
 from search.jobs import Callback, Job, Stop, never
 from search.loop import Limits, Search
 from search.plan import Plan, torch_device, worker_count
 from search.starts import published_starts
-from search.strategies import STRATEGIES, Scenario
+from search.strategies import GUIDED, STRATEGIES, Scenario
+
+if TYPE_CHECKING:
+    from search.prior import Prior
+
+FEWEST = 4
+"""Of the candidates whose training takes longest, so many fit into the time of a search."""
 
 LEAST_S = 1.0
 """That a trial may take, however late it is begun."""
@@ -38,7 +54,16 @@ def plan_search(
     config, starts = plan.config.search, tuple[Candidate, ...]()
     if config.start == "presets":
         starts = published_starts(plan.feasible, plan.target, plan.config.data.task)
-    scenario = Scenario(plan.feasible, record.objectives, config.generation, config.seed, starts)
+    prior = find_prior(plan, record.objectives, callback) if config.strategy == GUIDED else None
+    scenario = Scenario(
+        plan.feasible,
+        record.objectives,
+        config.generation,
+        config.seed,
+        starts,
+        prior,
+        _longest(config, prior, starts) if prior else math.inf,
+    )
     callback.phase("search", config.trials)
     return Search(
         STRATEGIES[config.strategy](scenario),
@@ -50,8 +75,36 @@ def plan_search(
     )
 
 
+def find_prior(plan: Plan, objectives: Sequence[Objective], callback: Callback) -> Prior | None:
+    """Return what is known of networks beforehand; None, with a note, where that is nothing."""
+    if not any(objective.name == plan.task.metric for objective in objectives):
+        return None  # nothing that the table knows is optimised
+    from search.prior import Prior
+
+    recipe = plan.recipes.search
+    try:
+        prior = Prior(load_table(), plan.task, recipe.steps * recipe.pixels, plan.feasible.size)
+    except LightIRError as error:
+        callback.note(f"{error}; the search goes on without a prior")
+        return None
+    other = "" if prior.task == plan.task.name else f", of {prior.task}"
+    callback.item(f"prior: learnt from {prior.count} trainings{other}")
+    return prior
+
+
+def _longest(config: SearchSettings, prior: Prior, starts: Sequence[Candidate]) -> float:
+    """Return the longest training that may be proposed, in the prior's seconds.
+
+    Where time is limited there were to be `trials` of a published design in the middle; of the
+    longest there is time for a few.
+    """
+    if not (config.time_s and starts):
+        return math.inf
+    return float(np.median(prior.seconds(starts))) * config.trials / FEWEST
+
+
 def affordable_trials(plan: Plan) -> int:
-    """Return how many candidates there is time for, in whole generations and at least one.
+    """Return how many candidates there is time for, at least one.
 
     A step of a design in the middle of the published ones is measured.
     """
@@ -63,7 +116,7 @@ def affordable_trials(plan: Plan) -> int:
     middling = sorted(starts, key=lambda start: start.cost.macs)[len(starts) // 2]
     step_s = time_step(middling.architecture, recipe, torch_device(plan.config))
     count = config.search_s * worker_count(plan.config) / (recipe.steps * step_s)
-    return config.generation * max(1, math.ceil(count / config.generation))
+    return max(1, math.ceil(count))
 
 
 def trial_job(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lightir_core.errors import SpaceError, nearest
 from spaces.decode import TaskShape, Value
-from spaces.default import DEFAULT, SMALL
+from spaces.default import DEFAULT, FULL, SMALL
 from spaces.papers import ACLA, AGILEIR, COMPACTER, DRT, GRFORMER
 from spaces.space import Choices, Dimension, Space, When
 from spaces.user import parse_only, read_space, space_from_plain, space_to_plain
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 SPACES: dict[str, Space] = {
-    space.name: space for space in (DEFAULT, SMALL, ACLA, AGILEIR, GRFORMER, DRT, COMPACTER)
+    space.name: space for space in (DEFAULT, FULL, SMALL, ACLA, AGILEIR, GRFORMER, DRT, COMPACTER)
 }
 
 

@@ -1,5 +1,7 @@
 """The default space, with every axis of the five papers, and `small`, a space to look around in."""
 
+from dataclasses import replace
+
 from spaces.space import Dimension, Space, When
 
 ATTENTION = When("mixer", ("window", "cascade"))
@@ -10,7 +12,8 @@ CROSS_LAYER = When("cross_keys", (1, 2, 4, 8, 16))
 
 DEFAULT = Space(
     name="default",
-    summary="all axes of ACLA, AgileIR, GRFormer, DRT and Compacter",
+    summary="all axes of ACLA, AgileIR, GRFormer, DRT and Compacter; stages are drawn alike",
+    repeats=True,
     network=(
         Dimension("width", (24, 32, 40, 48, 56, 60, 64)),
         Dimension("stages", (1, 2, 3, 4)),
@@ -48,6 +51,13 @@ DEFAULT = Space(
         Dimension("cross_references", (1, 2, 3, 4), (CROSS_LAYER,)),
         Dimension("cross_selection", ("none", "soft", "hard"), (CROSS_LAYER,)),
     ),
+)
+
+FULL = replace(
+    DEFAULT,
+    name="full",
+    summary="the points of default; each stage is drawn for itself",
+    repeats=False,
 )
 
 SMALL = Space(

@@ -64,12 +64,14 @@ class Space:
         network: decided once; must hold `width` and `stages`.
         stage: decided for each stage, after `network`.
         summary: one line for `python -m search spaces`.
+        repeats: whether a sample has one design in all its stages; mutations change single ones.
     """
 
     name: str
     network: tuple[Dimension, ...]
     stage: tuple[Dimension, ...]
     summary: str = ""
+    repeats: bool = False
 
     def __post_init__(self) -> None:
         """Check names, values, order of conditions, and that every rule leaves an answer."""
@@ -101,8 +103,19 @@ class Space:
         return choices
 
     def sample(self, rng: random.Random) -> Choices:
-        """Draw a random point: each choice uniform among the values allowed there."""
-        return self.complete({}, rng)
+        """Draw a random point: each choice uniform among the values allowed there.
+
+        Where stages repeat each other, all are as the last, which rules forbid least, as far as
+        they allow.
+        """
+        point = self.complete({}, rng)
+        if not self.repeats:
+            return point
+        kept = {name: value for name, value in point.items() if "." not in name}
+        last = {k.partition(".")[2]: v for k, v in point.items() if "." in k}
+        for number in range(1, int(point["stages"]) + 1):
+            kept |= {f"stage{number}.{name}": value for name, value in last.items()}
+        return self.complete(kept, rng)
 
     def mutate(self, parent: Mapping[str, Value], rng: random.Random) -> Choices:
         """Return the parent with one of its choices redrawn to another allowed value."""
@@ -185,6 +198,7 @@ class Space:
             network=tuple(_restricted(d, only) for d in self.network),
             stage=tuple(_restricted(d, only) for d in self.stage),
             summary=self.summary,
+            repeats=self.repeats,
         )
 
     def skeletons(self) -> Iterator[Choices]:

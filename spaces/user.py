@@ -25,7 +25,7 @@ from lightir_core.errors import SpaceError, nearest
 from spaces.decode import Value
 from spaces.space import Dimension, Space, When
 
-KEYS = ("name", "summary", "network", "stage")
+KEYS = ("name", "summary", "repeats", "network", "stage")
 
 
 def read_space(path: Path) -> Space:
@@ -49,6 +49,7 @@ def space_to_plain(space: Space) -> dict[str, Any]:
     return {
         "name": space.name,
         "summary": space.summary,
+        "repeats": space.repeats,
         "network": {d.name: _dimension_to_plain(d) for d in space.network},
         "stage": {d.name: _dimension_to_plain(d) for d in space.stage},
     }
@@ -66,11 +67,15 @@ def space_from_plain(data: object) -> Space:
             raise SpaceError(f"unknown key {key!r}{nearest(key, KEYS)}; known: {', '.join(KEYS)}")
     if not isinstance(plain.get("name"), str):
         raise SpaceError("the space has no name; write for example `name: mine`")
+    repeats = plain.get("repeats", False)
+    if not isinstance(repeats, bool):
+        raise SpaceError(f"repeats: {repeats!r} is neither true nor false")
     return Space(
         name=str(plain["name"]),
         summary=str(plain.get("summary", "")),
         network=_dimensions(plain.get("network"), "network"),
         stage=_dimensions(plain.get("stage"), "stage"),
+        repeats=repeats,
     )
 
 

@@ -47,6 +47,7 @@ EXTRA_MODULES = ("torch.utils.tensorboard",)
 DEFERRED = {
     "results/importance.py": ("optuna.importance",),
     "search/pipeline.py": ("results.report.page",),
+    "search/trainings.py": ("search.prior",),
     "results/report/members.py": ("budgets.breakdown", "budgets.parts", "budgets.price"),
 }
 

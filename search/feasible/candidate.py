@@ -1,11 +1,13 @@
 """A candidate, and what strategies ask for one."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from budgets.budget import Cost
+from budgets.budget import Cost, Size
 from lightir_core.architecture import Architecture
 from spaces.decode import Value
 from spaces.space import Choices, Space
@@ -26,6 +28,19 @@ class CandidateSource(Protocol):
     @property
     def space(self) -> Space:
         """What may be chosen."""
+        ...
+
+    @property
+    def size(self) -> Size:
+        """Of the output that costs hold for."""
+        ...
+
+    def quick(self, choices: Choices) -> Candidate | None:
+        """Build a point and count what is quick to count; None if that is over budget."""
+        ...
+
+    def admitted(self, candidate: Candidate) -> Candidate | None:
+        """Price a candidate on all axes; None if it is over budget."""
         ...
 
     def near(

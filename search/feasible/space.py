@@ -1,13 +1,16 @@
 """A space cut down to what a budget allows: nothing that is proposed here is over budget."""
 
+from __future__ import annotations
+
 import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from budgets.allocations import FLOAT
-from budgets.assess import CostSettings, assess
+from budgets.assess import CHEAP, CostSettings, assess
 from budgets.budget import AXES, Budget, Cost, Size
 from budgets.memory import weights_memory
 from lightir_core.architecture import Architecture
@@ -49,6 +52,23 @@ class Feasible:
         """Build and price a point, whether within budget or not."""
         architecture = self.space.decode(choices, self.shape)
         return Candidate(choices, architecture, self.price(architecture))
+
+    def quick(self, choices: Choices) -> Candidate | None:
+        """Build a point and count parameters and MACs; None if those are over budget."""
+        architecture = self.space.decode(choices, self.shape)
+        candidate = Candidate(choices, architecture, assess(architecture, (), self._cost_settings))
+        return candidate if self._quick.miss(candidate.cost) <= 1 else None
+
+    @cached_property
+    def _quick(self) -> Feasible:
+        limits = tuple(limit for limit in self.budget.limits if limit[0] in CHEAP)
+        band = self.fill if limits[:1] == self.budget.limits[:1] else 0.0
+        return replace(self, budget=Budget(limits, ""), fill=band)
+
+    def admitted(self, candidate: Candidate) -> Candidate | None:
+        """Price a candidate on all axes; None if it is over budget."""
+        priced = replace(candidate, cost=self.price(candidate.architecture))
+        return priced if self.miss(priced.cost) <= 1 else None
 
     def price(self, architecture: Architecture) -> Cost:
         """Return parameters, MACs and every other axis that is limited or to be priced."""

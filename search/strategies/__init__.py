@@ -3,13 +3,18 @@
 from collections.abc import Callable
 
 from search.strategies.gaussian import GaussianStrategy
+from search.strategies.guided import GuidedStrategy
 from search.strategies.nni_tuner import NniEvolutionStrategy, NniTpeStrategy
 from search.strategies.optuna_sampler import OptunaStrategy, Tpe, nsga2, nsga3
 from search.strategies.strategy import EvolutionStrategy, Scenario, Strategy, UniformStrategy
 
-__all__ = ["STRATEGIES", "OptunaStrategy", "Scenario", "Strategy"]
+__all__ = ["GUIDED", "STRATEGIES", "OptunaStrategy", "Scenario", "Strategy"]
+
+GUIDED = "guided"
+"""The strategy that a prior leads."""
 
 STRATEGIES: dict[str, Callable[[Scenario], Strategy]] = {
+    GUIDED: GuidedStrategy,
     "random": UniformStrategy,
     "tpe": lambda scenario: OptunaStrategy(scenario, Tpe()),
     "nsga2": lambda scenario: OptunaStrategy(scenario, nsga2),

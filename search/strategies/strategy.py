@@ -9,11 +9,13 @@ mutation. Differs from the paper: "best" is by non-dominated rank and crowding w
 several objectives, a generation of children is made at once, and mutations know the stages.
 """
 
+from __future__ import annotations
+
 import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -23,6 +25,9 @@ from results.pareto import Point, ranks
 from search.feasible.candidate import Candidate, CandidateSource
 from spaces.decode import Value
 from spaces.space import Choices, Space
+
+if TYPE_CHECKING:
+    from search.prior import Prior
 
 Fitness = tuple[int, float]
 """(rank, negative crowding distance): the smaller, the better."""
@@ -83,6 +88,8 @@ class Scenario:
         generation: trials that are proposed before the first of them is observed.
         seed: of all proposals.
         starts: what the first trials are, whatever the strategy.
+        prior: predicts scores before anything is trained; None where nothing does.
+        longest_s: of the trainings that it may propose, by the prior's clock.
     """
 
     feasible: CandidateSource
@@ -90,6 +97,8 @@ class Scenario:
     generation: int
     seed: int
     starts: tuple[Candidate, ...] = ()
+    prior: Prior | None = None
+    longest_s: float = math.inf
 
     def start(self, number: int) -> Candidate | None:
         """Return what trial `number` is, whatever the strategy; None if the strategy decides."""

@@ -1,18 +1,25 @@
 """A space small enough to be known whole, and what a search of it needs."""
 
 import itertools
+import math
+import random
 from functools import cache
 
 import pytest
 
-from budgets.budget import Budget, Size
+from budgets.budget import Budget, Cost, Size
+from lightir_core.data.tasks import parse_task
 from results.objectives import Objective
+from results.table import TrainedNetwork
+from search.feasible.candidate import Candidate
 from search.feasible.space import Feasible
+from search.prior import Prior
 from search.strategies import Scenario
 from spaces import SPACES, Dimension, Space, TaskShape, When
 
 SHAPE = TaskShape(scale=2)
 SIZE = Size(64, 64)
+USUAL_PIXELS = 1280 * 720
 
 FEW = Space(
     name="few",
@@ -87,3 +94,66 @@ def few_candidates(feasible):
     found = [everything.candidate(point) for point in points(FEW)]
     assert len(found) == FEW.size == 84
     return found
+
+
+@pytest.fixture(scope="session")
+def worth():
+    """Candidate -> a score as a training would give: work pays, and some choices do."""
+
+    def score(candidate):
+        choices = candidate.choices
+        groups = [value for name, value in choices.items() if name.endswith("groups")]
+        return 29 + 0.4 * math.log10(candidate.cost.macs) - 0.3 * sum(groups) / len(groups)
+
+    return score
+
+
+@pytest.fixture(scope="session")
+def trained_table(feasible, worth):
+    """120 networks of `small`, as if they had been trained."""
+    everything, rng, noise = feasible("small", "60k"), random.Random(5), random.Random(6)
+    taken, made = set(), []
+    for index in range(120):
+        candidate = everything.near({}, rng, taken)
+        taken.add(candidate.architecture.id)
+        score = worth(candidate) + noise.gauss(0, 0.01)
+        made.append(
+            TrainedNetwork(
+                index=index,
+                origin="drawn",
+                architecture=candidate.architecture,
+                task="sr-x2",
+                recipe="proxy",
+                steps=400,
+                batch=8,
+                patch_px=16,
+                seed=index,
+                params=candidate.cost.params,
+                # the table has them at the usual size
+                macs=round(candidate.cost.macs * USUAL_PIXELS / (SIZE.height * SIZE.width)),
+                curve=((200, score - 0.2), (400, score)),
+                cpu_s=5 + candidate.cost.macs / 1e7,
+                machine="a processor x1, torch 2",
+                choices=candidate.choices,
+            )
+        )
+    return made
+
+
+@pytest.fixture(scope="session")
+def candidate_of():
+    def made(network):
+        macs = round(network.macs / USUAL_PIXELS * SIZE.height * SIZE.width)
+        return Candidate(network.choices, network.architecture, Cost(network.params, macs))
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def prior_of():
+    """Trainings, task -> what they teach of trainings that are as long."""
+
+    def learnt(networks, task=None):
+        return Prior(networks, task or parse_task("sr-x2"), 400 * 8 * 16**2, SIZE)
+
+    return learnt

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightir_core.errors import SpaceError
-from spaces import DEFAULT, Dimension, Space, TaskShape, When
+from spaces import DEFAULT, SPACES, Dimension, Space, TaskShape, When
 
 WIDTH, STAGES = Dimension("width", (12, 18)), Dimension("stages", (1, 2))
 seeds = st.integers(0, 2**32)
@@ -38,6 +38,29 @@ def test_size_counts_shared_stages_once():
 def test_different_points_are_different_networks(tiny, all_points):
     ids = {tiny.decode(point, TaskShape()).id for point in all_points}
     assert len(ids) == tiny.size
+
+
+def test_stages_that_repeat_are_drawn_alike_as_far_as_rules_allow():
+    repeating = SPACES["default"]
+    alike = 0
+    for seed in range(60):
+        point = repeating.sample(random.Random(seed))
+        assert repeating.complete(point, random.Random(0)) == point
+        stages = {}
+        for name, value in point.items():
+            stage, dot, plain = name.partition(".")
+            if dot and not plain.startswith("cross_"):  # of earlier outputs there are ever more
+                stages.setdefault(stage, {})[plain] = value
+        first = next(iter(stages.values()))
+        assert all(stage == first for stage in stages.values())
+        alike += len(stages) > 1
+    assert alike > 20
+
+
+def test_the_full_space_has_the_same_points_and_draws_every_stage():
+    full, repeating = SPACES["full"], SPACES["default"]
+    assert (full.network, full.stage) == (repeating.network, repeating.stage)
+    assert full.sample(random.Random(3)) == full.complete({}, random.Random(3))
 
 
 def test_sampling_reaches_every_point():

@@ -1,0 +1,199 @@
+"""What a network will score, predicted from the table of trained networks before it is trained.
+
+An architecture becomes numbers: its costs, and every value of its description, averaged over its
+blocks and stages. A Gaussian process (Rasmussen and Williams, 2006, chapter 2) learns the score
+from them and from the length of the training. A run has other images, perhaps another task, so its
+scores are on another level: by how much on average is taken off before they join the table's.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from budgets.assess import reference_size
+from budgets.budget import Cost, Size
+from lightir_core.architecture import Architecture, StageConfig
+from lightir_core.data.tasks import Task, parse_task
+from lightir_core.errors import SearchError
+from results.table import TrainedNetwork
+from search.feasible.candidate import Candidate
+
+Floats = NDArray[np.float64]
+Numbers = dict[str, float]
+
+USUAL = "sr-x2"
+"""The task of most trainings in the table; what it says of others is taken from this one."""
+
+FEWEST = 50
+"""Trainings on a task from which a prior of its own is better."""
+
+FITTED = 400
+"""Trainings that the lengths of the kernel are fitted to: as many as take about two seconds."""
+
+_STAGE = TypeAdapter(StageConfig)
+
+
+def numbers_of(architecture: Architecture, cost: Cost, size: Size) -> Numbers:
+    """Return an architecture by the names of its numbers; words are 1 under a name of their own.
+
+    Args:
+        architecture: any, of the default space or not.
+        cost: parameters and MACs.
+        size: of the output that they hold for.
+    """
+    stages = architecture.stages
+    passes = [len(stage.blocks) * stage.recursions for stage in stages]
+    numbers = Counter(
+        {
+            "params": math.log(cost.params),
+            "macs": math.log(cost.macs / (size.height * size.width)),
+            "width": math.log(architecture.width),
+            "stages": float(len(stages)),
+            "passes": math.log(sum(passes)),
+            "sharing": float(architecture.stage_sharing),
+            "norm": float(architecture.body.norm),
+            "plain skip": float(architecture.tail.skip == "interpolated"),
+        }
+    )
+    for stage, count in zip(stages, passes, strict=True):
+        of_blocks, of_stage = _stage_numbers(stage)
+        numbers.update({name: value * count / sum(passes) for name, value in of_blocks.items()})
+        numbers.update({name: value / len(stages) for name, value in of_stage.items()})
+    return dict(numbers)
+
+
+@lru_cache(maxsize=2**16)
+def _stage_numbers(stage: StageConfig) -> tuple[Numbers, Numbers]:
+    """Return the numbers of a stage's blocks, averaged over them, and those beside them."""
+    plain = _STAGE.dump_python(stage, mode="json")
+    blocks = plain.pop("blocks")
+    of_blocks = Counter[str]()
+    for block in blocks:
+        of_blocks.update({name: value / len(blocks) for name, value in _flat("block", block)})
+    return dict(of_blocks), dict(_flat("stage", plain))
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, float]]:  # noqa: ANN401  what JSON holds
+    """Yield the numbers of a plain value under the names of their path; all by their logarithm."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(f"{name}.{key}", inner)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _flat(f"{name}.{index}", inner)
+    elif isinstance(value, str):
+        yield f"{name}={value}", 1.0
+    elif value is not None:
+        yield name, math.log1p(value)
+
+
+class Prior:
+    """Predicts scores; learns from those that are observed.
+
+    Attributes:
+        metric: name of the score.
+        task: whose trainings in the table it has learnt from.
+        count: of them.
+    """
+
+    def __init__(
+        self, networks: Sequence[TrainedNetwork], task: Task, pixels: int, size: Size
+    ) -> None:
+        """Learn from a table.
+
+        Args:
+            networks: what was trained.
+            task: what is restored.
+            pixels: low-quality ones that the trainings see whose scores are predicted.
+            size: of the output that the costs of candidates hold for.
+
+        Raises:
+            SearchError: the table holds too little.
+        """
+        known = [one for one in networks if not one.is_diverged]
+        count = sum(one.task == task.name for one in known)
+        self.task, self.metric = task.name if count >= FEWEST else USUAL, task.metric
+        known = [one for one in known if one.task == self.task]
+        self.count = len(known)
+        if self.count < FEWEST:
+            raise SearchError(
+                f"the table of trained networks holds {self.count} trainings on {self.task}, and "
+                f"{FEWEST} are needed to learn from"
+            )
+        self._length = math.log(pixels)
+        self._size, stated = size, reference_size(parse_task(self.task))
+        rows = [
+            numbers_of(one.architecture, Cost(one.params, one.macs), stated)
+            | {"length": math.log(one.steps * one.batch * one.patch_px**2)}
+            for one in known
+        ]
+        # scikit-learn has no types that say more
+        self._scaled: Any = make_pipeline(DictVectorizer(sparse=False), StandardScaler()).fit(rows)
+        self._x: Floats = self._scaled.transform(rows)
+        self._y = np.array([one.score for one in known])
+        self._kernel = _fitted_kernel(self._x, self._y)
+        self._table = self._model = _fit(self._kernel, self._x, self._y)
+        # of a low-quality pixel: what a whole training takes is told by its length
+        seconds = [max(one.cpu_s, 0.1) / (one.steps * one.batch * one.patch_px**2) for one in known]
+        self._seconds = _fit(_fitted_kernel(self._x, np.log(seconds)), self._x, np.log(seconds))
+        self._own: list[Candidate] = []
+        self._scores: list[float] = []
+        self._level = 0.0
+
+    def observe(self, candidate: Candidate, score: float) -> None:
+        """Take in the score of a network that the run has trained."""
+        self._own.append(candidate)
+        self._scores.append(score)
+        x, y = self._rows(self._own), np.array(self._scores)
+        self._level = float(np.mean(y - self._table.predict(x)))
+        self._model = _fit(
+            self._kernel, np.vstack([self._x, x]), np.append(self._y, y - self._level)
+        )
+
+    def predict(self, candidates: Sequence[Candidate]) -> tuple[Floats, Floats]:
+        """Return the expected scores in dB of candidates, and their standard deviations."""
+        means, deviations = self._model.predict(self._rows(candidates), return_std=True)
+        return means + self._level, deviations
+
+    def seconds(self, candidates: Sequence[Candidate]) -> Floats:
+        """Return how long their trainings are expected to take on a core of the table's machine."""
+        logarithms = self._seconds.predict(self._rows(candidates))
+        return np.exp(logarithms + self._length)
+
+    def _rows(self, candidates: Sequence[Candidate]) -> Floats:
+        rows = [
+            {**numbers_of(one.architecture, one.cost, self._size), "length": self._length}
+            for one in candidates
+        ]
+        return self._scaled.transform(rows)
+
+
+def _fit(kernel: Any, x: Floats, y: Floats) -> Any:  # noqa: ANN401  as above
+    fixed: Any = None
+    return GaussianProcessRegressor(kernel, optimizer=fixed, normalize_y=True).fit(x, y)
+
+
+def _fitted_kernel(x: Floats, y: Floats) -> Any:  # noqa: ANN401  as above
+    """Return the kernel with the length and the noise under which some scores are likeliest."""
+    reach = math.sqrt(x.shape[1])
+    kernel = ConstantKernel(1.0) * Matern(reach, (0.3 * reach, 30 * reach), nu=2.5)
+    chosen = np.random.default_rng(0).permutation(len(x))[:FITTED]
+    model = GaussianProcessRegressor(kernel + WhiteKernel(0.1, (1e-4, 1.0)), normalize_y=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # about a value at its bound: it serves
+        return model.fit(x[chosen], y[chosen]).kernel_
