@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from budgets.budget import AXES, Budget, Cost, Size, format_bytes, parse_size
+from budgets.budget import AXES, CHEAP, Budget, Cost, Size, format_bytes, parse_size
 from budgets.latency import LatencyTable, latency
 from budgets.memory import inference_memory, training_memory, weights_memory
 from budgets.price import price
@@ -15,9 +15,6 @@ from lightir_core.errors import BudgetError, nearest
 from lightir_core.learning.recipe import PROXY
 from lightir_core.learning.step import has_fast_bfloat16
 from lightir_core.published.presets import preset
-
-CHEAP = ("params", "macs")
-"""Axes that are sums over cached parts; the others take a measurement each."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from typing import Any
 
 from lightir_core.errors import BudgetError, nearest
 
+CHEAP = ("params", "macs")
+"""Axes that are sums over cached parts; the others take a measurement each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:

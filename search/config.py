@@ -123,7 +123,7 @@ class SearchSettings(_Part):
         json_schema_extra={"repeated": True},
     )
     strategy: str = Field(
-        default="guided", description="Propose by guided, nsga2, tpe, gp, evolution or random."
+        default="guided", description="Propose by guided, nsga2, tpe, gp or random."
     )
     evaluator: str = Field(
         default="train", description="Score by train, zero-cost or zero-cost:PROXY."

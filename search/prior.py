@@ -6,8 +6,6 @@ from them and from the length of the training. A run has other images, perhaps a
 scores are on another level: by how much on average is taken off before they join the table's.
 """
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections import Counter
@@ -19,11 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.feature_extraction import DictVectorizer
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.gaussian_process import GaussianProcessRegressor, kernels
 
 from budgets.assess import reference_size
 from budgets.budget import Cost, Size
@@ -142,24 +136,25 @@ class Prior:
             | {"length": math.log(one.steps * one.batch * one.patch_px**2)}
             for one in known
         ]
-        # scikit-learn has no types that say more
-        self._scaled: Any = make_pipeline(DictVectorizer(sparse=False), StandardScaler()).fit(rows)
-        self._x: Floats = self._scaled.transform(rows)
+        self._names = sorted(set().union(*rows))
+        table = self._table_of(rows)
+        self._center, self._spread = table.mean(axis=0), table.std(axis=0) + 1e-9
+        self._x = (table - self._center) / self._spread
         self._y = np.array([one.score for one in known])
         self._kernel = _fitted_kernel(self._x, self._y)
         self._table = self._model = _fit(self._kernel, self._x, self._y)
         # of a low-quality pixel: what a whole training takes is told by its length
         seconds = [max(one.cpu_s, 0.1) / (one.steps * one.batch * one.patch_px**2) for one in known]
         self._seconds = _fit(_fitted_kernel(self._x, np.log(seconds)), self._x, np.log(seconds))
-        self._own: list[Candidate] = []
+        self._trained: list[Candidate] = []
         self._scores: list[float] = []
         self._level = 0.0
 
     def observe(self, candidate: Candidate, score: float) -> None:
         """Take in the score of a network that the run has trained."""
-        self._own.append(candidate)
+        self._trained.append(candidate)
         self._scores.append(score)
-        x, y = self._rows(self._own), np.array(self._scores)
+        x, y = self._rows(self._trained), np.array(self._scores)
         self._level = float(np.mean(y - self._table.predict(x)))
         self._model = _fit(
             self._kernel, np.vstack([self._x, x]), np.append(self._y, y - self._level)
@@ -180,10 +175,13 @@ class Prior:
             {**numbers_of(one.architecture, one.cost, self._size), "length": self._length}
             for one in candidates
         ]
-        return self._scaled.transform(rows)
+        return (self._table_of(rows) - self._center) / self._spread
+
+    def _table_of(self, rows: Sequence[Numbers]) -> Floats:
+        return np.array([[row.get(name, 0.0) for name in self._names] for row in rows])
 
 
-def _fit(kernel: Any, x: Floats, y: Floats) -> Any:  # noqa: ANN401  as above
+def _fit(kernel: Any, x: Floats, y: Floats) -> Any:  # noqa: ANN401  scikit-learn has no types
     fixed: Any = None
     return GaussianProcessRegressor(kernel, optimizer=fixed, normalize_y=True).fit(x, y)
 
@@ -191,9 +189,11 @@ def _fit(kernel: Any, x: Floats, y: Floats) -> Any:  # noqa: ANN401  as above
 def _fitted_kernel(x: Floats, y: Floats) -> Any:  # noqa: ANN401  as above
     """Return the kernel with the length and the noise under which some scores are likeliest."""
     reach = math.sqrt(x.shape[1])
-    kernel = ConstantKernel(1.0) * Matern(reach, (0.3 * reach, 30 * reach), nu=2.5)
+    scale = kernels.ConstantKernel(1.0)
+    likeness = kernels.Matern(reach, (0.3 * reach, 30 * reach), nu=2.5)
+    kernel = scale * likeness + kernels.WhiteKernel(0.1, (1e-4, 1.0))
     chosen = np.random.default_rng(0).permutation(len(x))[:FITTED]
-    model = GaussianProcessRegressor(kernel + WhiteKernel(0.1, (1e-4, 1.0)), normalize_y=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # about a value at its bound: it serves
-        return model.fit(x[chosen], y[chosen]).kernel_
+        model = GaussianProcessRegressor(kernel, normalize_y=True).fit(x[chosen], y[chosen])
+    return model.kernel_

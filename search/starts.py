@@ -5,8 +5,8 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from budgets.assess import CHEAP, Target
-from budgets.budget import Budget, Cost
+from budgets.assess import Target
+from budgets.budget import CHEAP, Budget, Cost
 from budgets.price import price
 from lightir_core.architecture import Architecture
 from lightir_core.published.presets import PRESETS, preset

@@ -1,12 +1,9 @@
 """The search of a plan, and its trainings as jobs: of candidates, finalists and pruned networks."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,9 +25,7 @@ from search.loop import Limits, Search
 from search.plan import Plan, torch_device, worker_count
 from search.starts import published_starts
 from search.strategies import GUIDED, STRATEGIES, Scenario
-
-if TYPE_CHECKING:
-    from search.prior import Prior
+from search.strategies.strategy import Predictor
 
 FEWEST = 4
 """Of the candidates whose training takes longest, so many fit into the time of a search."""
@@ -75,7 +70,7 @@ def plan_search(
     )
 
 
-def find_prior(plan: Plan, objectives: Sequence[Objective], callback: Callback) -> Prior | None:
+def find_prior(plan: Plan, objectives: Sequence[Objective], callback: Callback) -> Predictor | None:
     """Return what is known of networks beforehand; None, with a note, where that is nothing."""
     if not any(objective.name == plan.task.metric for objective in objectives):
         return None  # nothing that the table knows is optimised
@@ -92,7 +87,7 @@ def find_prior(plan: Plan, objectives: Sequence[Objective], callback: Callback) 
     return prior
 
 
-def _longest(config: SearchSettings, prior: Prior, starts: Sequence[Candidate]) -> float:
+def _longest(config: SearchSettings, prior: Predictor, starts: Sequence[Candidate]) -> float:
     """Return the longest training that may be proposed, in the prior's seconds.
 
     Where time is limited there were to be `trials` of a published design in the middle; of the

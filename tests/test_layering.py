@@ -359,7 +359,7 @@ def test_the_house_does_not_grow():
     for name, path in sources().items():
         sizes[name.partition(".")[0]] += lines_of(path)
     whole = sum(sizes.values())
-    assert whole <= 28_100
+    assert whole <= 28_600
     assert {name: size for name, size in sizes.items() if size > 0.35 * whole} == {}
 
 

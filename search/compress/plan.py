@@ -11,7 +11,8 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from budgets.assess import CHEAP, Target, assess
+from budgets.assess import Target, assess
+from budgets.budget import CHEAP
 from lightir_core.architecture import Architecture
 from lightir_core.pruning.channels import Extent, Unit, floor_of, narrowed, units
 from lightir_core.pruning.importance import Ranking

@@ -13,8 +13,8 @@ from functools import cache, partial
 
 import torch
 
-from budgets.assess import CHEAP, Target, assess
-from budgets.budget import AXES, Budget, Cost
+from budgets.assess import Target, assess
+from budgets.budget import AXES, CHEAP, Budget, Cost
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, SearchError
 from lightir_core.network import Network

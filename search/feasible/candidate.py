@@ -1,7 +1,5 @@
 """A candidate, and what strategies ask for one."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

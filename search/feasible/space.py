@@ -1,7 +1,5 @@
 """A space cut down to what a budget allows: nothing that is proposed here is over budget."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -10,8 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from budgets.allocations import FLOAT
-from budgets.assess import CHEAP, CostSettings, assess
-from budgets.budget import AXES, Budget, Cost, Size
+from budgets.assess import CostSettings, assess
+from budgets.budget import AXES, CHEAP, Budget, Cost, Size
 from budgets.memory import weights_memory
 from lightir_core.architecture import Architecture
 from lightir_core.errors import BudgetError, SearchError
@@ -60,7 +58,7 @@ class Feasible:
         return candidate if self._quick.miss(candidate.cost) <= 1 else None
 
     @cached_property
-    def _quick(self) -> Feasible:
+    def _quick(self) -> "Feasible":
         limits = tuple(limit for limit in self.budget.limits if limit[0] in CHEAP)
         band = self.fill if limits[:1] == self.budget.limits[:1] else 0.0
         return replace(self, budget=Budget(limits, ""), fill=band)

@@ -6,22 +6,17 @@ of all, so that the budget is used, and those between them the best among networ
 more, so that the front is served. What is under way counts with the score that is expected of it.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import norm
 
-from budgets.assess import CHEAP
+from budgets.budget import CHEAP
 from search.feasible.candidate import Candidate
-from search.strategies.strategy import EvolutionStrategy, Scenario, mutated
+from search.strategies.strategy import EvolutionStrategy, Floats, Scenario, mutated
 from spaces.space import Choices
-
-Floats = NDArray[np.float64]
 
 DRAWS, MUTANTS = 400, 400
 """Candidates for a generation that are drawn, and that descend from the best of all known."""
@@ -150,5 +145,5 @@ class GuidedStrategy(EvolutionStrategy):
 
 def expected_gain(means: Floats, deviations: Floats, beaten: Floats) -> Floats:
     """Return by how much normally distributed scores are expected to be beyond others."""
-    ahead = (means - beaten) / deviations
-    return deviations * (ahead * norm.cdf(ahead) + norm.pdf(ahead))
+    distances = (means - beaten) / deviations
+    return deviations * (distances * norm.cdf(distances) + norm.pdf(distances))

@@ -9,15 +9,14 @@ mutation. Differs from the paper: "best" is by non-dominated rank and crowding w
 several objectives, a generation of children is made at once, and mutations know the stages.
 """
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lightir_core.seeds import derive
 from results.objectives import Objective, minimised
@@ -26,8 +25,7 @@ from search.feasible.candidate import Candidate, CandidateSource
 from spaces.decode import Value
 from spaces.space import Choices, Space
 
-if TYPE_CHECKING:
-    from search.prior import Prior
+Floats = NDArray[np.float64]
 
 Fitness = tuple[int, float]
 """(rank, negative crowding distance): the smaller, the better."""
@@ -78,6 +76,27 @@ INACTIVE = "-"
 Row = dict[str, Value]
 
 
+class Predictor(Protocol):
+    """Says beforehand what comes of trainings; `search.prior.Prior` is one."""
+
+    @property
+    def metric(self) -> str:
+        """Name of the score."""
+        ...
+
+    def predict(self, candidates: Sequence[Candidate]) -> tuple[Floats, Floats]:
+        """Return expected scores, and their standard deviations."""
+        ...
+
+    def seconds(self, candidates: Sequence[Candidate]) -> Floats:
+        """Return how long trainings are expected to take, by a clock of its own."""
+        ...
+
+    def observe(self, candidate: Candidate, score: float) -> None:
+        """Take in the score of a candidate that was trained."""
+        ...
+
+
 @dataclass(frozen=True)
 class Scenario:
     """What a strategy searches: the feasible space, the objectives, and how its trials are seeded.
@@ -97,7 +116,7 @@ class Scenario:
     generation: int
     seed: int
     starts: tuple[Candidate, ...] = ()
-    prior: Prior | None = None
+    prior: Predictor | None = None
     longest_s: float = math.inf
 
     def start(self, number: int) -> Candidate | None:

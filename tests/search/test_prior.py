@@ -28,8 +28,7 @@ def test_networks_that_it_has_not_seen_are_ranked(prior_of, half, candidate_of):
 
 
 def test_it_is_surer_of_what_it_has_seen(prior_of, half, candidate_of):
-    learnt, others = half
-    prior = prior_of(learnt)
+    prior = prior_of(half[0])
     of_known, of_others = (
         prior.predict([candidate_of(one) for one in some])[1].mean() for some in half
     )

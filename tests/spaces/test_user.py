@@ -103,6 +103,7 @@ BAD = {
     "name: x\n  bad: [": "cannot be read as YAML",
     "network: {width: 8, stages: 1}\nstage: {}": "the space has no name; write for example",
     "name: 3\nnetwork: {width: 8, stages: 1}\nstage: {}": "the space has no name",
+    "name: x\nrepeats: 3": "repeats: 3 is neither true nor false",
     "name: x\nnetworks: {}": "unknown key 'networks'; did you mean 'network'",
     "name: x\nstage: {}": "network: expected `key: value` lines, got None",
     "name: x\nnetwork: {width: 8}\nstage: {}": "space 'x' has no dimension 'stages'",
