@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "data": ("throughput", "Are patches ready faster than a training takes them?"),
     "table": ("table", "Train every network of a small space, for searches without training."),
     "trained": ("trained", "Train the networks of the table that ships with the program."),
+    "prior": ("prior", "How well does the prior rank networks that it has not seen?"),
     "strategies": ("strategies", "Which strategy finds most on that table?"),
     "fidelities": ("fidelities", "Do rungs find more than whole trainings on that table?"),
     "kills": ("kills", "Is anything lost when a search is killed again and again?"),

@@ -2,8 +2,9 @@
 
 An architecture becomes numbers: its costs, and every value of its description, averaged over its
 blocks and stages. A Gaussian process (Rasmussen and Williams, 2006, chapter 2) learns the score
-from them and from the length of the training. A run has other images, perhaps another task, so its
-scores are on another level: by how much on average is taken off before they join the table's.
+from them and from the length of the training; each number counts as far as randomised trees
+(Geurts et al., 2006) make use of it. A run has other images, perhaps another task, so its scores
+are on another level: by how much on average is taken off before they join the table's.
 """
 
 import math
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
+from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor, kernels
 
@@ -35,6 +37,12 @@ USUAL = "sr-x2"
 
 FEWEST = 50
 """Trainings on a task from which a prior of its own is better."""
+
+TREES = 200
+"""Enough that their importances hardly change with more."""
+
+LEAST = 1e-4
+"""Added to all importances: trees that never split have none."""
 
 FITTED = 400
 """Trainings that the lengths of the kernel are fitted to: as many as take about two seconds."""
@@ -141,11 +149,10 @@ class Prior:
         self._center, self._spread = table.mean(axis=0), table.std(axis=0) + 1e-9
         self._x = (table - self._center) / self._spread
         self._y = np.array([one.score for one in known])
-        self._kernel = _fitted_kernel(self._x, self._y)
-        self._table = self._model = _fit(self._kernel, self._x, self._y)
+        self._table = self._model = _Process.learnt(self._x, self._y)
         # of a low-quality pixel: what a whole training takes is told by its length
         seconds = [max(one.cpu_s, 0.1) / (one.steps * one.batch * one.patch_px**2) for one in known]
-        self._seconds = _fit(_fitted_kernel(self._x, np.log(seconds)), self._x, np.log(seconds))
+        self._seconds = _Process.learnt(self._x, np.log(seconds))
         self._trained: list[Candidate] = []
         self._scores: list[float] = []
         self._level = 0.0
@@ -155,19 +162,18 @@ class Prior:
         self._trained.append(candidate)
         self._scores.append(score)
         x, y = self._rows(self._trained), np.array(self._scores)
-        self._level = float(np.mean(y - self._table.predict(x)))
-        self._model = _fit(
-            self._kernel, np.vstack([self._x, x]), np.append(self._y, y - self._level)
-        )
+        self._level = float(np.mean(y - self._table.predict(x)[0]))
+        together = np.vstack([self._x, x]), np.append(self._y, y - self._level)
+        self._model = self._table.taught(*together)
 
     def predict(self, candidates: Sequence[Candidate]) -> tuple[Floats, Floats]:
         """Return the expected scores in dB of candidates, and their standard deviations."""
-        means, deviations = self._model.predict(self._rows(candidates), return_std=True)
+        means, deviations = self._model.predict(self._rows(candidates))
         return means + self._level, deviations
 
     def seconds(self, candidates: Sequence[Candidate]) -> Floats:
         """Return how long their trainings are expected to take on a core of the table's machine."""
-        logarithms = self._seconds.predict(self._rows(candidates))
+        logarithms, _ = self._seconds.predict(self._rows(candidates))
         return np.exp(logarithms + self._length)
 
     def _rows(self, candidates: Sequence[Candidate]) -> Floats:
@@ -181,19 +187,37 @@ class Prior:
         return np.array([[row.get(name, 0.0) for name in self._names] for row in rows])
 
 
-def _fit(kernel: Any, x: Floats, y: Floats) -> Any:  # noqa: ANN401  scikit-learn has no types
-    fixed: Any = None
-    return GaussianProcessRegressor(kernel, optimizer=fixed, normalize_y=True).fit(x, y)
+class _Process:
+    """A Gaussian process whose likeness counts each number by what trees split on it."""
 
+    def __init__(self, weights: Floats, kernel: Any, x: Floats, y: Floats) -> None:  # noqa: ANN401
+        fixed: Any = None  # the kernel is not fitted once more; scikit-learn has no type for that
+        self._weights, self._kernel = weights, kernel
+        process = GaussianProcessRegressor(kernel, optimizer=fixed, normalize_y=True)
+        self._process: Any = process.fit(weights * x, y)
 
-def _fitted_kernel(x: Floats, y: Floats) -> Any:  # noqa: ANN401  as above
-    """Return the kernel with the length and the noise under which some scores are likeliest."""
-    reach = math.sqrt(x.shape[1])
-    scale = kernels.ConstantKernel(1.0)
-    likeness = kernels.Matern(reach, (0.3 * reach, 30 * reach), nu=2.5)
-    kernel = scale * likeness + kernels.WhiteKernel(0.1, (1e-4, 1.0))
-    chosen = np.random.default_rng(0).permutation(len(x))[:FITTED]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # about a value at its bound: it serves
-        model = GaussianProcessRegressor(kernel, normalize_y=True).fit(x[chosen], y[chosen])
-    return model.kernel_
+    @staticmethod
+    def learnt(x: Floats, y: Floats) -> "_Process":
+        """Find out which numbers count, how far, and how much is noise: what is likeliest."""
+        trees: Any = ExtraTreesRegressor(
+            TREES, min_samples_leaf=2, max_features=0.5, random_state=0
+        )
+        importance: Floats = trees.fit(x, y).feature_importances_ + LEAST
+        weights, reach = np.sqrt(importance / importance.mean()), math.sqrt(x.shape[1])
+        likeness = kernels.Matern(reach, (0.01 * reach, 100 * reach), nu=2.5)
+        noise = kernels.WhiteKernel(0.1, (1e-4, 1.0))
+        kernel = kernels.ConstantKernel(1.0) * likeness + noise
+        chosen = np.random.default_rng(0).permutation(len(x))[:FITTED]
+        process: Any = GaussianProcessRegressor(kernel, normalize_y=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # one at its bound serves
+            process.fit(weights * x[chosen], y[chosen])
+        return _Process(weights, process.kernel_, x, y)
+
+    def taught(self, x: Floats, y: Floats) -> "_Process":
+        """Return the process of other points, by the same likeness."""
+        return _Process(self._weights, self._kernel, x, y)
+
+    def predict(self, x: Floats) -> tuple[Floats, Floats]:
+        """Return means and standard deviations."""
+        return self._process.predict(self._weights * x, return_std=True)
