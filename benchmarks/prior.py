@@ -21,9 +21,9 @@ from budgets.assess import reference_size
 from budgets.budget import Cost
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
+from results.prior import FEWEST, Prior
 from results.table import TABLE, TrainedNetwork, load_table
 from search.feasible.candidate import Candidate
-from search.prior import FEWEST, Prior
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ def by_folds(networks: Sequence[TrainedNetwork]) -> Floats:
     """Return what is expected of every network by those of the other folds, by architecture."""
     ids = sorted({one.architecture.id for one in networks})
     order = np.random.default_rng(0).permutation(len(ids))
-    fold_of = {ids[index]: place % FOLDS for place, index in enumerate(order.tolist())}
+    fold_of = {ids[index]: count % FOLDS for count, index in enumerate(order.tolist())}
     folds = np.array([fold_of[one.architecture.id] for one in networks])
     made = np.zeros(len(networks))
     for fold in range(FOLDS):

@@ -10,15 +10,13 @@ Stopped and started again with the same settings, it goes on where it was: what 
 asked again, what was asked and not told is.
 """
 
-import functools
 import sys
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Self
 
 from lightir_core.architecture import Architecture
 from lightir_core.errors import SearchError
@@ -120,24 +118,7 @@ def _open_record(plan: Plan, scores: Sequence[Objective]) -> Record:
 
 DEFAULT = SearchConfig()
 
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
 
-
-def formerly_listener(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Take the keyword `callback` under its earlier name as well, with a warning."""
-
-    @functools.wraps(function)
-    def call(*positional: Any, **keywords: Any) -> Result:  # noqa: ANN401  those of `function`
-        if "listener" in keywords:
-            warnings.warn("listener= is called callback= now", FutureWarning, stacklevel=2)
-            keywords["callback"] = keywords.pop("listener")
-        return function(*positional, **keywords)
-
-    return call
-
-
-@formerly_listener
 def run(
     config: SearchConfig = DEFAULT,
     folder: Path | str | None = None,
@@ -175,7 +156,6 @@ def run(
     return Run(run_folder)
 
 
-@formerly_listener
 def resume(folder: Path | str, *, callback: Callback | None = None) -> Run:
     """Go on with a run that was stopped, as `python -m search resume` does.
 
@@ -206,7 +186,6 @@ class Question:
 class AskTell:
     """A search that is driven from outside; a context manager that ends with a report."""
 
-    @formerly_listener
     def __init__(
         self,
         config: SearchConfig,

@@ -21,7 +21,7 @@ from results.study import Record
 from search.feasible.candidate import Candidate
 from search.jobs import Callback, Job, Outcome, Stop, never
 from search.rungs import Climb, Comparison, Rungs
-from search.strategies.strategy import Strategy
+from search.strategies.strategy import Predictor, Strategy
 
 MakeJob = Callable[[int, Candidate, int], Job]
 """Makes the job that trains a candidate, by number, up to a step."""
@@ -96,6 +96,7 @@ class Search:
         limits: Limits,
         callback: Callback,
         rungs: Rungs,
+        prior: Predictor | None = None,
     ) -> None:
         """Begin, or go on with what the record holds; nothing is proposed before the first `ask`.
 
@@ -106,7 +107,10 @@ class Search:
             limits: when to end.
             callback: told about trials that end, and why the search ends.
             rungs: at which trials are compared on their way.
+            prior: tells how long trainings take beside each other, else their MACs do. Where time
+                is limited, what it proposes is trained in that order, the most promising first.
         """
+        self._prior = prior
         self._strategy, self._record, self._make_job = strategy, record, make_job
         self._limits, self._callback, self._rungs = limits, callback, rungs
         self._idle = IdleTrials(record.objectives)
@@ -114,7 +118,7 @@ class Search:
         self._proposed = 0
         self._exhausted = self._over = self._late = False
         self._candidates: dict[int, Candidate] = {}
-        self._seconds_per_mac: list[float] = []
+        self._seconds_per_work: list[float] = []
         self._climb: Climb | None = None
         self._running: set[int] = set()
         self._notes: set[str] = set()
@@ -142,7 +146,7 @@ class Search:
         """Write down what became of a job that was asked for."""
         self._running.discard(job.number)
         number, record = job.number, self._record
-        self._seconds_per_mac.append(outcome.seconds / self._candidates[number].cost.macs)
+        self._seconds_per_work.append(outcome.seconds / self._work(self._candidates[number]))
         if outcome.losses:
             record.lose(number, outcome.losses)
         if outcome.restart is not None:
@@ -209,37 +213,42 @@ class Search:
             plain = candidate.cost.to_plain()
             self._record.begin(number, candidate.architecture, candidate.choices, plain)
         trial = self._record.trial(number)
-        self._climbing.start(number, candidate.cost.macs)
+        # best first is in the order of the numbers
+        is_first_best = self._prior is not None and isfinite(self._limits.deadline)
+        self._climbing.start(number, 0 if is_first_best else candidate.cost.macs)
         for step, scores in trial.rungs:
             self._reach(number, step, scores)
         if trial.state != "running":
             self._climbing.end(number)
 
     def _next(self, climb: Climb) -> Job | None:
-        if climb.over or self._limits.stop() or (self._is_late() and self._has_begun()):
+        is_up = not self._limits.allows(0)
+        if climb.over or self._limits.stop() or (is_up and self._has_begun()):
             return None
-        following = climb.next()
-        if following is None:
-            return None
-        number, step = following
-        if not self._can_end(number):
-            self._late = True  # those after it are no smaller
-            return None
-        self._running.add(number)
-        return self._make_job(number, self._candidates[number], step)
+        while following := climb.next():
+            number, step = following
+            if self._can_end(number):
+                self._running.add(number)
+                return self._make_job(number, self._candidates[number], step)
+            self._late = True
+        return None
+
+    def _work(self, candidate: Candidate) -> float:
+        """Return what a candidate's training takes, in units of no matter what."""
+        return float(self._prior.seconds([candidate])[0]) if self._prior else candidate.cost.macs
 
     def _is_late(self) -> bool:
         return self._late or not self._limits.allows(0)
 
     def _has_begun(self) -> bool:
         """Return whether there is, or will be, a network to hand over however short the time is."""
-        return bool(self._running or self._seconds_per_mac)
+        return bool(self._running or self._seconds_per_work)
 
     def _can_end(self, number: int) -> bool:
         """Return whether a trial is expected to be over by the deadline, after those before it."""
-        if not self._seconds_per_mac:
+        if not self._seconds_per_work:
             return True
-        expected_s = median(self._seconds_per_mac) * self._candidates[number].cost.macs
+        expected_s = median(self._seconds_per_work) * self._work(self._candidates[number])
         return self._limits.allows(expected_s)
 
     def _end(self, climb: Climb) -> None:

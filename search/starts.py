@@ -1,8 +1,7 @@
 """What a search begins with: the published designs, as points of its space and of several sizes."""
 
 import math
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from budgets.assess import Target
@@ -12,8 +11,8 @@ from lightir_core.architecture import Architecture
 from lightir_core.published.presets import PRESETS, preset
 from search.feasible.candidate import Candidate
 from search.feasible.space import Feasible
-from spaces.resemblance import resembling
-from spaces.space import Choices, Space
+from spaces.resemblance import every_size, resembling
+from spaces.space import Choices
 
 SHARES = (0.25, 0.5, 1.0)
 """Of the budget that the designs fill, the first proposed first: small ones are known soon."""
@@ -65,7 +64,7 @@ def _sizes(feasible: Feasible, design: Architecture) -> list[_Size]:
     stages = [resembling(space, stage, width) for stage in design.stages]
     published = width / sum(len(stage.blocks) for stage in design.stages)
     sizes: list[_Size] = []
-    for choices in _grid(space, stages):
+    for choices in every_size(space, stages):
         architecture = space.decode(choices, feasible.shape)
         blocks = sum(len(stage.blocks) for stage in architecture.stages)
         wrong = abs(math.log(architecture.width / blocks / published))
@@ -93,20 +92,3 @@ def _fullest(sizes: Sequence[_Size], target: Target, nearly: float) -> Choices |
             return chosen.choices
         most_macs = chosen.cost.macs / over
     return None
-
-
-def _grid(space: Space, stages: Sequence[Choices]) -> Iterator[Choices]:
-    """Yield the points with such stages at every width, number of stages and of blocks."""
-    counts = [int(value) for value in space.dimension("stages").values]
-    blocks = next((d.values for d in space.stage if d.name == "blocks"), (None,))
-    for width in space.dimension("width").values:
-        for count in counts:
-            for depth in blocks:
-                wish: Choices = {"width": width, "stages": count, "stage_sharing": 1}
-                for number in range(1, count + 1):
-                    alike = stages[min(number, len(stages)) - 1]
-                    alike = alike if depth is None else {**alike, "blocks": depth}
-                    wish |= {f"stage{number}.{name}": value for name, value in alike.items()}
-                point = space.complete(wish, random.Random(0))
-                if all(wish.get(name, value) == value for name, value in point.items()):
-                    yield point

@@ -50,14 +50,9 @@ def plan_search(
     if config.start == "presets":
         starts = published_starts(plan.feasible, plan.target, plan.config.data.task)
     prior = find_prior(plan, record.objectives, callback) if config.strategy == GUIDED else None
+    longest_s = _longest(config, prior, starts) if prior else math.inf
     scenario = Scenario(
-        plan.feasible,
-        record.objectives,
-        config.generation,
-        config.seed,
-        starts,
-        prior,
-        _longest(config, prior, starts) if prior else math.inf,
+        plan.feasible, record.objectives, config.generation, config.seed, starts, prior, longest_s
     )
     callback.phase("search", config.trials)
     return Search(
@@ -67,6 +62,7 @@ def plan_search(
         Limits(config.trials, config.generation, deadline, config.patience, stop),
         callback,
         plan.rungs,
+        prior,
     )
 
 
@@ -74,7 +70,7 @@ def find_prior(plan: Plan, objectives: Sequence[Objective], callback: Callback) 
     """Return what is known of networks beforehand; None, with a note, where that is nothing."""
     if not any(objective.name == plan.task.metric for objective in objectives):
         return None  # nothing that the table knows is optimised
-    from search.prior import Prior
+    from results.prior import Prior
 
     recipe = plan.recipes.search
     try:
@@ -90,8 +86,7 @@ def find_prior(plan: Plan, objectives: Sequence[Objective], callback: Callback) 
 def _longest(config: SearchSettings, prior: Predictor, starts: Sequence[Candidate]) -> float:
     """Return the longest training that may be proposed, in the prior's seconds.
 
-    Where time is limited there were to be `trials` of a published design in the middle; of the
-    longest there is time for a few.
+    Where time is limited it is for `trials` of a design in the middle, or a few of the longest.
     """
     if not (config.time_s and starts):
         return math.inf

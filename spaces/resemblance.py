@@ -1,5 +1,7 @@
 """Choices that make a stage most like one that may be no point of the space."""
 
+import random
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias, Union
 
 from pydantic import TypeAdapter
@@ -50,3 +52,20 @@ def likeness(one: Plain, other: Plain) -> float:
     if isinstance(one, int | float) and isinstance(other, int | float) and one > 0 and other > 0:
         return min(one, other) / max(one, other)
     return float(one == other)
+
+
+def every_size(space: Space, stages: Sequence[Choices]) -> Iterator[Choices]:
+    """Yield the points with such stages at every width, number of stages and of blocks."""
+    counts = [int(value) for value in space.dimension("stages").values]
+    blocks = next((d.values for d in space.stage if d.name == "blocks"), (None,))
+    for width in space.dimension("width").values:
+        for count in counts:
+            for depth in blocks:
+                wish: Choices = {"width": width, "stages": count, "stage_sharing": 1}
+                for number in range(1, count + 1):
+                    alike = stages[min(number, len(stages)) - 1]
+                    alike = alike if depth is None else {**alike, "blocks": depth}
+                    wish |= {f"stage{number}.{name}": value for name, value in alike.items()}
+                point = space.complete(wish, random.Random(0))
+                if all(wish.get(name, value) == value for name, value in point.items()):
+                    yield point

@@ -47,7 +47,7 @@ EXTRA_MODULES = ("torch.utils.tensorboard",)
 DEFERRED = {
     "results/importance.py": ("optuna.importance",),
     "search/pipeline.py": ("results.report.page",),
-    "search/trainings.py": ("search.prior",),
+    "search/trainings.py": ("results.prior",),
     "results/report/members.py": ("budgets.breakdown", "budgets.parts", "budgets.price"),
 }
 

@@ -14,7 +14,10 @@ GUIDED = "guided"
 """The strategy that a prior leads."""
 
 STRATEGIES: dict[str, Callable[[Scenario], Strategy]] = {
-    GUIDED: GuidedStrategy,
+    # without a prior from the starts on as evolution goes on from them
+    GUIDED: lambda scenario: (
+        GuidedStrategy(scenario, scenario.prior) if scenario.prior else EvolutionStrategy(scenario)
+    ),
     "random": UniformStrategy,
     "tpe": lambda scenario: OptunaStrategy(scenario, Tpe()),
     "nsga2": lambda scenario: OptunaStrategy(scenario, nsga2),

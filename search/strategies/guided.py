@@ -6,6 +6,7 @@ of all, so that the budget is used, and those between them the best among networ
 more, so that the front is served. What is under way counts with the score that is expected of it.
 """
 
+import math
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from scipy.stats import norm
 
 from budgets.budget import CHEAP
 from search.feasible.candidate import Candidate
-from search.strategies.strategy import EvolutionStrategy, Floats, Scenario, mutated
+from search.strategies.strategy import Floats, Predictor, Scenario, SeedingStrategy, mutated
 from spaces.space import Choices
 
 DRAWS, MUTANTS = 400, 400
@@ -36,17 +37,16 @@ class _Known:
     score: float
 
 
-class GuidedStrategy(EvolutionStrategy):
-    """Proposes by a prior; without one, the published designs and then as evolution does."""
+class GuidedStrategy(SeedingStrategy):
+    """Proposes by a prior."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        """Start without trials."""
-        self._prior = scenario.prior
-        # with a prior they are proposed when most is expected of them
-        super().__init__(replace(scenario, starts=()) if self._prior else scenario)
-        self._starts = scenario.starts
+    def __init__(self, scenario: Scenario, prior: Predictor) -> None:
+        """Start without trials; the prior learns from this run alone."""
+        # what it starts with is proposed when most is expected of it
+        super().__init__(replace(scenario, starts=()))
+        self._starts, self._prior = scenario.starts, prior
         names = [objective.name for objective in scenario.objectives]
-        self._quality = names.index(self._prior.metric) if self._prior else 0
+        self._quality = names.index(prior.metric)
         self._axes = [name for name in names if name in CHEAP] or [CHEAP[-1]]
         self._known: dict[int, _Known] = {}
         self._pool: list[Candidate] = []
@@ -55,18 +55,13 @@ class GuidedStrategy(EvolutionStrategy):
         """Learn from the score of trial `number`; nothing if it failed."""
         candidate = self._running[number]
         super().observe(number, values)
-        if self._prior is None:
-            return
         self._known.pop(number)
         self._pool = []
-        if values is not None:
-            score = values[self._quality]
+        if values is not None and math.isfinite(score := values[self._quality]):
             self._prior.observe(candidate, score)
             self._known[number] = _Known(candidate, score)
 
     def _choose(self, number: int, seed: int) -> Candidate:
-        if self._prior is None:
-            return super()._choose(number, seed)
         feasible, pool = self._scenario.feasible, self._pool_of(seed)
         if pool:
             means, deviations = self._prior.predict(pool)
@@ -85,33 +80,29 @@ class GuidedStrategy(EvolutionStrategy):
         """Return what was not proposed yet of a generation's pool, which its first seed decides."""
         if not self._pool:
             rng = random.Random(seed)
-            self._pool = self._short(self._unknown([*self._starts, *self._drawn(rng)]))
+            drawn = self._quick(self._scenario.feasible.space.sample(rng) for _ in range(DRAWS))
+            self._pool = self._short(self._unknown([*self._starts, *drawn]))
             self._pool += self._short(self._mutants(self._pool, rng))
         self._pool = self._unknown(self._pool)
         return self._pool
 
     def _short(self, pool: Sequence[Candidate]) -> list[Candidate]:
         """Return those whose training is not too long; the shortest if all are."""
-        assert self._prior is not None
         if not pool:
             return []
         seconds = self._prior.seconds(pool)
         limit = max(self._scenario.longest_s, seconds.min())
         return [one for one, taken in zip(pool, seconds, strict=True) if taken <= limit]
 
-    def _drawn(self, rng: random.Random) -> list[Candidate]:
-        space = self._scenario.feasible.space
-        return self._quick(space.sample(rng) for _ in range(DRAWS))
-
     def _mutants(self, pool: Sequence[Candidate], rng: random.Random) -> list[Candidate]:
         """Return mutations of the best known, and of those that most is expected of."""
-        assert self._prior is not None
         means, _ = self._prior.predict(pool) if pool else ((), ())
         scored = [*zip(means, pool, strict=True)]
         scored += [(one.score, one.candidate) for one in self._known.values()]
         scored.sort(key=lambda pair: -pair[0])
         parents = [candidate.choices for _, candidate in scored[:PARENTS]]
-        return self._quick(self._mutant(rng.choice(parents), rng) for _ in range(MUTANTS))
+        count = MUTANTS if parents else 0
+        return self._quick(self._mutant(rng.choice(parents), rng) for _ in range(count))
 
     def _mutant(self, parent: Choices, rng: random.Random) -> Choices:
         for _ in range(rng.randint(1, MOST_MUTATIONS)):

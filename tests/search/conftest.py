@@ -10,10 +10,10 @@ import pytest
 from budgets.budget import Budget, Cost, Size
 from lightir_core.data.tasks import parse_task
 from results.objectives import Objective
+from results.prior import Prior
 from results.table import TrainedNetwork
 from search.feasible.candidate import Candidate
 from search.feasible.space import Feasible
-from search.prior import Prior
 from search.strategies import Scenario
 from spaces import SPACES, Dimension, Space, TaskShape, When
 

@@ -77,8 +77,8 @@ def test_renamed_things_say_their_new_name(found):
         assert search.Found is search.BestModel
     with pytest.warns(FutureWarning, match=r"Run\.findings is called Run\.view now"):
         assert found.findings.folder == found.folder
-    with (
-        pytest.warns(FutureWarning, match="listener= is called callback= now"),
-        pytest.raises(SearchError, match="scored by a program of your own"),
-    ):
-        resume(found.folder, listener=Silent())
+
+
+def test_a_run_that_was_scored_outside_is_not_resumed_here(found):
+    with pytest.raises(SearchError, match="scored by a program of your own"):
+        resume(found.folder, callback=Silent())

@@ -9,7 +9,7 @@ from scipy.stats import kendalltau
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
 from lightir_core.published.presets import PRESETS, preset
-from search.prior import FEWEST, numbers_of
+from results.prior import FEWEST, numbers_of
 
 COUNT = 120
 """More than are needed, few enough to be priced within seconds."""

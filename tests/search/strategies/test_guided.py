@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from search.strategies import STRATEGIES
 from search.strategies.guided import GuidedStrategy, expected_gain
 
 
@@ -25,7 +26,7 @@ def play(strategy, trials, score, generation=4):
 def guided(setting, prior_of, trained_table):
     def begun(**changes):
         # a prior learns from the run that it belongs to
-        return GuidedStrategy(replace(setting(), prior=prior_of(trained_table[:60]), **changes))
+        return GuidedStrategy(replace(setting(), **changes), prior_of(trained_table[:60]))
 
     return begun
 
@@ -73,7 +74,7 @@ def test_where_everything_takes_too_long_the_shortest_is_proposed(guided):
 def test_without_a_prior_the_starts_come_first(setting):
     set_up = setting()
     start = set_up.feasible.smallest()
-    strategy = GuidedStrategy(replace(set_up, starts=(start,)))
+    strategy = STRATEGIES["guided"](replace(set_up, starts=(start,)))
     assert strategy.propose(0) == start
     assert strategy.propose(1) != start
 

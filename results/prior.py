@@ -1,3 +1,4 @@
+# pyright: basic
 """What a network will score, predicted from the table of trained networks before it is trained.
 
 An architecture becomes numbers: its costs, and every value of its description, averaged over its
@@ -11,8 +12,9 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +29,24 @@ from lightir_core.architecture import Architecture, StageConfig
 from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import SearchError
 from results.table import TrainedNetwork
-from search.feasible.candidate import Candidate
 
 Floats = NDArray[np.float64]
 Numbers = dict[str, float]
+
+
+class Priced(Protocol):
+    """A network that is not trained yet."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """What it is."""
+        ...
+
+    @property
+    def cost(self) -> Cost:
+        """What it costs."""
+        ...
+
 
 USUAL = "sr-x2"
 """The task of most trainings in the table; what it says of others is taken from this one."""
@@ -144,7 +160,7 @@ class Prior:
             | {"length": math.log(one.steps * one.batch * one.patch_px**2)}
             for one in known
         ]
-        self._names = sorted(set().union(*rows))
+        self._names = sorted(set[str]().union(*rows))
         table = self._table_of(rows)
         self._center, self._spread = table.mean(axis=0), table.std(axis=0) + 1e-9
         self._x = (table - self._center) / self._spread
@@ -153,11 +169,11 @@ class Prior:
         # of a low-quality pixel: what a whole training takes is told by its length
         seconds = [max(one.cpu_s, 0.1) / (one.steps * one.batch * one.patch_px**2) for one in known]
         self._seconds = _Process.learnt(self._x, np.log(seconds))
-        self._trained: list[Candidate] = []
+        self._trained: list[Priced] = []
         self._scores: list[float] = []
         self._level = 0.0
 
-    def observe(self, candidate: Candidate, score: float) -> None:
+    def observe(self, candidate: Priced, score: float) -> None:
         """Take in the score of a network that the run has trained."""
         self._trained.append(candidate)
         self._scores.append(score)
@@ -166,17 +182,17 @@ class Prior:
         together = np.vstack([self._x, x]), np.append(self._y, y - self._level)
         self._model = self._table.taught(*together)
 
-    def predict(self, candidates: Sequence[Candidate]) -> tuple[Floats, Floats]:
+    def predict(self, candidates: Sequence[Priced]) -> tuple[Floats, Floats]:
         """Return the expected scores in dB of candidates, and their standard deviations."""
         means, deviations = self._model.predict(self._rows(candidates))
         return means + self._level, deviations
 
-    def seconds(self, candidates: Sequence[Candidate]) -> Floats:
+    def seconds(self, candidates: Sequence[Priced]) -> Floats:
         """Return how long their trainings are expected to take on a core of the table's machine."""
         logarithms, _ = self._seconds.predict(self._rows(candidates))
         return np.exp(logarithms + self._length)
 
-    def _rows(self, candidates: Sequence[Candidate]) -> Floats:
+    def _rows(self, candidates: Sequence[Priced]) -> Floats:
         rows = [
             {**numbers_of(one.architecture, one.cost, self._size), "length": self._length}
             for one in candidates
@@ -190,11 +206,9 @@ class Prior:
 class _Process:
     """A Gaussian process whose likeness counts each number by what trees split on it."""
 
-    def __init__(self, weights: Floats, kernel: Any, x: Floats, y: Floats) -> None:  # noqa: ANN401
-        fixed: Any = None  # the kernel is not fitted once more; scikit-learn has no type for that
-        self._weights, self._kernel = weights, kernel
-        process = GaussianProcessRegressor(kernel, optimizer=fixed, normalize_y=True)
-        self._process: Any = process.fit(weights * x, y)
+    def __init__(self, weights: Floats, process: Any) -> None:  # noqa: ANN401  it has no types
+        """Keep what was learnt."""
+        self._weights, self._process = weights, process
 
     @staticmethod
     def learnt(x: Floats, y: Floats) -> "_Process":
@@ -212,11 +226,12 @@ class _Process:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # one at its bound serves
             process.fit(weights * x[chosen], y[chosen])
-        return _Process(weights, process.kernel_, x, y)
+        process.set_params(kernel=process.kernel_, optimizer=None)
+        return _Process(weights, process).taught(x, y)
 
     def taught(self, x: Floats, y: Floats) -> "_Process":
         """Return the process of other points, by the same likeness."""
-        return _Process(self._weights, self._kernel, x, y)
+        return _Process(self._weights, copy(self._process).fit(self._weights * x, y))
 
     def predict(self, x: Floats) -> tuple[Floats, Floats]:
         """Return means and standard deviations."""
