@@ -51,7 +51,7 @@ class Priced(Protocol):
 USUAL = "sr-x2"
 """The task of most trainings in the table; what it says of others is taken from this one."""
 
-FEWEST = 50
+FEWEST = 40
 """Trainings on a task from which a prior of its own is better."""
 
 TREES = 200

@@ -27,8 +27,9 @@ from search.starts import published_starts
 from search.strategies import GUIDED, STRATEGIES, Scenario
 from search.strategies.strategy import Predictor
 
-FEWEST = 4
-"""Of the candidates whose training takes longest, so many fit into the time of a search."""
+FEWEST = 8
+"""Of the candidates whose training takes longest, so many fit into the time of a search; of them
+all, many more: what takes long is not trained to its end in a short one."""
 
 LEAST_S = 1.0
 """That a trial may take, however late it is begun."""
@@ -94,7 +95,7 @@ def _longest(config: SearchSettings, prior: Predictor, starts: Sequence[Candidat
 
 
 def affordable_trials(plan: Plan) -> int:
-    """Return how many candidates there is time for, at least one.
+    """Return how many candidates there is time for, at least one for each worker.
 
     A step of a design in the middle of the published ones is measured.
     """
@@ -105,8 +106,8 @@ def affordable_trials(plan: Plan) -> int:
     recipe = plan.recipes.search
     middling = sorted(starts, key=lambda start: start.cost.macs)[len(starts) // 2]
     step_s = time_step(middling.architecture, recipe, torch_device(plan.config))
-    count = config.search_s * worker_count(plan.config) / (recipe.steps * step_s)
-    return max(1, math.ceil(count))
+    workers = worker_count(plan.config)
+    return max(workers, math.ceil(workers * config.search_s / (recipe.steps * step_s)))
 
 
 def trial_job(
