@@ -1,4 +1,4 @@
-"""The table of trained networks that ships with the program: a thousand learning curves.
+"""The table of trained networks that ships with the program, with their learning curves.
 
 `trained.json.xz` beside this file is JSON in xz: a head of a few keys, and `networks`, a list of
 flat objects. Read it with this package, or with any other tool:
