@@ -134,8 +134,9 @@ def searched(tmp_path, setting):
     """Search, in a folder that is made at the first call with its name; the trials."""
 
     def go(folder="run", *, strategy="nsga2", trials=TRIALS, deadline=FOREVER, callback=None,
-           driver=None, patience=0, stop=never, fidelity="none", **more):  # fmt: skip
-        set_up = setting(**more)
+           driver=None, patience=0, stop=never, fidelity="none", learn=lambda: None,
+           **more):  # fmt: skip
+        set_up = replace(setting(**more), prior=(prior := learn()))
         path = tmp_path / folder
         dimensions = set_up.feasible.space.distributions()
         there = (path / "study.journal").exists()
@@ -152,6 +153,7 @@ def searched(tmp_path, setting):
                 Limits(trials, set_up.generation, deadline, patience, stop),
                 callback or Silent(),
                 rungs_for(fidelity, STEPS, lowest=1),
+                prior,
             )
             (driver or InProcess()).drive(source)
             assert source.ask() is None
@@ -274,6 +276,30 @@ def test_with_a_deadline_the_smallest_starts_first(searched):
     driver = InProcess()
     trials = searched(driver=driver, trials=4, deadline=time.monotonic() + 3600)
     assert driver.taken == sorted(range(4), key=lambda number: trials[number].cost["macs"])
+
+
+@pytest.fixture
+def learn(prior_of, trained_table):
+    """A prior learns from its run, so each has its own."""
+    return lambda: prior_of(trained_table[:60])
+
+
+def test_with_a_prior_the_most_promising_starts_first(searched, learn):
+    driver, deadline = InProcess(), time.monotonic() + 3600
+    searched(driver=driver, trials=4, deadline=deadline, strategy="guided", learn=learn)
+    assert driver.taken == [0, 1, 2, 3]
+
+
+def test_a_prior_proposes_the_same_whoever_works_and_after_kills(searched, learn):
+    how = {"strategy": "guided", "learn": learn, "trials": 12}
+    whole = outline(searched("whole", **how))
+    assert outline(searched("three", **how, driver=InProcess(workers=3, seed=1))) == whole
+    for dies_after in (5, 3):
+        with pytest.raises(KeyboardInterrupt):
+            searched("killed", **how, driver=InProcess(dies_after=dies_after))
+    assert outline(searched("killed", **how)) == whole
+    searched("from6", **{**how, "trials": 6})
+    assert outline(searched("from6", **how)) == whole
 
 
 def test_after_the_deadline_one_trial_runs_and_no_other(searched):
