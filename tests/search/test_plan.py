@@ -6,9 +6,11 @@ from random import Random
 import pytest
 
 from lightir_core.errors import SearchError
+from results.table import load_table
 from search.config import SearchConfig
+from search.jobs import Silent
 from search.plan import NOTHING, TRIALS, More, make_plan
-from search.trainings import LEAST_S, affordable_trials, trial_job
+from search.trainings import LEAST_S, affordable_trials, find_prior, trial_job
 from spaces import find_space
 
 CONFIG = SearchConfig(trials=8, time_s=60, space="small", budget="60k", device="cpu", workers=2)
@@ -84,3 +86,49 @@ def test_more_time_is_for_more_candidates(tmp_path):
     ]
     assert counts[0] == CONFIG.machine.workers
     assert counts[1] > 100
+
+
+class Notes(Silent):
+    def __init__(self):
+        self.notes, self.items = [], []
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def item(self, text):
+        self.items.append(text)
+
+
+def found_prior(tmp_path, **settings):
+    plan = make_plan(CONFIG.replace(**settings), tmp_path, find_space("small"))
+    callback = Notes()
+    return find_prior(plan, plan.objectives, callback), callback
+
+
+def test_the_shipped_table_is_enough_for_a_prior(tmp_path):
+    prior, callback = found_prior(tmp_path)
+    assert prior.count >= 49
+    assert callback.items == [f"prior: learnt from {prior.count} trainings"]
+    assert callback.notes == []
+
+
+def test_a_task_that_the_table_does_not_know_is_said(tmp_path):
+    prior, callback = found_prior(tmp_path, task="jpeg:30")
+    assert callback.items == [f"prior: learnt from {prior.count} trainings, of sr-x2"]
+
+
+def test_a_damaged_table_leaves_the_search_without_a_prior(tmp_path, monkeypatch):
+    broken = tmp_path / "trained.json.xz"
+    broken.write_bytes(b"no table")
+    monkeypatch.setattr("search.trainings.load_table", lambda: load_table(broken))
+    prior, callback = found_prior(tmp_path)
+    assert prior is None
+    (note,) = callback.notes
+    assert "is no whole table of trained networks" in note
+    assert note.endswith("the search goes on without a prior")
+
+
+def test_what_the_table_knows_nothing_of_has_no_prior(tmp_path):
+    prior, callback = found_prior(tmp_path, evaluator="zero-cost")
+    assert prior is None
+    assert callback.notes == []
