@@ -165,9 +165,10 @@ def test_no_images_are_needed(in_process, place, importance):
 def test_what_a_parent_was_trained_on_is_remembered(in_process, place):
     [parent, _] = load_results(place / "run")
     first, second = place / "data-1", place / "data-2"
-    for what, params, out in ((f"{place / 'run'}#{parent.id}", 5000, first), (first, 4000, second)):
+    run, params = f"{place / 'run'}#{parent.id}", parent.cost["params"]
+    for what, share, out in ((run, 0.85, first), (first, 0.7, second)):
         ended = in_process(
-            "compress", what, "--budget", f"{params}", *QUICK, "--data", "none",
+            "compress", what, "--budget", f"{round(share * params)}", *QUICK, "--data", "none",
             "--importance", "magnitude", "--out", out,
         )  # fmt: skip
         result, _ = compressed(ended, out)
