@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from benchmarks import harness
 from benchmarks.harness import Out, bootstrap, kendall
-from budgets.assess import reference_size
 from budgets.budget import Cost
 from lightir_core.data.tasks import parse_task
 from lightir_core.errors import SearchError
@@ -36,8 +35,8 @@ BAND = 0.1
 def expected(learnt: Sequence[TrainedNetwork], asked: Sequence[TrainedNetwork]) -> Floats:
     """Return what a prior of some trainings expects of others, as long as the first of them."""
     first, task = asked[0], parse_task(asked[0].task)
-    pixels = first.steps * first.batch * first.patch_px**2
-    prior = Prior(learnt, task, pixels, reference_size(task))
+    length = first.steps * first.batch * first.patch_px**2
+    prior = Prior(learnt, task.name, task.metric, length, first.pixels)
     candidates = [
         Candidate({**one.choices}, one.architecture, Cost(one.params, one.macs)) for one in asked
     ]

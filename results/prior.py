@@ -23,10 +23,8 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor, kernels
 
-from budgets.assess import reference_size
-from budgets.budget import Cost, Size
+from budgets.budget import Cost
 from lightir_core.architecture import Architecture, StageConfig
-from lightir_core.data.tasks import Task, parse_task
 from lightir_core.errors import SearchError
 from results.table import TrainedNetwork
 
@@ -66,20 +64,20 @@ FITTED = 400
 _STAGE = TypeAdapter(StageConfig)
 
 
-def numbers_of(architecture: Architecture, cost: Cost, size: Size) -> Numbers:
+def numbers_of(architecture: Architecture, cost: Cost, pixels: int) -> Numbers:
     """Return an architecture by the names of its numbers; words are 1 under a name of their own.
 
     Args:
         architecture: any, of the default space or not.
         cost: parameters and MACs.
-        size: of the output that they hold for.
+        pixels: of the output that they hold for.
     """
     stages = architecture.stages
     passes = [len(stage.blocks) * stage.recursions for stage in stages]
     numbers = Counter(
         {
             "params": math.log(cost.params),
-            "macs": math.log(cost.macs / (size.height * size.width)),
+            "macs": math.log(cost.macs / pixels),
             "width": math.log(architecture.width),
             "stages": float(len(stages)),
             "passes": math.log(sum(passes)),
@@ -130,22 +128,23 @@ class Prior:
     """
 
     def __init__(
-        self, networks: Sequence[TrainedNetwork], task: Task, pixels: int, size: Size
+        self, networks: Sequence[TrainedNetwork], task: str, metric: str, length: int, pixels: int
     ) -> None:
         """Learn from a table.
 
         Args:
             networks: what was trained.
-            task: what is restored.
-            pixels: low-quality ones that the trainings see whose scores are predicted.
-            size: of the output that the costs of candidates hold for.
+            task: name of what is restored.
+            metric: name of its score.
+            length: low-quality pixels that the trainings see whose scores are predicted.
+            pixels: of the output that the costs of candidates hold for.
 
         Raises:
             SearchError: the table holds too little.
         """
         known = [one for one in networks if not one.is_diverged]
-        count = sum(one.task == task.name for one in known)
-        self.task, self.metric = task.name if count >= FEWEST else USUAL, task.metric
+        count = sum(one.task == task for one in known)
+        self.task, self.metric = task if count >= FEWEST else USUAL, metric
         known = [one for one in known if one.task == self.task]
         self.count = len(known)
         if self.count < FEWEST:
@@ -153,10 +152,9 @@ class Prior:
                 f"the table of trained networks holds {self.count} trainings on {self.task}, and "
                 f"{FEWEST} are needed to learn from"
             )
-        self._length = math.log(pixels)
-        self._size, stated = size, reference_size(parse_task(self.task))
+        self._length, self._pixels = math.log(length), pixels
         rows = [
-            numbers_of(one.architecture, Cost(one.params, one.macs), stated)
+            numbers_of(one.architecture, Cost(one.params, one.macs), one.pixels)
             | {"length": math.log(one.steps * one.batch * one.patch_px**2)}
             for one in known
         ]
@@ -194,7 +192,7 @@ class Prior:
 
     def _rows(self, candidates: Sequence[Priced]) -> Floats:
         rows = [
-            {**numbers_of(one.architecture, one.cost, self._size), "length": self._length}
+            {**numbers_of(one.architecture, one.cost, self._pixels), "length": self._length}
             for one in candidates
         ]
         return (self._table_of(rows) - self._center) / self._spread

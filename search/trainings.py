@@ -75,7 +75,9 @@ def find_prior(plan: Plan, objectives: Sequence[Objective], callback: Callback) 
 
     recipe = plan.recipes.search
     try:
-        prior = Prior(load_table(), plan.task, recipe.steps * recipe.pixels, plan.feasible.size)
+        length, size = recipe.steps * recipe.pixels, plan.feasible.size
+        task, pixels = plan.task, size.height * size.width
+        prior = Prior(load_table(), task.name, task.metric, length, pixels)
     except LightIRError as error:
         callback.note(f"{error}; the search goes on without a prior")
         return None

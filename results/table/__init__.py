@@ -78,6 +78,11 @@ class TrainedNetwork:
         return bool(self.reason or self.restart)
 
     @property
+    def pixels(self) -> int:
+        """Return those of the output that MACs hold for: 1280x720, or 256x256 at scale 1."""
+        return 1280 * 720 if self.architecture.scale > 1 else 256 * 256
+
+    @property
     def score(self) -> float:
         """Return the last score in dB, NaN where there is none."""
         return self.curve[-1][1] if self.curve else float("nan")

@@ -154,6 +154,8 @@ def prior_of():
     """Trainings, task -> what they teach of trainings that are as long."""
 
     def learnt(networks, task=None):
-        return Prior(networks, task or parse_task("sr-x2"), 400 * 8 * 16**2, SIZE)
+        task = task or parse_task("sr-x2")
+        pixels = SIZE.height * SIZE.width
+        return Prior(networks, task.name, task.metric, 400 * 8 * 16**2, pixels)
 
     return learnt

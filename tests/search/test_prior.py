@@ -70,7 +70,7 @@ def test_every_published_design_has_numbers(feasible):
     everything = feasible("small", "1M")
     for name in PRESETS:
         architecture = preset(name, "sr-x2")
-        numbers = numbers_of(architecture, everything.price(architecture), everything.size)
+        numbers = numbers_of(architecture, everything.price(architecture), 64 * 64)
         assert all(np.isfinite(value) for value in numbers.values()), name
 
 
@@ -83,5 +83,5 @@ def test_blocks_count_by_their_share_of_the_passes(feasible):
         rng,
     )
     candidate = everything.candidate(point)
-    numbers = numbers_of(candidate.architecture, candidate.cost, everything.size)
+    numbers = numbers_of(candidate.architecture, candidate.cost, 64 * 64)
     assert numbers["block.mixer.kind=window_attention"] == pytest.approx(0.5)
