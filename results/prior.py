@@ -169,21 +169,26 @@ class Prior:
         self._seconds = _Process.learnt(self._x, np.log(seconds))
         self._trained: list[Priced] = []
         self._scores: list[float] = []
-        self._level = 0.0
+        self._level, self._is_current = 0.0, True
 
     def observe(self, candidate: Priced, score: float) -> None:
         """Take in the score of a network that the run has trained."""
         self._trained.append(candidate)
         self._scores.append(score)
-        x, y = self._rows(self._trained), np.array(self._scores)
-        self._level = float(np.mean(y - self._table.predict(x)[0]))
-        together = np.vstack([self._x, x]), np.append(self._y, y - self._level)
-        self._model = self._table.taught(*together)
+        self._is_current = False
 
     def predict(self, candidates: Sequence[Priced]) -> tuple[Floats, Floats]:
         """Return the expected scores in dB of candidates, and their standard deviations."""
+        if not self._is_current:  # once for a generation: the time is cubic in the trainings
+            self._learn()
         means, deviations = self._model.predict(self._rows(candidates))
         return means + self._level, deviations
+
+    def _learn(self) -> None:
+        x, y = self._rows(self._trained), np.array(self._scores)
+        self._level = float(np.mean(y - self._table.predict(x)[0]))
+        together = np.vstack([self._x, x]), np.append(self._y, y - self._level)
+        self._model, self._is_current = self._table.taught(*together), True
 
     def seconds(self, candidates: Sequence[Priced]) -> Floats:
         """Return how long their trainings are expected to take on a core of the table's machine."""

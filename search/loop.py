@@ -213,9 +213,9 @@ class Search:
             plain = candidate.cost.to_plain()
             self._record.begin(number, candidate.architecture, candidate.choices, plain)
         trial = self._record.trial(number)
-        # best first is in the order of the numbers
-        is_first_best = self._prior is not None and isfinite(self._limits.deadline)
-        self._climbing.start(number, 0 if is_first_best else candidate.cost.macs)
+        # a prior proposes the most promising first
+        in_order = self._prior is not None and isfinite(self._limits.deadline)
+        self._climbing.start(number, 0 if in_order else candidate.cost.macs)
         for step, scores in trial.rungs:
             self._reach(number, step, scores)
         if trial.state != "running":

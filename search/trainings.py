@@ -28,8 +28,7 @@ from search.strategies import GUIDED, STRATEGIES, Scenario
 from search.strategies.strategy import Predictor
 
 FEWEST = 8
-"""Of the candidates whose training takes longest, so many fit into the time of a search; of them
-all, many more: what takes long is not trained to its end in a short one."""
+"""Trainings that fit into the time of a search even if each takes as long as any may."""
 
 LEAST_S = 1.0
 """That a trial may take, however late it is begun."""

@@ -77,7 +77,7 @@ Row = dict[str, Value]
 
 
 class Predictor(Protocol):
-    """Says beforehand what comes of trainings; `search.prior.Prior` is one."""
+    """Says beforehand what comes of trainings; `results.prior.Prior` is one."""
 
     @property
     def metric(self) -> str:
@@ -106,7 +106,7 @@ class Scenario:
         objectives: what is optimised, in the order of the observed values.
         generation: trials that are proposed before the first of them is observed.
         seed: of all proposals.
-        starts: what the first trials are, whatever the strategy.
+        starts: what the first trials are, or with a prior what they are weighed against.
         prior: predicts scores before anything is trained; None where nothing does.
         longest_s: of the trainings that it may propose, by the prior's clock.
     """
