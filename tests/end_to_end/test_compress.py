@@ -101,10 +101,11 @@ def test_the_result_can_be_compressed_again(in_process, place, three_photographs
 
 @pytest.mark.parametrize("member", ["", "#{id}"])
 def test_a_member_of_a_run_is_compressed_on_the_runs_own_images(in_process, place, member):
-    [parent, _] = load_results(place / "run")
+    [parent, smaller] = load_results(place / "run")
     what = f"{place / 'run'}{member.format(trial=parent.trial, id=parent.id)}"
     out = place / f"member{len(member)}"
-    ended = in_process("compress", what, "--budget", "params=5k", *QUICK, "--out", out)
+    budget = f"params={round(0.85 * smaller.cost['params'])}"
+    ended = in_process("compress", what, "--budget", budget, *QUICK, "--out", out)
     result, _ = compressed(ended, out)
     assert result.data["training"] == load_result(out).data["training"] != []
     assert all(name.startswith("crop") for name in result.data["training"])
