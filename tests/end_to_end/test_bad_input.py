@@ -37,7 +37,7 @@ RUN = {
     "--task sr-x9": "there is no task 'sr-x9'; did you mean 'sr-x",
     "--task denoise:loud": "sigma 'loud' is no number",
     "--space smal": "space 'smal' is not known; did you mean 'small'",
-    "--space {}/nothing.yaml": "space '.*nothing.yaml' is not known; use one of default, full, small",
+    "--space {}/nothing.yaml": r"nothing.yaml' is not known; use one of default, full, small",
     "--space {}/bad.yaml": "bad.yaml: unknown key 'netwrok'; did you mean 'network'",
     "--only windov=8x8": "no dimension 'windov' .*; did you mean 'window'",
     "--only window=9x9": "window has no value '9x9'",
